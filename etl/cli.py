@@ -1,0 +1,113 @@
+"""The command line: argv in, text or JSON out, exit code."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import etl
+from etl.errors import EtlError, InternalError
+from etl.options import LoadOptions, Options, VerifyOptions, add_options, from_namespace
+
+if TYPE_CHECKING:
+    from etl.report import Report
+
+EPILOG = """\
+exit codes:
+  0 complete; 1 complete, but records were rejected (verify: differences were found); 2 usage;
+  3 source unreadable or changed; 4 target unreachable, refused or full; 5 stopped, too many rejects;
+  130, 143 stopped by SIGINT, SIGTERM; 128+n a worker was killed by signal n; 70 a bug of this program
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A command: its name, its options, and a sentence of help."""
+
+    name: str
+    kind: type[Options]
+    help: str
+
+
+VERBS = (
+    Verb("load", LoadOptions, "load the records of files into Redis"),
+    Verb("verify", VerifyOptions, "read the sources again and compare with what Redis holds"),
+)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser: a subcommand a verb, its options from their one declaration."""
+    parser = argparse.ArgumentParser(
+        prog="redis-etl",
+        description="The COPY command that Redis never had.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"redis-etl {etl.__version__}")
+    commands = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb in VERBS:
+        command = commands.add_parser(
+            verb.name,
+            help=verb.help,
+            description=f"{verb.help[0].upper()}{verb.help[1:]}.",
+            epilog=EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        command.add_argument("sources", nargs="+", metavar="SOURCE", help="a file, a glob or a folder")
+        add_options(command, verb.kind)
+        command.add_argument("--json", action="store_true", help="print the report as one JSON object")
+        command.set_defaults(kind=verb.kind)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Carry out a command line; give the exit code. Only a bug of this program shows a traceback."""
+    try:
+        arguments = make_parser().parse_args(argv)
+    except SystemExit as end:  # argparse has printed what is wrong, or the help that was asked for
+        return end.code if isinstance(end.code, int) else 2
+    try:
+        report = _carry_out(arguments)
+    except EtlError as error:
+        return _fail(error, arguments)
+    except KeyboardInterrupt:  # before the run's own handlers were set
+        return _fail(EtlError("stopped by SIGINT"), arguments, 130)
+    except Exception:  # noqa: BLE001 - the process ends here, and a bug must show itself
+        traceback.print_exc()
+        return InternalError.exit_code
+    return _print(report, arguments) or report.exit_code
+
+
+def _carry_out(arguments: argparse.Namespace) -> Report:
+    options = from_namespace(arguments, arguments.kind)
+    verb = etl.load if arguments.verb == "load" else etl.verify
+    return verb(*arguments.sources, options=options)
+
+
+def _fail(error: EtlError, arguments: argparse.Namespace, code: int | None = None) -> int:
+    report = error.report
+    if report is not None and (arguments.json or report.bytes):
+        _print(report, arguments)
+    with contextlib.suppress(OSError):  # stderr is closed: the exit code says enough
+        print(f"redis-etl: {error}", file=sys.stderr)
+    return code if code is not None else error.exit_code
+
+
+def _print(report: Report, arguments: argparse.Namespace) -> int:
+    """Print the report to stdout; give 0, also when nobody reads it any more."""
+    text = json.dumps(report.as_dict()) if arguments.json else report.summary()
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # As Python's documentation has it: else the interpreter complains once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

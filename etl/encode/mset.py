@@ -1,0 +1,58 @@
+"""Strings that replace what is there: MSET of a few hundred keys, a third cheaper for the server than SETs.
+
+https://redis.io/docs/latest/commands/mset/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import pyarrow as pa
+
+from etl.encode.resp import bulks, command_head, groups, join
+from etl.encode.wire import Buffer, Wire
+from etl.report import Refusal, Verdict
+from etl.template import Template
+from etl.units import MIB
+
+GROUP_RECORDS = 512
+GROUP_BYTES = MIB
+_OK = b"+OK\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class MsetEncoder:
+    """``MSET key value [key value ...]`` for groups of up to GROUP_RECORDS records and GROUP_BYTES bytes."""
+
+    key: Template
+    value: Template
+
+    def encode(self, batch: pa.RecordBatch) -> Wire:
+        """Make the batch's MSETs. MSET is atomic: a group is applied whole or not at all."""
+        pairs = join([*bulks(self.key, batch), *bulks(self.value, batch)], batch.num_rows)
+        boundaries = groups(pairs.offsets, records=GROUP_RECORDS, nbytes=GROUP_BYTES)
+        buffers: list[Buffer] = []
+        for start, stop in pairwise(boundaries):
+            buffers.append(command_head(b"MSET", 2 * (stop - start)))
+            buffers.append(pairs.data[pairs.offsets[start] : pairs.offsets[stop]])
+        return Wire(
+            buffers=tuple(buffers),
+            boundaries=boundaries,
+            expected=_OK * (len(boundaries) - 1),
+            nbytes=sum(map(len, buffers)),
+        )
+
+    def judge(self, batch: pa.RecordBatch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+        """Count a group's records as written when its reply is OK; else each of them is refused."""
+        if replies is None:
+            return Verdict(written=wire.records)
+        refusals = [
+            Refusal(index, reply if isinstance(reply, Exception) else f"MSET answered {reply!r}")
+            for j, reply in enumerate(replies)
+            if reply != b"OK"
+            for index in range(wire.boundaries[j], wire.boundaries[j + 1])
+        ]
+        return Verdict(written=wire.records - len(refusals), refusals=tuple(refusals))

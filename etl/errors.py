@@ -1,0 +1,85 @@
+"""Whose fault an error is, and the exit code that says so.
+
+The type alone tells: callers never parse a message. Every message says what happened, where, and what
+to do. All of them pickle (one string argument), because they travel from a worker to its parent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from etl.report import Report
+
+
+class EtlError(Exception):
+    """Base of everything this package raises for causes outside of it.
+
+    ``report`` is what had been done when the run ended, or None when it had not begun.
+    """
+
+    exit_code = 70
+    status = "failed"
+    report: Report | None = None
+
+
+class UsageError(EtlError):
+    """The options contradict each other or name something that does not exist."""
+
+    exit_code = 2
+
+
+class MissingExtraError(UsageError):
+    """An optional library is not installed; the message names the ``pip install``."""
+
+
+class SourceError(EtlError):
+    """The input is missing, unreadable, of the wrong kind, or changed while it was read."""
+
+    exit_code = 3
+
+
+class TargetError(EtlError):
+    """The server is unreachable, refused, full, or answered with an error."""
+
+    exit_code = 4
+
+
+class RejectedError(EtlError):
+    """More records were refused than allowed; the message names the record, its file and the reason."""
+
+    exit_code = 5
+    status = "incomplete"
+
+
+class WorkerError(EtlError):
+    """A worker process ended on its own: killed by a signal, or it could not even start.
+
+    Killed by signal ``n``: exit code ``128 + n``, as a shell has it. Else 70 (``EX_SOFTWARE``).
+    """
+
+    def __init__(self, message: str, exit_code: int = 70) -> None:
+        super().__init__(message, exit_code)
+        self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class InterruptedRunError(EtlError):
+    """The run was stopped by a signal (``signal_number``); the exit code is 130 or 143."""
+
+    status = "interrupted"
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message, signal_number)
+        self.exit_code = 128 + signal_number
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class InternalError(EtlError):
+    """A bug of this program in a worker; the message is that worker's traceback."""
+
+    exit_code = 70

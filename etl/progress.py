@@ -1,0 +1,166 @@
+"""What stderr shows while a run goes on: a tqdm bar, or a log line every few seconds.
+
+Drawn by worker 0, of the counters that all workers share: a thread of its own looks at them a few times a
+second, so the bar goes on when worker 0 waits for its server, or when its own shard is done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from etl.plan import Plan
+from etl.report import Tally
+from etl.units import format_bytes, format_count, format_seconds
+
+BAR_EVERY_S = 0.1
+LOG_EVERY_S = 5.0
+
+
+class Painter(Protocol):
+    """Shows the counters. Called in the painting thread only, except ``close``, which comes after it."""
+
+    every_s: float
+
+    def paint(self, bytes_done: int, records: int, elapsed_s: float) -> None:
+        """Show how far the run is."""
+
+    def close(self) -> None:
+        """Leave the terminal as a next line finds it."""
+
+
+def choose_mode(asked: str) -> str:
+    """Turn ``auto`` into ``bar`` on a terminal and ``log`` elsewhere; called where stderr is the user's."""
+    if asked != "auto":
+        return asked
+    try:
+        return "bar" if sys.stderr.isatty() else "log"
+    except (AttributeError, ValueError):  # no stderr, or a closed one
+        return "none"
+
+
+@contextlib.contextmanager
+def painting(plan: Plan, tally: Tally) -> Iterator[Painting | None]:
+    """Show a plan's progress while entered. A stderr that cannot be written to never disturbs the run."""
+    if plan.progress == "none" or not plan.source.nbytes:
+        yield None
+        return
+    total = plan.source.nbytes
+    painter: Painter = BarPainter(total) if plan.progress == "bar" else LogPainter(total)
+    thread = Painting(painter, tally, total)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        thread.leave()
+
+
+class Painting(threading.Thread):
+    """The thread that paints, until it is told to leave."""
+
+    def __init__(self, painter: Painter, tally: Tally, total: int) -> None:
+        super().__init__(name="progress", daemon=True)
+        self._total = total
+        self._painter = painter
+        self._tally = tally
+        self._leaving = threading.Event()
+        self._started_at = time.monotonic()
+
+    def run(self) -> None:
+        with contextlib.suppress(OSError, ValueError):  # stderr is gone: the load goes on without it
+            while not self._leaving.wait(self._painter.every_s):
+                self.paint()
+
+    def paint(self) -> None:
+        """Show the counters once; all of the bytes are shown only when every worker has finished."""
+        unfinished = 0 if self._tally.finished() else 1
+        self._painter.paint(
+            min(self._tally.total("bytes_done"), self._total - unfinished),
+            self._tally.total("records_read"),
+            time.monotonic() - self._started_at,
+        )
+
+    def leave(self) -> None:
+        """Stop painting, after a last look when everything is done."""
+        self._leaving.set()
+        self.join()
+        with contextlib.suppress(OSError, ValueError):
+            if isinstance(self._painter, BarPainter):
+                self.paint()
+            self._painter.close()
+
+
+class BarPainter:
+    """A tqdm bar over the bytes of the whole input, with the records of all workers a second."""
+
+    every_s = BAR_EVERY_S
+
+    def __init__(self, total: int) -> None:
+        self._bar = _make_bar(total)
+
+    def paint(self, bytes_done: int, records: int, elapsed_s: float) -> None:
+        self._bar.n = bytes_done
+        rate = records / elapsed_s if elapsed_s else 0.0
+        self._bar.set_postfix_str(f"{format_count(records)} records, {format_count(round(rate))}/s", False)
+        self._bar.refresh()
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+def _make_bar(total: int) -> Any:
+    from tqdm import tqdm
+
+    class Bar(tqdm):  # type: ignore[type-arg]
+        """tqdm rounds 99.6 % up to 100 %; this one says 100 % when it is."""
+
+        # No thread of tqdm's own and no lock shared between processes: one process draws, from one thread.
+        monitor_interval = 0
+
+        @property
+        def format_dict(self) -> Any:
+            values = super().format_dict
+            values["percent"] = 100 * min(self.n, total) // total
+            return values
+
+    Bar.set_lock(threading.RLock())
+    return Bar(
+        total=total,
+        unit="B",
+        unit_scale=True,
+        dynamic_ncols=True,
+        file=sys.stderr,
+        leave=True,
+        bar_format="{percent:3d}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}] {postfix}",
+    )
+
+
+class LogPainter:
+    """A line every few seconds, for logs: how far, how fast, how long still."""
+
+    every_s = LOG_EVERY_S
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+
+    def paint(self, bytes_done: int, records: int, elapsed_s: float) -> None:
+        sys.stderr.write(log_line(bytes_done, self._total, records, elapsed_s) + "\n")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """Nothing to tidy up."""
+
+
+def log_line(bytes_done: int, total: int, records: int, elapsed_s: float) -> str:
+    """Write one log line: percent is rounded down, so 100 % means all."""
+    percent = 100 * bytes_done // total
+    left = f", {format_seconds(elapsed_s * (total - bytes_done) / bytes_done)} left" if bytes_done else ""
+    rate = records / elapsed_s if elapsed_s else 0.0
+    return (
+        f"redis-etl: {percent} % ({format_bytes(bytes_done)} of {format_bytes(total)}),"
+        f" {format_count(records)} records, {format_count(round(rate))} records/s{left}"
+    )

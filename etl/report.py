@@ -1,0 +1,194 @@
+"""What a run has done: counts while it runs, a report at its end. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import MutableSequence
+from dataclasses import dataclass
+from typing import Any
+
+from etl.units import counted, format_bytes, format_count, format_seconds
+
+COUNTERS = (
+    "records_read",
+    "records_written",
+    "records_skipped",
+    "records_rejected",
+    "records_equal",
+    "records_missing",
+    "records_different",
+    "blocks_done",
+    "bytes_done",
+    "finished",
+)
+"""The counters of one worker, in the order of their cells."""
+
+_CELL = {name: cell for cell, name in enumerate(COUNTERS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One record that the target does not hold as the source has it. ``found`` is None when it is missing."""
+
+    index: int
+    key: bytes
+    expected: bytes
+    found: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One record, by its index in the batch, that was not written, and why (an error reply or a sentence)."""
+
+    index: int
+    reason: Exception | str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of the records of one batch. The counts of all verdicts add up to the records read."""
+
+    written: int = 0
+    skipped: int = 0
+    equal: int = 0
+    missing: int = 0
+    different: int = 0
+    refusals: tuple[Refusal, ...] = ()
+    differences: tuple[Difference, ...] = ()
+
+
+class Tally:
+    """Counters of all workers, in cells that processes may share.
+
+    Each worker adds to its own cells only, so no lock is needed; anybody may read all of them.
+    """
+
+    def __init__(self, cells: MutableSequence[int], workers: int) -> None:
+        self._cells = cells
+        self.workers = workers
+
+    @staticmethod
+    def size(workers: int) -> int:
+        """Give the number of cells for so many workers."""
+        return workers * len(COUNTERS)
+
+    def add(self, worker: int, counter: str, count: int) -> None:
+        self._cells[worker * len(COUNTERS) + _CELL[counter]] += count
+
+    def of(self, worker: int, counter: str) -> int:
+        return self._cells[worker * len(COUNTERS) + _CELL[counter]]
+
+    def total(self, counter: str) -> int:
+        return sum(self.of(worker, counter) for worker in range(self.workers))
+
+    def finished(self) -> bool:
+        """Say whether every worker has ended its shard."""
+        return self.total("finished") == self.workers
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """One worker's part: records it read, blocks it finished, seconds from its start to its end."""
+
+    records: int
+    blocks: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A difference for people: record number (None where nobody counted), key, expected and found bytes."""
+
+    record: int | None
+    key: bytes
+    expected: bytes
+    found: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Outcome of one run.
+
+    ``status`` is ``complete``, ``incomplete``, ``failed`` or ``interrupted``; ``records`` maps ``read``,
+    ``written``, ``skipped``, ``rejected`` (verify: ``read``, ``equal``, ``missing``, ``different``) to
+    counts; ``target`` holds no secret; ``bytes`` is the part of the input that is done.
+    """
+
+    verb: str
+    status: str
+    job: str
+    target: str
+    records: dict[str, int]
+    bytes: int
+    seconds: float
+    workers: tuple[WorkerReport, ...]
+    resumed_from: int | None = None
+    examples: tuple[Example, ...] = ()
+    error: str | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of a run that ended on its own: 0, or 1 when something is amiss with some records."""
+        amiss = ("rejected", "missing", "different")
+        return 1 if any(self.records.get(name, 0) for name in amiss) else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the report as plain data for JSON."""
+        report: dict[str, Any] = {
+            "status": self.status,
+            "records": dict(self.records),
+            "bytes": self.bytes,
+            "seconds": round(self.seconds, 6),
+            "resumed_from": self.resumed_from,
+            "workers": [
+                {"records": w.records, "blocks": w.blocks, "seconds": round(w.seconds, 6)}
+                for w in self.workers
+            ],
+            "job": self.job,
+            "target": self.target,
+        }
+        if self.verb == "verify":
+            report["examples"] = [_example_as_dict(example) for example in self.examples]
+        if self.error is not None:
+            report["error"] = self.error
+        return report
+
+    def summary(self) -> str:
+        """Give the lines for people; the last one reconciles the counts."""
+        read = self.records["read"]
+        rate = read / self.seconds if self.seconds else 0
+        parts = " + ".join(
+            f"{format_count(count)} {name}" for name, count in self.records.items() if name != "read"
+        )
+        return "\n".join(
+            [
+                *(_example_line(example) for example in self.examples),
+                f"{format_bytes(self.bytes)} in {format_seconds(self.seconds)}"
+                f" ({counted(round(rate), 'record')}/s), {counted(len(self.workers), 'worker')},"
+                f" {self.target}",
+                f"{format_count(read)} read = {parts}",
+            ]
+        )
+
+
+def _example_line(example: Example) -> str:
+    record = "" if example.record is None else f"record {format_count(example.record)}, "
+    found = "is missing" if example.found is None else f"holds {_clip(example.found)}"
+    return f"{record}key {_clip(example.key)} {found}, the source has {_clip(example.expected)}"
+
+
+def _clip(value: bytes, limit: int = 60) -> str:
+    if len(value) <= limit:
+        return repr(value)[1:]
+    return f"{repr(value[:limit])[1:]}... ({format_bytes(len(value))})"
+
+
+def _example_as_dict(example: Example) -> dict[str, Any]:
+    def text(value: bytes | None) -> str | None:
+        return None if value is None else value.decode("utf-8", "backslashreplace")
+
+    return {
+        "record": example.record,
+        "key": text(example.key),
+        "expected": text(example.expected),
+        "found": text(example.found),
+    }

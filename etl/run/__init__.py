@@ -1,0 +1,1 @@
+"""How shards are run: ``inline`` in the calling process, ``processes`` in N worker processes."""

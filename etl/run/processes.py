@@ -1,0 +1,257 @@
+"""N worker processes, a Pipe to each, and the supervisor that waits for all of them at once.
+
+NOTE(pipes): a worker's Pipe is made, the worker started and the child's end closed before the next worker's
+Pipe is made. Made all at once and then forked, each worker would hold copies of its siblings' ends, and the
+parent would never see the end of a dead worker's Pipe.
+
+NOTE(orphans): for the same reason a forked worker sees no end of file when its parent is killed. It watches
+the parent's sentinel too, which works under every start method.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import traceback
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from etl.control import Failed, Finished, Message, Stop
+from etl.errors import EtlError, InternalError, UsageError, WorkerError
+from etl.plan import Plan
+from etl.progress import painting
+from etl.report import Tally
+from etl.run.signals import StopSignals, be_deaf, held_signals
+from etl.worker import run_shard
+
+GRACE_S = 10.0
+"""How long workers may take to end after a failure elsewhere, before they are killed."""
+
+ORPHAN_GRACE_S = 5.0
+"""How long a worker whose parent was killed may take to end what is in flight."""
+
+
+def make_context(start_method: str | None) -> Any:
+    """Give the multiprocessing context; a fork server is started at once, to import while the parent plans.
+
+    Raises UsageError for a start method this system lacks, and where the calling script is being imported
+    by a worker of its own.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise UsageError(
+            "this script starts its load while it is imported by its own workers; put the call under"
+            ' if __name__ == "__main__":'
+        )
+    there = multiprocessing.get_all_start_methods()
+    method = start_method or ("forkserver" if "forkserver" in there else "spawn")
+    if method not in there:
+        raise UsageError(f"--start-method {method} is not to be had on this system; {', '.join(there)} are")
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
+        from multiprocessing import forkserver
+
+        context.set_forkserver_preload(["etl.run.preload"])
+        forkserver.ensure_running()
+    return context
+
+
+def run_processes(plan: Plan, context: Any, signals: StopSignals) -> tuple[list[Message], Tally]:
+    """Carry out every shard of a plan, each in a process of its own; give their last messages and counts."""
+    cells = context.RawArray(ctypes.c_uint64, Tally.size(plan.workers))
+    tally = Tally(cells, plan.workers)
+    crew = Supervisor(plan, context, cells, signals)
+    for idle in range(plan.busy_workers(), plan.workers):
+        tally.add(idle, "finished", 1)
+    signals.immediate = False
+    signals.second_raises = False
+    try:
+        return crew.run(), tally
+    finally:
+        crew.kill()
+        signals.immediate = signals.second_raises = True
+
+
+class Child:
+    """One worker process and the parent's end of its Pipe. ``message`` is its last word."""
+
+    def __init__(self, plan: Plan, worker: int, context: Any, cells: Any) -> None:
+        self.worker = worker
+        self.message: Message | None = None
+        self.connection, theirs = context.Pipe(duplex=True)
+        self.process = context.Process(
+            target=work,
+            args=(plan.for_worker(worker), worker, cells, theirs),
+            name=f"redis-etl-{worker}",
+            daemon=True,
+        )
+        try:
+            with held_signals():
+                self.process.start()
+        except OSError as error:
+            self.connection.close()
+            raise WorkerError(f"worker {worker} cannot be started: {error.strerror}") from None
+        finally:
+            theirs.close()
+
+    @property
+    def ended(self) -> bool:
+        return self.process.exitcode is not None
+
+    def stop(self) -> None:
+        """Ask the worker to end after what is in flight; a dead one does not mind."""
+        with contextlib.suppress(OSError):
+            self.connection.send(Stop())
+
+    def kill(self) -> None:
+        """End the worker now, and let go of it."""
+        if not self.ended:
+            self.process.kill()
+            self.process.join()
+        self.connection.close()
+
+    def listen(self) -> None:
+        """Take the worker's last word, if there is one in the Pipe."""
+        with contextlib.suppress(EOFError, OSError):
+            while self.message is None and self.connection.poll():
+                self.message = self.connection.recv()
+
+    def fate(self) -> WorkerError:
+        """Say how a worker ended that left no word."""
+        code = self.process.exitcode
+        if code is not None and code < 0:
+            hint = ", usually for want of memory" if -code == signal.SIGKILL else ""
+            name = signal.Signals(-code).name
+            return WorkerError(f"worker {self.worker} was killed by {name}{hint}", 128 - code)
+        return WorkerError(f"worker {self.worker} ended with exit code {code} before its shard was done")
+
+
+class Supervisor:
+    """The crew: starts every worker, waits for all of them, and ends them together."""
+
+    def __init__(self, plan: Plan, context: Any, cells: Any, signals: StopSignals) -> None:
+        self._plan = plan
+        self._context = context
+        self._cells = cells
+        self._signals = signals
+        self._children: list[Child] = []
+        self._told_to_stop = False
+        self._deadline: float | None = None
+
+    def run(self) -> list[Message]:
+        """Run all shards to their end; give each worker's last word, a Failed one for a silent death."""
+        for worker in range(self._plan.busy_workers()):
+            self._children.append(Child(self._plan, worker, self._context, self._cells))
+        while self._running():
+            self._wait()
+            self.step(time.monotonic())
+        return [child.message for child in self._children if child.message]
+
+    def step(self, now: float) -> None:
+        """Take what the workers and signals say, and act on it. ``now`` is a monotonic time in seconds."""
+        for child in self._children:
+            self._attend(child)
+        if self._signals.now or (self._deadline is not None and now > self._deadline):
+            self._end_at_once()
+        elif self._signals.stopping or self._failed():
+            self._stop_all(now)
+        elif all(child.message for child in self._children):
+            self._stop_all(now)  # worker 0 has been drawing for the others
+
+    def kill(self) -> None:
+        """Leave no worker behind, however the run ends."""
+        for child in self._children:
+            child.kill()
+
+    def _running(self) -> list[Child]:
+        return [child for child in self._children if not child.ended]
+
+    def _failed(self) -> bool:
+        return any(isinstance(child.message, Failed) for child in self._children)
+
+    def _wait(self) -> None:
+        running = self._running()
+        sources: list[Any] = [child.process.sentinel for child in running]
+        sources += [child.connection for child in running if child.message is None]
+        wakeup = self._signals.wakeup()
+        if wakeup is not None:
+            sources.append(wakeup)
+        timeout = None if self._deadline is None else max(0.0, self._deadline - time.monotonic()) + 0.01
+        wait(sources, timeout)
+        self._signals.acknowledge()
+
+    def _attend(self, child: Child) -> None:
+        if child.message is not None:
+            return
+        ended = child.ended  # asked first: what it said before it ended is in the Pipe by now
+        child.listen()
+        if ended and child.message is None:
+            child.message = Failed(child.worker, 0.0, child.fate())
+
+    def _stop_all(self, now: float) -> None:
+        if not self._told_to_stop:
+            self._told_to_stop = True
+            for child in self._children:
+                child.stop()
+        if self._failed() and self._deadline is None:
+            self._deadline = now + GRACE_S
+
+    def _end_at_once(self) -> None:
+        for child in self._running():
+            child.process.kill()
+            child.process.join()
+            child.listen()
+            if child.message is None:
+                error = self._signals.error() if self._signals.stopping else child.fate()
+                child.message = Failed(child.worker, 0.0, error)
+
+
+class Inbox(threading.Thread):
+    """The worker's ear: hears Stop, and the death of the parent, whatever the worker is doing."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(name="inbox", daemon=True)
+        self._connection = connection
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        ready = wait([self._connection, parent.sentinel])
+        if parent.sentinel not in ready:
+            with contextlib.suppress(EOFError, OSError):
+                self._connection.recv()  # there is but one message: Stop
+                self.stop.set()
+                wait([parent.sentinel])
+        self.stop.set()
+        threading.Event().wait(ORPHAN_GRACE_S)
+        os._exit(1)  # see NOTE(orphans)
+
+
+def work(plan: Plan, worker: int, cells: Any, connection: Any) -> None:
+    """Be a worker process: run one shard, say how it went, and (worker 0) draw until all are done."""
+    be_deaf()
+    inbox = Inbox(connection)
+    inbox.start()
+    tally = Tally(cells, plan.workers)
+    with painting(plan, tally) if worker == 0 else contextlib.nullcontext():
+        message = _outcome(plan, worker, tally, inbox)
+        with contextlib.suppress(OSError):  # the parent is gone: nobody to tell
+            connection.send(message)
+        if worker == 0 and isinstance(message, Finished):
+            inbox.stop.wait()
+
+
+def _outcome(plan: Plan, worker: int, tally: Tally, inbox: Inbox) -> Message:
+    started_at = time.monotonic()
+    try:
+        return run_shard(plan, worker, tally, inbox.stop.is_set)
+    except EtlError as error:
+        return Failed(worker, time.monotonic() - started_at, error)
+    except Exception:  # noqa: BLE001 - the process ends here; the parent shows the traceback
+        bug = InternalError(f"worker {worker} met a bug:\n{traceback.format_exc()}")
+        return Failed(worker, time.monotonic() - started_at, bug)

@@ -1,0 +1,104 @@
+"""SIGINT and SIGTERM: the handler only notes, the loop acts."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from types import FrameType, TracebackType
+from typing import Any
+
+from etl.errors import InterruptedRunError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopSignals:
+    """Notes the signals that ask a run to stop, while it is entered.
+
+    The first one asks for a graceful end (``stopping``), the second for one now (``now``). A signal raises
+    InterruptedRunError where it arrives as long as nothing is in flight (``immediate``), and the second one
+    wherever ``second_raises``. Outside of the main thread nothing can be noted, and nothing is.
+    """
+
+    def __init__(self) -> None:
+        self.received: list[int] = []
+        self.immediate = True
+        self.second_raises = True
+        self._old_handlers: dict[int, Any] = {}
+        self._old_wakeup = -1
+        self._wake: tuple[socket.socket, socket.socket] | None = None
+
+    @property
+    def stopping(self) -> bool:
+        return bool(self.received)
+
+    @property
+    def now(self) -> bool:
+        return len(self.received) > 1
+
+    def wakeup(self) -> socket.socket | None:
+        """Give a socket that becomes readable when a signal arrives, so that a wait ends."""
+        return self._wake[0] if self._wake else None
+
+    def acknowledge(self) -> None:
+        """Empty the wakeup socket."""
+        if self._wake:
+            with contextlib.suppress(BlockingIOError):
+                self._wake[0].recv(4096)
+
+    def error(self) -> InterruptedRunError:
+        """Make the error that says which signal ended the run."""
+        number = self.received[0]
+        return InterruptedRunError(f"stopped by {signal.Signals(number).name}", number)
+
+    def __enter__(self) -> StopSignals:
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        self._wake = (ours, theirs)
+        self._old_wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup-like: ignored stays ignored
+                self._old_handlers[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._old_handlers.items():
+            signal.signal(number, handler)
+        self._old_handlers.clear()
+        if self._wake:
+            signal.set_wakeup_fd(self._old_wakeup)
+            for end in self._wake:
+                end.close()
+            self._wake = None
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.received.append(number)
+        if self.immediate or (self.now and self.second_raises):
+            raise self.error()
+
+
+@contextlib.contextmanager
+def held_signals() -> Iterator[None]:
+    """Hold the stop signals back, also in processes that are started meanwhile: see ``be_deaf``."""
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)
+
+
+def be_deaf() -> None:
+    """In a worker: leave SIGINT and SIGTERM to the parent; a terminal or init sends them to all at once."""
+    if threading.current_thread() is threading.main_thread():
+        signal.set_wakeup_fd(-1)
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

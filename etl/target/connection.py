@@ -1,0 +1,68 @@
+"""Opening a connection: redis-py does TLS, authentication and database selection; its retries are off."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+from redis import exceptions
+from redis.backoff import NoBackoff
+from redis.connection import Connection, SSLConnection
+from redis.retry import Retry
+
+from etl.errors import TargetError
+from etl.target.address import Address, connection_arguments
+from etl.target.replies import explain
+
+CONNECT_TIMEOUT_S = 10.0
+
+
+def open_connection(address: Address, client_name: str, *, timeout_s: float) -> Any:
+    """Connect, authenticate, select the database; give the redis-py connection.
+
+    ``timeout_s`` bounds each answer of the handshake. Raises TargetError, which quotes no secret.
+    """
+    arguments = connection_arguments(address)
+    kind = arguments.pop("connection_class", Connection)
+    if issubclass(kind, SSLConnection):
+        arguments["ssl_check_hostname"] = True
+    if kind in (Connection, SSLConnection):
+        arguments["socket_connect_timeout"] = CONNECT_TIMEOUT_S
+    connection = kind(
+        **arguments,
+        protocol=2,
+        client_name=client_name,
+        socket_timeout=timeout_s,
+        # NOTE(retry): with redis-py's own retries a frozen server made 100 commands into 200.
+        retry=Retry(NoBackoff(), 0),
+    )
+    try:
+        connection.connect()
+        connection.send_command("PING", check_health=False)
+        connection.read_response()
+    except exceptions.AuthenticationError as error:
+        raise _refused(address, "the user name or password is wrong or missing", error) from None
+    except exceptions.ResponseError as error:
+        raise TargetError(f"{address} refused the connection: {explain(error)}") from None
+    except exceptions.TimeoutError:
+        raise TargetError(f"{address} does not answer; is a Redis server running there?") from None
+    except (exceptions.RedisError, OSError, ValueError) as error:
+        raise TargetError(f"cannot reach {address}: {_cause(error)}") from None
+    return connection
+
+
+def _refused(address: Address, what: str, error: Exception) -> TargetError:
+    word = str(error).split(" ", 1)[0]
+    return TargetError(f"{address} refused the connection: {what} ({word})")
+
+
+def _cause(error: BaseException) -> str:
+    """Say in one line why; redis-py wraps the system's or OpenSSL's error, which says it best."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {cause.verify_message}"
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+        cause = cause.__cause__ or cause.__context__
+    return explain(error)

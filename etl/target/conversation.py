@@ -1,0 +1,153 @@
+"""One worker's conversation with one server: both directions at once, every reply checked.
+
+NOTE(expected): the encoder says which bytes the server sends back when all is well. They are compared as
+they come in, without being parsed or kept; only from the first byte that differs on are replies parsed, and
+parsing ends when the server has answered all that was sent up to then. So checking a reply costs a memcmp,
+and a verify compares values at that speed too.
+
+NOTE(deadlock): a server may stop reading until its replies are read. Whenever this side waits, it waits for
+both directions, and reads whatever there is; so it cannot block on sending alone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import hiredis
+
+from etl.encode.wire import Buffer, Wire
+from etl.errors import TargetError
+from etl.plan import Answer
+from etl.target.channel import Channel
+from etl.units import MIB, format_seconds
+
+INFLIGHT_BYTES = 8 * MIB
+INFLIGHT_COMMANDS = 100_000
+SILENCE_S = 30.0
+"""A server that for so long neither takes bytes nor answers any is given up."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    token: Any
+    wire: Wire
+    matched: int = 0  # bytes of wire.expected that have come in
+
+
+class Conversation:
+    """A Session (``etl/plan.py``) over one redis-py connection. ``name`` is the server's, for messages."""
+
+    def __init__(self, connection: Any, name: str, *, silence_s: float = SILENCE_S) -> None:
+        self._connection = connection
+        self._channel = Channel(connection._sock)
+        self._name = name
+        self._silence_s = silence_s
+        self._unsent: deque[Buffer] = deque()
+        self._waiting: deque[_Waiting] = deque()
+        self._answers: list[Answer] = []
+        self._inflight_bytes = 0
+        self._inflight_commands = 0
+        self._reader: hiredis.Reader | None = None  # None: replies are compared, not parsed
+        self._replies: list[Any] = []
+
+    def submit(self, wire: Wire, token: Any) -> list[Answer]:
+        while self._waiting and not self._has_room(wire):
+            self._step()
+        self._inflight_bytes += wire.nbytes
+        self._inflight_commands += wire.commands
+        self._waiting.append(_Waiting(token, wire))
+        self._unsent.extend(buffer for buffer in wire.buffers if len(buffer))
+        while self._unsent:
+            self._step()
+        return self._take_answers()
+
+    def drain(self) -> list[Answer]:
+        while self._waiting:
+            self._step()
+        return self._take_answers()
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+    def _has_room(self, wire: Wire) -> bool:
+        return (
+            self._inflight_bytes + wire.nbytes <= INFLIGHT_BYTES
+            and self._inflight_commands + wire.commands <= INFLIGHT_COMMANDS
+        )
+
+    def _take_answers(self) -> list[Answer]:
+        answers, self._answers = self._answers, []
+        return answers
+
+    def _step(self) -> None:
+        """Send and receive once what can be, waiting if neither can: see NOTE(deadlock)."""
+        try:
+            moved = bool(self._unsent) and self._channel.send(self._unsent)
+            data = self._channel.receive()
+            if data is None and not moved:
+                waited = self._channel.wait(to_send=bool(self._unsent), timeout_s=self._silence_s)
+                if not waited:
+                    raise TargetError(
+                        f"{self._name} has not answered for {format_seconds(self._silence_s)};"
+                        f" {self._inflight_commands:,} commands are without a reply"
+                    )
+        except OSError as error:
+            raise TargetError(f"the connection to {self._name} broke: {error.strerror or error}") from None
+        if data == b"":
+            raise TargetError(
+                f"{self._name} closed the connection in the middle; {self._inflight_commands:,} commands are"
+                " without a reply. Its log may say why"
+            )
+        if data:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        position = 0
+        while position < len(data) and self._reader is None:
+            if not self._waiting:
+                raise TargetError(f"{self._name} sent a reply that nobody asked for")
+            position = self._compare(data, position)
+        if position < len(data) and self._reader is not None:
+            self._reader.feed(data[position:])
+        if self._reader is not None:
+            self._parse()
+
+    def _compare(self, data: bytes, position: int) -> int:
+        """Compare ``data`` from ``position`` on with what the oldest wire expects: see NOTE(expected)."""
+        waiting = self._waiting[0]
+        expected = memoryview(waiting.wire.expected)
+        wanted = expected[waiting.matched : waiting.matched + len(data) - position]
+        if not data.startswith(wanted, position):
+            self._reader = hiredis.Reader()
+            self._reader.feed(bytes(expected[: waiting.matched]))
+            return position
+        waiting.matched += len(wanted)
+        if waiting.matched == len(expected):
+            self._answer(None)
+        return position + len(wanted)
+
+    def _parse(self) -> None:
+        assert self._reader is not None
+        while self._waiting:
+            commands = self._waiting[0].wire.commands
+            while len(self._replies) < commands:
+                try:
+                    reply = self._reader.gets()
+                except hiredis.ProtocolError:
+                    raise TargetError(f"{self._name} does not answer in Redis's protocol") from None
+                if reply is False:  # not whole yet; a RESP2 reply is never a boolean
+                    return
+                self._replies.append(reply)
+            replies, self._replies = self._replies, []
+            self._answer(replies)
+            if not self._reader.has_data():
+                self._reader = None
+                return
+
+    def _answer(self, replies: list[Any] | None) -> None:
+        waiting = self._waiting.popleft()
+        self._inflight_bytes -= waiting.wire.nbytes
+        self._inflight_commands -= waiting.wire.commands
+        self._answers.append(Answer(waiting.token, waiting.wire, replies))

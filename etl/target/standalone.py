@@ -1,0 +1,24 @@
+"""One Redis server (or a primary with replicas): a session is one connection to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from etl.target.address import Address
+from etl.target.conversation import SILENCE_S, Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class StandaloneTarget:
+    """A Target (``etl/plan.py``): the server at ``address``."""
+
+    address: Address
+
+    def __str__(self) -> str:
+        return self.address.shown
+
+    def connect(self, client_name: str) -> Conversation:
+        from etl.target.connection import open_connection  # redis is imported where it is used
+
+        connection = open_connection(self.address, client_name, timeout_s=SILENCE_S)
+        return Conversation(connection, str(self))

@@ -1,0 +1,42 @@
+"""Sizes and the one way each of them is written for people."""
+
+from __future__ import annotations
+
+KIB = 1 << 10
+MIB = 1 << 20
+
+MAX_RECORD_BYTES = 512 * MIB
+"""Longest string a Redis server takes (``proto-max-bulk-len``, its default)."""
+
+
+def format_count(count: int) -> str:
+    """Write a count with thousands separators: ``1,234,567``."""
+    return f"{count:,}"
+
+
+def format_bytes(nbytes: float) -> str:
+    """Write a size in decimal units, as disks and networks are sold: ``405.0 MB``."""
+    if nbytes < 1000:
+        return f"{nbytes:.0f} B"
+    for unit in ("kB", "MB", "GB"):
+        nbytes /= 1000
+        if nbytes < 1000:
+            return f"{nbytes:.1f} {unit}"
+    return f"{nbytes / 1000:.1f} TB"
+
+
+def format_seconds(seconds: float) -> str:
+    """Write a duration: ``0.42 s``, ``12.3 s``, ``4 min 05 s``, ``2 h 03 min``."""
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def counted(count: int, noun: str) -> str:
+    """Write a count and its noun: ``1 record``, ``2,000 records``."""
+    return f"{format_count(count)} {noun}" + ("" if count == 1 else "s")
