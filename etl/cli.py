@@ -95,7 +95,7 @@ def _carry_out(arguments: argparse.Namespace) -> Report:
 
 def _fail(error: EtlError, arguments: argparse.Namespace, code: int | None = None) -> int:
     report = error.report
-    if report is not None and (arguments.json or report.bytes):
+    if report is not None and (arguments.json or report.records["read"]):
         _print(report, arguments)
     with contextlib.suppress(OSError):  # stderr is closed: the exit code says enough
         print(f"redis-etl: {error}", file=sys.stderr)

@@ -77,18 +77,18 @@ class _Home:
     def file(self, name: str) -> str:
         return os.path.join(self.folder, name)
 
-    def log_tail(self) -> str:
+    def _log(self) -> str:
         try:
             with open(self.file("redis.log"), errors="replace") as log:
-                lines = log.read().splitlines()[-_LOG_LINES:]
+                return log.read()
         except OSError as error:
-            lines = [str(error)]
-        return "".join(f"\n  {line}" for line in lines)
+            return str(error)
 
     def failure(self, what: str) -> TargetError:
         """Return the error that says what happened in this folder, why, and how the server's log ends."""
-        tail = self.log_tail()
-        cause = next((cause for sign, cause in _CAUSES if sign in tail), "")
+        log = self._log()
+        cause = next((cause for sign, cause in _CAUSES if sign in log), "")
+        tail = "".join(f"\n  {line}" for line in log.splitlines()[-_LOG_LINES:])
         return TargetError(
             f"embedded:{self.folder}: {what}{': ' if cause else ''}{cause}."
             f" The last lines of {self.file('redis.log')}:{tail or ' none'}"

@@ -135,7 +135,7 @@ def _make_bar(total: int) -> Any:
         dynamic_ncols=True,
         file=sys.stderr,
         leave=True,
-        bar_format="{percent:3d}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}] {postfix}",
+        bar_format="{percent:3d}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
     )
 
 

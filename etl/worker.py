@@ -54,15 +54,25 @@ class Shard:
         self._plan = plan
         self._worker = worker
         self._tally = tally
+        self._error: EtlError | None = None
         self.examples: list[Example] = []
 
     def run(self, blocks: Iterable[Block], session: Session, stop: Callable[[], bool]) -> None:
         with closing(self._plan.source.open()) as reader:
             for block in blocks:
-                if stop():
+                if stop() or self._error is not None:
                     break
                 self._send(block, [self._own(batch) for batch in reader.read(block)], session)
-        self._settle(session.drain())
+        self._finish(session)
+
+    def _finish(self, session: Session) -> None:
+        """Take every outstanding answer, also behind a refused record: what was applied is counted."""
+        try:
+            self._settle(session.drain())
+        except EtlError as error:
+            self._error = self._error or error
+        if self._error is not None:
+            raise self._error
 
     def _own(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Take this worker's records of a batch: all of them, or with ``--split record`` every N-th."""
@@ -88,8 +98,8 @@ class Shard:
             self._count(verdict, answer.wire.records - len(verdict.refusals))
             self._show(verdict, sent)
             if verdict.refusals:
-                raise self._refused(verdict, sent)
-            if sent.last:
+                self._error = self._error or self._refused(verdict, sent)
+            elif sent.last:
                 self._done(sent.block)
 
     def _count(self, verdict: Verdict, read: int) -> None:

@@ -18,6 +18,7 @@ import signal
 import threading
 import time
 import traceback
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -47,14 +48,17 @@ def make_context(start_method: str | None) -> Any:
             "this script starts its load while it is imported by its own workers; put the call under"
             ' if __name__ == "__main__":'
         )
+    if multiprocessing.current_process().daemon:
+        raise UsageError("a daemonic process cannot have worker processes of its own; give workers=1")
     there = multiprocessing.get_all_start_methods()
     method = start_method or ("forkserver" if "forkserver" in there else "spawn")
     if method not in there:
         raise UsageError(f"--start-method {method} is not to be had on this system; {', '.join(there)} are")
     context = multiprocessing.get_context(method)
+    if method != "fork":
+        # Started by the first Process it would let signals through in the middle of ``held_signals``.
+        resource_tracker.ensure_running()
     if method == "forkserver":
-        from multiprocessing import forkserver
-
         context.set_forkserver_preload(["etl.run.preload"])
         forkserver.ensure_running()
     return context
@@ -190,7 +194,11 @@ class Supervisor:
         ended = child.ended  # asked first: what it said before it ended is in the Pipe by now
         child.listen()
         if ended and child.message is None:
-            child.message = Failed(child.worker, 0.0, child.fate())
+            child.message = Failed(child.worker, 0.0, self._fate(child))
+
+    def _fate(self, child: Child) -> EtlError:
+        # A signal to the whole group may end a worker that has not yet learned to be deaf to it.
+        return self._signals.error() if self._signals.stopping else child.fate()
 
     def _stop_all(self, now: float) -> None:
         if not self._told_to_stop:
@@ -206,8 +214,7 @@ class Supervisor:
             child.process.join()
             child.listen()
             if child.message is None:
-                error = self._signals.error() if self._signals.stopping else child.fate()
-                child.message = Failed(child.worker, 0.0, error)
+                child.message = Failed(child.worker, 0.0, self._fate(child))
 
 
 class Inbox(threading.Thread):

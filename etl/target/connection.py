@@ -41,7 +41,7 @@ def open_connection(address: Address, client_name: str, *, timeout_s: float) -> 
         connection.send_command("PING", check_health=False)
         connection.read_response()
     except exceptions.AuthenticationError as error:
-        raise _refused(address, "the user name or password is wrong or missing", error) from None
+        raise TargetError(f"{address} refused the connection: {explain(error)}") from None
     except exceptions.ResponseError as error:
         raise TargetError(f"{address} refused the connection: {explain(error)}") from None
     except exceptions.TimeoutError:
@@ -49,11 +49,6 @@ def open_connection(address: Address, client_name: str, *, timeout_s: float) -> 
     except (exceptions.RedisError, OSError, ValueError) as error:
         raise TargetError(f"cannot reach {address}: {_cause(error)}") from None
     return connection
-
-
-def _refused(address: Address, what: str, error: Exception) -> TargetError:
-    word = str(error).split(" ", 1)[0]
-    return TargetError(f"{address} refused the connection: {what} ({word})")
 
 
 def _cause(error: BaseException) -> str:

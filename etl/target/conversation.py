@@ -11,6 +11,7 @@ both directions, and reads whatever there is; so it cannot block on sending alon
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,8 @@ from etl.encode.wire import Buffer, Wire
 from etl.errors import TargetError
 from etl.plan import Answer
 from etl.target.channel import Channel
-from etl.units import MIB, format_seconds
+from etl.target.replies import explain
+from etl.units import MIB, counted, format_seconds
 
 INFLIGHT_BYTES = 8 * MIB
 INFLIGHT_COMMANDS = 100_000
@@ -87,21 +89,35 @@ class Conversation:
             moved = bool(self._unsent) and self._channel.send(self._unsent)
             data = self._channel.receive()
             if data is None and not moved:
-                waited = self._channel.wait(to_send=bool(self._unsent), timeout_s=self._silence_s)
-                if not waited:
-                    raise TargetError(
-                        f"{self._name} has not answered for {format_seconds(self._silence_s)};"
-                        f" {self._inflight_commands:,} commands are without a reply"
-                    )
+                self._await()
         except OSError as error:
-            raise TargetError(f"the connection to {self._name} broke: {error.strerror or error}") from None
+            self._hear_out()
+            raise self._broken(f"the connection to {self._name} broke: {error.strerror or error}") from None
         if data == b"":
-            raise TargetError(
-                f"{self._name} closed the connection in the middle; {self._inflight_commands:,} commands are"
-                " without a reply. Its log may say why"
-            )
+            raise self._broken(f"{self._name} closed the connection in the middle")
         if data:
             self._take(data)
+
+    def _await(self) -> None:
+        if not self._channel.wait(to_send=bool(self._unsent), timeout_s=self._silence_s):
+            raise self._broken(f"{self._name} has not answered for {format_seconds(self._silence_s)}")
+
+    def _hear_out(self) -> None:
+        """Take what the server said before it closed: it may have said why."""
+        with contextlib.suppress(OSError):
+            while data := self._channel.receive():
+                self._take(data)
+
+    def _broken(self, what: str) -> TargetError:
+        """Make the error for a conversation that cannot go on; a last error reply says why best."""
+        replies = [*self._replies, *(reply for answer in self._answers for reply in answer.replies or ())]
+        for reply in replies:
+            if isinstance(reply, Exception):
+                return TargetError(
+                    f"{self._name}: {explain(reply)}; then {what.removeprefix(self._name).strip()}"
+                )
+        lost = counted(self._inflight_commands, "command")
+        return TargetError(f"{what}; {lost} without a reply")
 
     def _take(self, data: bytes) -> None:
         position = 0

@@ -19,7 +19,6 @@ MEANINGS: dict[str, str] = {
     "MOVED": "the server is part of a Redis Cluster, which cannot be loaded into yet",
     "CROSSSLOT": "the server is part of a Redis Cluster, which cannot be loaded into yet",
     "CLUSTERDOWN": "the server is part of a Redis Cluster that is down",
-    "ERR": "the server refused the command",
 }
 
 
