@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from etl.control import Finished
-from etl.errors import EtlError, RejectedError
+from etl.errors import EtlError, RejectedError, SourceError
 from etl.plan import Answer, Block, Plan, Session, owner
 from etl.report import Example, Tally, Verdict
 from etl.target.replies import failure
@@ -62,11 +62,16 @@ class Shard:
             for block in blocks:
                 if stop() or self._error is not None:
                     break
-                self._send(block, [self._own(batch) for batch in reader.read(block)], session)
+                try:
+                    batches = [self._own(batch) for batch in reader.read(block)]
+                except SourceError as error:
+                    self._error = error
+                    break
+                self._send(block, batches, session)
         self._finish(session)
 
     def _finish(self, session: Session) -> None:
-        """Take every outstanding answer, also behind a refused record: what was applied is counted."""
+        """Take every outstanding answer, also when the run has failed: what was applied is counted."""
         try:
             self._settle(session.drain())
         except EtlError as error:
