@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from etl.errors import EtlError
-from etl.report import Example
+
+if TYPE_CHECKING:
+    from etl.report import Example
 
 
 @dataclass(frozen=True, slots=True)

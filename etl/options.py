@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import operator
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -20,16 +21,27 @@ START_METHODS = ("fork", "forkserver", "spawn")
 MOST_WORKERS = 8
 
 
+def _text(value: Any) -> str:
+    text = os.fspath(value)
+    if not isinstance(text, str):
+        raise TypeError("must be text (str), not bytes")
+    return text
+
+
 def _option(
     default: Any,
     help: str,
     *,
     metavar: str | None = None,
     choices: tuple[str, ...] = (),
-    parse: Callable[[str], Any] = str,
+    parse: Callable[[Any], Any] = _text,
     shown_default: str | None = None,
+    secret: bool = False,
 ) -> Any:
-    """Declare an option. ``parse`` turns the command line's text into the value, or raises ValueError."""
+    """Declare an option. ``parse`` turns the command line's text into the value, or raises ValueError.
+
+    A ``secret`` one stays out of every ``repr``.
+    """
     metadata = {
         "help": help,
         "metavar": metavar,
@@ -37,18 +49,22 @@ def _option(
         "parse": parse,
         "shown_default": shown_default if shown_default is not None else str(default),
     }
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata, repr=not secret)
 
 
-def _whole_number(text: str) -> int:
-    number = int(text)
+def _whole_number(value: Any) -> int:
+    if isinstance(value, bool):
+        raise TypeError("must be a whole number")
+    number = int(value) if isinstance(value, str) else operator.index(value)
     if number < 1:
         raise ValueError("must be 1 or more")
     return number
 
 
-def _duration(text: str) -> float:
-    seconds = float(text)
+def _duration(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError("must be a number of seconds")
+    seconds = float(value)
     if not 0.001 <= seconds <= 1e11:
         raise ValueError("must be at least 0.001 and at most 100,000,000,000 seconds")
     return seconds
@@ -63,6 +79,7 @@ class Options:
         "where the records go: redis://, rediss:// (TLS), unix://, or embedded:FOLDER, a server of its own"
         " whose data stay in that folder",
         metavar="URL",
+        secret=True,
         shown_default=f"`$REDIS_URL`, else `{DEFAULT_URL}`",
     )
     key: str = _option(
@@ -154,9 +171,10 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
     if meta["choices"] and value not in meta["choices"]:
         raise UsageError(f"{flag(field)} is one of {', '.join(meta['choices'])}, not {value!r}")
     try:
-        return meta["parse"](value if meta["parse"] is not str else os.fspath(value))
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{flag(field)} {value!r}: {error}") from None
+        return meta["parse"](value)
+    except (TypeError, ValueError, OverflowError) as error:
+        shown = repr(value) if field.repr else "is wrong"
+        raise UsageError(f"{flag(field)} {shown}: {error}") from None
 
 
 def add_options(parser: argparse._ActionsContainer, kind: type[Options]) -> None:

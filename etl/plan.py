@@ -103,14 +103,15 @@ class Encoder(Protocol):
 class Session(Protocol):
     """One worker's conversation with the target."""
 
-    def submit(self, wire: Wire, token: Any) -> list[Answer]:
-        """Hand one wire to the server; return the answers that have come in meanwhile, oldest first.
+    def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
+        """Hand one wire to the server; give the answers that have come in meanwhile, oldest first.
 
-        Blocks only while the bounds in flight are reached. Raises TargetError.
+        Blocks, before it returns, only while the bounds in flight are reached. Raises TargetError, or has
+        the iterator raise it behind the answers that came in before the failure.
         """
 
-    def drain(self) -> list[Answer]:
-        """Wait for every outstanding reply and return the answers. Raises TargetError."""
+    def drain(self) -> Iterator[Answer]:
+        """Wait for every outstanding reply and give the answers. Raises TargetError as ``submit`` does."""
 
     def close(self) -> None:
         """End the conversation. May be called twice."""

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the README's option table from the options' one declaration; a test checks that it was run.
 
-    scripts/readme_options.py
+scripts/readme_options.py
 """
 
 from __future__ import annotations

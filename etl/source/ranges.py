@@ -1,7 +1,9 @@
 """Text files cut into byte ranges that start and end at line breaks.
 
 NOTE(ranges): a block starts where the one before it stopped and stops at the first line break at or behind
-its nominal size, or at the end of the file; so the blocks of a file cover it, each once, in order.
+the next multiple of the block size, or at the end of the file; so the blocks of a file cover it, each once,
+in order. Counted from the start of the file and not of the block, the cuts do not drift: a file whose lines
+are shorter than a block has as many blocks as it has multiples.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ def _cut_file(opened: OpenFile, block_bytes: int, *, counting: bool) -> Iterator
     size = opened.file.size
     start = 0
     while start < size:
-        nominal = min(start + block_bytes, size)
+        nominal = min((start // block_bytes + 1) * block_bytes, size)
         stop = _next_record(opened, nominal)
         if stop - start > MAX_RECORD_BYTES + block_bytes:
             raise RejectedError(

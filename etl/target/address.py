@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from etl.errors import UsageError
 
@@ -28,45 +28,61 @@ class Address:
 def parse_address(url: str) -> Address:
     """Read ``redis://[[user]:password@]host[:port][/db]``, ``rediss://...`` or ``unix://[...]path[?db=n]``.
 
-    Raises UsageError that never quotes the password.
+    Raises UsageError. It quotes nothing of the URL: a password that should have been percent-encoded may
+    stand anywhere in it. What redis-py would read in another way than it is shown here is refused too.
     """
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme not in SCHEMES:
+        known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+        raise UsageError(f"the target's URL starts with one of {known} or embedded:")
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise UsageError(f"the target's URL is not well formed: {error}") from None
-    if parts.scheme not in SCHEMES:
-        known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-        raise UsageError(f"the target's URL starts with one of {known} or embedded:, not {parts.scheme!r}")
-    query = _parameters(parts.query, tls=parts.scheme == "rediss")
-    if parts.scheme == "unix":
-        if not parts.path:
-            raise UsageError("a unix:// URL names the server's socket: unix:///run/redis/redis.sock")
-        shown = f"unix://{unquote(parts.path)}?db={query.get('db', '0')}"
-        return Address(shown, url)
-    database = parts.path.strip("/") or query.get("db", "0")
-    if not database.isdecimal():
-        raise UsageError(f"the database in the target's URL is a number, not {database!r}")
+    except ValueError:
+        raise _bad("is not well formed: its host or port cannot be") from None
+    if "#" in url:
+        raise _bad("has a #")
+    query = _parameters(parts.query, tls=scheme == "rediss")
+    if scheme == "unix":
+        if not parts.path or parts.netloc.rpartition("@")[2]:
+            raise _bad("names the server's socket by its absolute path: unix:///run/redis/redis.sock")
+        return Address(f"unix://{unquote(parts.path)}?db={_database(query.get('db', '0'))}", url)
+    in_path = parts.path.strip("/")
+    if in_path and "db" in query:
+        raise _bad("names the database twice")
+    database = _database(in_path or query.get("db", "0"))
     host = parts.hostname or "localhost"
     host = f"[{host}]" if ":" in host else host
-    shown = urlunsplit((parts.scheme, f"{host}:{port or 6379}", f"/{database}", "", ""))
-    return Address(shown, url)
+    return Address(urlunsplit((scheme, f"{host}:{port or 6379}", f"/{database}", "", "")), url)
 
 
 def _parameters(query: str, *, tls: bool) -> dict[str, str]:
-    parameters = {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
     allowed = _PARAMETERS if tls else ("db",)
-    for name in parameters:
+    parameters: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in allowed:
-            raise UsageError(f"the target's URL may have the parameters {', '.join(allowed)}, not {name!r}")
-    if not parameters.get("db", "0").isdecimal():
-        raise UsageError(f"the database in the target's URL is a number, not {parameters['db']!r}")
+            raise _bad(f"may have the parameters {', '.join(allowed)} and no other")
+        if name in parameters:
+            raise _bad(f"has the parameter {name} twice")
+        parameters[name] = value
     if parameters.get("ssl_cert_reqs", "required") != "required":
         raise UsageError(
             "ssl_cert_reqs in the target's URL would let anybody pose as the server; name the certificate"
             " of its authority with ssl_ca_certs=FILE instead"
         )
     return parameters
+
+
+def _database(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise _bad("names a database that is no number")
+    return int(text)
+
+
+def _bad(what: str) -> UsageError:
+    return UsageError(
+        f"the target's URL {what} (in a user name or password write / as %2F, ? as %3F, # as %23, @ as %40)"
+    )
 
 
 def connection_arguments(address: Address) -> dict[str, Any]:

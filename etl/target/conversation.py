@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,21 +54,24 @@ class Conversation:
         self._inflight_commands = 0
         self._reader: hiredis.Reader | None = None  # None: replies are compared, not parsed
         self._replies: list[Any] = []
+        self._failure: TargetError | None = None
 
-    def submit(self, wire: Wire, token: Any) -> list[Answer]:
-        while self._waiting and not self._has_room(wire):
-            self._step()
-        self._inflight_bytes += wire.nbytes
-        self._inflight_commands += wire.commands
-        self._waiting.append(_Waiting(token, wire))
-        self._unsent.extend(buffer for buffer in wire.buffers if len(buffer))
-        while self._unsent:
-            self._step()
+    def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
+        with self._failure_kept():
+            while self._waiting and not self._has_room(wire):
+                self._step()
+            self._inflight_bytes += wire.nbytes
+            self._inflight_commands += wire.commands
+            self._waiting.append(_Waiting(token, wire))
+            self._unsent.extend(buffer for buffer in wire.buffers if len(buffer))
+            while self._unsent:
+                self._step()
         return self._take_answers()
 
-    def drain(self) -> list[Answer]:
-        while self._waiting:
-            self._step()
+    def drain(self) -> Iterator[Answer]:
+        with self._failure_kept():
+            while self._waiting:
+                self._step()
         return self._take_answers()
 
     def close(self) -> None:
@@ -79,9 +83,21 @@ class Conversation:
             and self._inflight_commands + wire.commands <= INFLIGHT_COMMANDS
         )
 
-    def _take_answers(self) -> list[Answer]:
+    @contextlib.contextmanager
+    def _failure_kept(self) -> Iterator[None]:
+        """Keep a failure until the answers before it are taken: they count, and one may tell its cause."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            yield
+        except TargetError as failure:
+            self._failure = failure
+
+    def _take_answers(self) -> Iterator[Answer]:
         answers, self._answers = self._answers, []
-        return answers
+        yield from answers
+        if self._failure is not None:
+            raise self._failure
 
     def _step(self) -> None:
         """Send and receive once what can be, waiting if neither can: see NOTE(deadlock)."""
@@ -123,7 +139,7 @@ class Conversation:
         position = 0
         while position < len(data) and self._reader is None:
             if not self._waiting:
-                raise TargetError(f"{self._name} sent a reply that nobody asked for")
+                raise self._unasked()
             position = self._compare(data, position)
         if position < len(data) and self._reader is not None:
             self._reader.feed(data[position:])
@@ -161,6 +177,10 @@ class Conversation:
             if not self._reader.has_data():
                 self._reader = None
                 return
+        raise self._unasked()
+
+    def _unasked(self) -> TargetError:
+        return TargetError(f"{self._name} sent a reply that nobody asked for")
 
     def _answer(self, replies: list[Any] | None) -> None:
         waiting = self._waiting.popleft()

@@ -1,0 +1,111 @@
+"""Fair measuring: the contenders take turns, each on a server of its own, and medians count."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from .process import run as run_command
+from .server import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One way of doing the work.
+
+    ``command`` makes the argv for a server; ``standard_input`` is a file. ``check`` gets the server and
+    the command's stdout and raises BenchError for a wrong result. ``prepare`` is run before, unmeasured.
+    ``own_seconds`` finds in the stdout how long the work itself took, without the start of the program.
+    """
+
+    name: str
+    records: int
+    command: Callable[[Server], list[str]]
+    check: Callable[[Server, str], None]
+    standard_input: Path | None = None
+    prepare: Callable[[Server], list[str]] | None = None
+    own_seconds: Callable[[str], float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    seconds: float
+    work_seconds: float
+    server_cpu_s: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the repeated measurements of one contender say: medians, but the highest peak of memory."""
+
+    contender: Contender
+    measurements: tuple[Measurement, ...]
+
+    @property
+    def seconds(self) -> float:
+        return median(each.seconds for each in self.measurements)
+
+    @property
+    def records_per_s(self) -> float:
+        return self.contender.records / self.seconds
+
+    @property
+    def busy(self) -> float:
+        """Share of the whole process' time in which the server was at work."""
+        return median(each.server_cpu_s / each.seconds for each in self.measurements)
+
+    @property
+    def busy_in_work(self) -> float:
+        """The same share of the work's own seconds."""
+        return median(each.server_cpu_s / each.work_seconds for each in self.measurements)
+
+    @property
+    def peak_bytes(self) -> int:
+        return max(each.peak_bytes for each in self.measurements)
+
+    def time_ratio(self, other: Result) -> float:
+        """This one's time for a record by the other's: below 1 is faster."""
+        return other.records_per_s / self.records_per_s
+
+
+def measure_all(contenders: list[Contender], *, repeat: int) -> dict[str, Result]:
+    """Measures each contender ``repeat`` times, round robin, and returns the results by name."""
+    taken: dict[str, list[Measurement]] = {contender.name: [] for contender in contenders}
+    for turn in range(1, repeat + 1):
+        for contender in contenders:
+            measurement = measure(contender)
+            taken[contender.name].append(measurement)
+            note(f"round {turn} of {repeat}: {contender.name}: {measurement.seconds:.2f} s")
+    return {each.name: Result(each, tuple(taken[each.name])) for each in contenders}
+
+
+def measure(contender: Contender) -> Measurement:
+    with Server() as server:
+        if contender.prepare:
+            run_command(contender.prepare(server))
+        cpu_before_s = server.cpu_s()
+        finished = run_command(contender.command(server), stdin=contender.standard_input)
+        cpu_s = server.cpu_s() - cpu_before_s
+        contender.check(server, finished.stdout)
+    work_seconds = contender.own_seconds(finished.stdout) if contender.own_seconds else finished.seconds
+    return Measurement(finished.seconds, work_seconds, cpu_s, finished.peak_bytes)
+
+
+def median_seconds(
+    commands: dict[str, list[str]], *, times: int, before: Callable[[], object]
+) -> dict[str, float]:
+    """Times short commands in alternation, calling ``before`` ahead of each; their medians by name."""
+    taken: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(times):
+        for name, argv in commands.items():
+            before()
+            taken[name].append(run_command(argv, sampled=False).seconds)
+    return {name: median(seconds) for name, seconds in taken.items()}
+
+
+def note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

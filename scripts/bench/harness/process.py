@@ -1,0 +1,106 @@
+"""Runs one command: how long it took and how much memory the largest of its processes held."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import BenchError
+
+PROJECT = Path(__file__).resolve().parents[3]
+SAMPLE_INTERVAL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """``peak_bytes``: the largest peak resident size (VmHWM) of any process of its tree; 0 if not sampled."""
+
+    seconds: float
+    peak_bytes: int
+    stdout: str
+
+
+def run(argv: list[str], *, stdin: Path | None = None, sampled: bool = True) -> Finished:
+    """Runs the command in the project folder to its end.
+
+    Raises:
+        BenchError: it ended with another code than 0.
+    """
+    with (
+        Path(stdin or "/dev/null").open("rb") as given,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+    ):
+        started_at = time.monotonic()
+        process = subprocess.Popen(argv, stdin=given, stdout=out, stderr=err, cwd=PROJECT)
+        try:
+            with PeakSampler(process.pid, enabled=sampled) as sampler:
+                exit_code = process.wait()
+                seconds = time.monotonic() - started_at
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+        out.seek(0)
+        err.seek(0)
+        if exit_code != 0:
+            tail = err.read().decode(errors="replace")[-2000:]
+            raise BenchError(f"exit code {exit_code} from: {' '.join(argv)}\n{tail}")
+        return Finished(seconds, sampler.peak_bytes, out.read().decode())
+
+
+class PeakSampler:
+    """Watches a process tree from a thread of its own, so that the end of the process is seen at once.
+
+    The kernel keeps each process' peak, so samples miss nothing but growth in its last moments. (The
+    ``ru_maxrss`` of ``wait4`` would start at this program's own size, and knows no forkserver's children.)
+    """
+
+    def __init__(self, pid: int, *, enabled: bool) -> None:
+        self.peak_bytes = 0
+        self._pid = pid
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True) if enabled else None
+
+    def __enter__(self) -> PeakSampler:
+        if self._thread:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._ended.set()
+        if self._thread:
+            self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._ended.wait(SAMPLE_INTERVAL_S):
+            for pid in process_tree(self._pid):
+                self.peak_bytes = max(self.peak_bytes, peak_resident_bytes(pid))
+
+
+def process_tree(pid: int) -> list[int]:
+    """The process and all its descendants, as far as they still live."""
+    found = [pid]
+    for parent in found:
+        for children in Path(f"/proc/{parent}/task").glob("*/children"):
+            found.extend(int(child) for child in read_proc(children).split())
+    return found
+
+
+def peak_resident_bytes(pid: int) -> int:
+    for line in read_proc(Path(f"/proc/{pid}/status")).splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def read_proc(path: Path) -> str:
+    """The file's text, or nothing if its process has just ended."""
+    try:
+        return path.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

@@ -1,0 +1,89 @@
+"""A redis-server of the benchmark's own: fresh process, fresh folder, free port, nothing written to disk."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+import redis
+
+from .binaries import binary
+from .errors import BenchError
+
+START_TIMEOUT_S = 10
+END_TIMEOUT_S = 30
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+class Server:
+    """A running server, as a context manager. A new one for each measurement starts from equal conditions:
+    the hash table's size and the allocator's state would survive a FLUSHALL.
+    """
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.client = redis.Redis(port=self.port)
+        self._folder = tempfile.TemporaryDirectory(prefix="redis-etl-bench-")
+        self._process = subprocess.Popen(
+            server_command(self.port, self._folder.name), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+
+    def __enter__(self) -> Server:
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def cpu_s(self) -> float:
+        """CPU seconds that the server has used so far, user and system, all of its threads."""
+        stat = Path(f"/proc/{self._process.pid}/stat").read_text()
+        # The name in parentheses may hold blanks; utime and stime are the 12th and 13th fields after it.
+        fields = stat.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+    def stop(self) -> None:
+        self.client.close()
+        self._process.terminate()
+        try:
+            self._process.wait(END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._folder.cleanup()
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                self.client.ping()
+            except redis.ConnectionError as error:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise BenchError(f"redis-server on port {self.port} did not start") from error
+                time.sleep(0.02)
+            else:
+                return
+
+
+def server_command(port: int, folder: str) -> list[str]:
+    place = ["--bind", "127.0.0.1", "--port", str(port), "--dir", folder]
+    return [binary("redis-server"), *place, "--save", "", "--appendonly", "no", "--daemonize", "no"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

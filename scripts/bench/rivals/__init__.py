@@ -1,0 +1,1 @@
+"""Other ways of doing the same work, each a program of its own."""

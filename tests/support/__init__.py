@@ -1,0 +1,42 @@
+"""What the tests of all folders share: servers, a proxy, a scripted server, processes."""
+
+from tests.support.processes import (
+    REPO,
+    alive,
+    children_of,
+    descendants_of,
+    end_cli,
+    in_session,
+    run_cli,
+    start_cli,
+    wait_until,
+)
+from tests.support.proxy import RecordingProxy
+from tests.support.scripted import CLOSE, NO_REPLY, OK, ScriptedServer, bulk, error, integer, nth
+from tests.support.servers import FakeServer, RealServer, StartServer, free_port, server_version
+
+__all__ = [
+    "CLOSE",
+    "NO_REPLY",
+    "OK",
+    "REPO",
+    "FakeServer",
+    "RealServer",
+    "RecordingProxy",
+    "ScriptedServer",
+    "StartServer",
+    "alive",
+    "bulk",
+    "children_of",
+    "descendants_of",
+    "end_cli",
+    "error",
+    "free_port",
+    "in_session",
+    "integer",
+    "nth",
+    "run_cli",
+    "server_version",
+    "start_cli",
+    "wait_until",
+]

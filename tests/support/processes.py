@@ -1,0 +1,127 @@
+"""The command line as a real process, and what /proc tells about processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+REPO = Path(__file__).resolve().parents[2]
+
+T = TypeVar("T")
+
+
+def run_cli(
+    *args: str | os.PathLike[str],
+    env: Mapping[str, str] | None = None,
+    input: str | None = None,
+    timeout: float = 60,
+    cwd: str | os.PathLike[str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m etl ARGS`` to its end and return exit code, stdout and stderr as text.
+
+    ``env`` is added to this process's environment, from which REDIS_URL is taken away. Without ``input``
+    stdin is empty. After ``timeout`` seconds the whole process group is killed: nothing is left behind.
+    """
+    process = start_cli(
+        *args, env=env, cwd=cwd, stdin=subprocess.DEVNULL if input is None else subprocess.PIPE
+    )
+    try:
+        stdout, stderr = process.communicate(input, timeout=timeout)
+    except BaseException:
+        end_cli(process)
+        raise
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def start_cli(
+    *args: str | os.PathLike[str],
+    env: Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    stdin: int = subprocess.DEVNULL,
+) -> subprocess.Popen[str]:
+    """Start ``python -m etl ARGS`` in a session (and process group) of its own, for tests with signals.
+
+    stdout and stderr are pipes: end with ``communicate()`` or ``end_cli()``.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
+    paths = (str(REPO), environment.get("PYTHONPATH", ""))
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    return subprocess.Popen(
+        [sys.executable, "-m", "etl", *(os.fspath(arg) for arg in args)],
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        env={**environment, **(env or {})},
+        start_new_session=True,
+    )
+
+
+def end_cli(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Kill what is left of a started command and its group, and return its stdout and stderr."""
+    for pid in in_session(process.pid):
+        _kill(pid)
+    return process.communicate()
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the living direct children of a process, in order of process id."""
+    return [child for child, stat in _living() if stat[1] == pid]
+
+
+def descendants_of(pid: int) -> list[int]:
+    """Return its living children, their children and so on (workers are children of the forkserver)."""
+    children = children_of(pid)
+    return children + [deeper for child in children for deeper in descendants_of(child)]
+
+
+def in_session(session: int) -> list[int]:
+    """Return the living processes of a session: also those whose parent is gone.
+
+    A command from ``start_cli`` has the session ``process.pid``.
+    """
+    return [pid for pid, stat in _living() if stat[3] == session]
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process runs; one that ended and was not yet collected (a zombie) does not."""
+    return _stat(pid) is not None
+
+
+def wait_until(predicate: Callable[[], T], timeout_s: float = 30, what: str = "the condition") -> T:
+    """Return the first true result of ``predicate``, or fail the test after ``timeout_s`` seconds."""
+    deadline = time.monotonic() + timeout_s
+    while not (result := predicate()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout_s} seconds in vain for {what}")
+        time.sleep(0.005)
+    return result
+
+
+def _living() -> list[tuple[int, tuple[str, int, int, int]]]:
+    pids = sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
+    return [(pid, stat) for pid in pids if (stat := _stat(pid))]
+
+
+def _stat(pid: int) -> tuple[str, int, int, int] | None:
+    """Return state, parent, process group and session, or None for a process that is over."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, parent, group, session = text.rpartition(")")[2].split()[:4]  # the name may hold anything
+    return None if state in "ZX" else (state, int(parent), int(group), int(session))
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
