@@ -8,7 +8,7 @@ same plan, each its own shard. The three contracts that a plan is made of stand 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -29,8 +29,9 @@ class Block:
     """A run of whole records that is found, read and encoded on its own.
 
     ``number`` counts through the whole input; ``file`` is an index into the source's files; ``start`` and
-    ``stop`` are byte offsets in that file; ``first_record`` is the number of its first record through the
-    whole input, or None where nobody asked.
+    ``stop`` are offsets in that file (bytes; what a unit is otherwise, the source says); ``first_record`` is
+    the number of its first record through the whole input, or None where nobody asked. ``payload`` is the
+    block itself where it cannot be read again (a stream): the parent sends it to the block's worker.
     """
 
     number: int
@@ -38,20 +39,122 @@ class Block:
     start: int
     stop: int
     first_record: int | None = None
+    payload: bytes | None = field(default=None, repr=False)
 
     @property
     def nbytes(self) -> int:
         return self.stop - self.start
 
 
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that was refused: where it stands, why, and its original bytes.
+
+    ``record`` is its number through the whole input (None where nobody counted), ``offset`` its first byte
+    in the file (None where the format has no such thing).
+    """
+
+    file: str
+    record: int | None
+    offset: int | None
+    reason: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records of one block, in order, by columns of the same length.
+
+    ``fields``: one ``binary`` column a field, null where the record has no such field (a column named
+    ``x[]`` is ``list<binary>``, the members of the array field ``x``). ``spread`` names the columns that
+    ``{*}`` stands for, in order. ``numbers`` (int64) are the records' numbers, ``line`` (binary) their
+    original text, ``json`` (binary) their JSON text: None where nobody asked for them. ``rejects`` are
+    records of the block that are in no column, because they could not be parsed.
+    """
+
+    fields: pa.RecordBatch
+    spread: tuple[str, ...] = ()
+    numbers: pa.Array | None = None
+    line: pa.Array | None = None
+    json: pa.Array | None = None
+    rejects: tuple[Reject, ...] = ()
+    rows: int = -1  # given where ``fields`` has no column to tell it
+
+    def __len__(self) -> int:
+        return self.rows if self.rows >= 0 else int(self.fields.num_rows)
+
+    def take(self, indices: pa.Array) -> Batch:
+        """Give the records at ``indices`` as a batch of their own, without the rejects."""
+
+        def some(column: pa.Array | None) -> pa.Array | None:
+            return None if column is None else column.take(indices)
+
+        return Batch(
+            fields=self.fields.take(indices) if self.fields.num_columns else self.fields,
+            spread=self.spread,
+            numbers=some(self.numbers),
+            line=some(self.line),
+            json=some(self.json),
+            rows=len(indices) if self.rows >= 0 else -1,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """What of a record is wanted, and under which names. Pure; readers obey it.
+
+    ``names``: fields that templates name (after renaming). ``lists``: those named as ``{field[]}``. ``all``:
+    the columns of ``{*}`` are wanted. ``line``, ``json``: so are these texts. ``include`` (None: all) and
+    ``exclude`` choose what ``{*}`` and ``{json}`` hold, by source names; ``rename`` are pairs of source name
+    and new name. ``flatten`` spreads nested objects into ``a.b``; ``omit_empty`` makes an empty text an
+    absent field; ``vectors`` is ``raw`` (little-endian float32) or ``text`` (JSON).
+    """
+
+    names: frozenset[str] = frozenset()
+    lists: frozenset[str] = frozenset()
+    all: bool = False
+    line: bool = False
+    json: bool = False
+    include: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    rename: tuple[tuple[str, str], ...] = ()
+    flatten: bool = False
+    omit_empty: bool = False
+    vectors: str = "raw"
+
+    def new_name(self, name: str) -> str:
+        """Give the name that a source's field has after renaming."""
+        return dict(self.rename).get(name, name)
+
+    def source_name(self, name: str) -> str:
+        """Give the source's name of a field that a template names."""
+        return next((old for old, new in self.rename if new == name), name)
+
+    def spreads(self, name: str) -> bool:
+        """Say whether ``{*}`` and ``{json}`` hold the source's field ``name``."""
+        return (self.include is None or name in self.include) and name not in self.exclude
+
+    def wants(self, name: str) -> bool:
+        """Say whether the source's field ``name`` has to be read at all."""
+        if (self.all or self.json) and self.spreads(name):
+            return True
+        return self.new_name(name) in self.names | self.lists
+
+
 class Reader(Protocol):
     """An open source, in the process that reads it. Not picklable, not thread-safe."""
 
-    def read(self, block: Block) -> Iterator[pa.RecordBatch]:
-        """Yield the block's records in order, as one or more batches of ``binary`` columns.
+    def read(self, block: Block) -> Iterator[Batch]:
+        """Yield the block's records in order, as one or more batches, with what the projection wants.
 
-        The columns are the source's ``fields``, and ``#`` (int64) when the block knows its first record.
-        Raises SourceError when the input is not what it was when the plan was made.
+        A batch of the block has all its records or rejects, each once. Raises SourceError when the input is
+        not what it was when the plan was made.
+        """
+
+    def original(self, block: Block, record: int) -> Reject:
+        """Find the record number ``record - block.first_record`` of a block again (a slow path).
+
+        Gives a Reject without a reason: file, number, byte offset and original bytes.
         """
 
     def close(self) -> None:
@@ -62,12 +165,16 @@ class Source(Protocol):
     """One input in one format: frozen, picklable, opened where it is read."""
 
     @property
-    def fields(self) -> tuple[str, ...]:
-        """Names that a template may use, besides ``#``."""
+    def fields(self) -> tuple[str, ...] | None:
+        """Names of the fields every record has, or None where only the records tell (JSON)."""
 
     @property
-    def nbytes(self) -> int:
-        """Size of the whole input, in the unit of ``Block.nbytes``."""
+    def nbytes(self) -> int | None:
+        """Size of the whole input, in the unit of ``Block.nbytes``; None where nobody knows (a pipe)."""
+
+    @property
+    def streamed(self) -> bool:
+        """Say whether blocks have payloads: made once, in the parent, in order, and sent to workers."""
 
     def blocks(self, block_bytes: int, *, numbered: bool) -> Iterator[Block]:
         """Cut the input into blocks of about ``block_bytes``, in order, each ending at a record's end.
@@ -76,7 +183,7 @@ class Source(Protocol):
         Called in the parent. Raises SourceError.
         """
 
-    def open(self) -> Reader:
+    def open(self, projection: Projection) -> Reader:
         """Open the input for reading, in the process that calls."""
 
     def verify_unchanged(self) -> None:

@@ -2,77 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.plan import Block
-from etl.source.files import File, OpenFile, restat
-from etl.source.ranges import cut
-from etl.template import NUMBER
+from etl.plan import Batch, Projection, Reject
+from etl.source.text import Origin
+from etl.template import LINE
 
-LINE = "line"
 _BINARY = pa.binary()
 
 
 @dataclass(frozen=True, slots=True)
-class LinesSource:
-    """Files of lines, one after the other. ``strip`` takes white space off both ends, as ``str.strip``."""
+class Lines:
+    """The format ``lines``. ``strip`` takes white space off both ends of each, as ``str.strip`` does."""
 
-    files: tuple[File, ...]
     strip: bool = False
 
     @property
     def fields(self) -> tuple[str, ...]:
         return (LINE,)
 
-    @property
-    def nbytes(self) -> int:
-        return sum(file.size for file in self.files)
+    def begin(self, head: bytes, *, final: bool, file: str) -> tuple[Lines, int]:
+        return self, 0
 
-    def blocks(self, block_bytes: int, *, numbered: bool) -> Iterator[Block]:
-        return cut(self.files, block_bytes, numbered=numbered)
+    def scan(self, data: bytes, *, final: bool) -> tuple[int, int]:
+        if final:
+            return len(data), data.count(b"\n") + (1 if data and not data.endswith(b"\n") else 0)
+        length = data.rfind(b"\n") + 1
+        return length, data.count(b"\n")
 
-    def open(self) -> LinesReader:
-        return LinesReader(self)
-
-    def verify_unchanged(self) -> None:
-        for file in self.files:
-            restat(file)
-
-    def name_of(self, block: Block) -> str:
-        return self.files[block.file].path
-
-
-class LinesReader:
-    """Reads blocks of lines; keeps the file of the last block open."""
-
-    def __init__(self, source: LinesSource) -> None:
-        self._source = source
-        self._opened: OpenFile | None = None
-
-    def read(self, block: Block) -> Iterator[pa.RecordBatch]:
-        lines = split_lines(self._file(block).read(block.start, block.stop))
-        if self._source.strip:
+    def parse(self, data: bytes, projection: Projection, origin: Origin) -> Batch:
+        lines = split_lines(data)
+        if self.strip:
             lines = strip(lines)
-        columns = {LINE: lines}
-        if block.first_record is not None:
-            columns[NUMBER] = pa.arange(block.first_record, block.first_record + len(lines))
-        yield pa.RecordBatch.from_pydict(columns)
+        name = projection.new_name(LINE)
+        return Batch(
+            fields=pa.RecordBatch.from_arrays([lines], names=[name]),
+            spread=(name,) if projection.spreads(LINE) else (),
+            numbers=number_column(origin.first_record, len(lines)),
+            line=lines if projection.line else None,
+            json=None,
+        )
 
-    def close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+    def original(self, data: bytes, index: int, origin: Origin) -> Reject:
+        start = 0
+        for _ in range(index):
+            start = data.index(b"\n", start) + 1
+        stop = data.find(b"\n", start)
+        raw = data[start:] if stop < 0 else data[start:stop].removesuffix(b"\r")
+        return Reject(origin.file, record_number(origin, index), origin.offset + start, "", raw)
 
-    def _file(self, block: Block) -> OpenFile:
-        file = self._source.files[block.file]
-        if self._opened is None or self._opened.file != file:
-            self.close()
-            self._opened = OpenFile(file)
-        return self._opened
+
+def number_column(first_record: int | None, records: int) -> pa.Array | None:
+    """Give the numbers of consecutive records as int64, or None where nobody counted."""
+    return None if first_record is None else pa.arange(first_record, first_record + records)
+
+
+def record_number(origin: Origin, index: int) -> int | None:
+    """Give the number of the record ``index`` behind the origin, or None where nobody counted."""
+    return None if origin.first_record is None else origin.first_record + index
 
 
 def split_lines(data: bytes) -> pa.Array:
