@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from etl.encode.wire import Wire
-from etl.report import Verdict
+from etl.report import Refusal, Verdict
+from etl.template import Template
 from etl.units import KIB, MIB
 
 BLOCK_BYTES = MIB
@@ -196,11 +197,18 @@ class Source(Protocol):
 class Encoder(Protocol):
     """Turns batches into wire bytes, and replies into verdicts. Pure, picklable: no I/O, no clock."""
 
-    def encode(self, batch: pa.RecordBatch) -> Wire:
-        """Make the commands of one batch, and the reply that a server gives when all is well."""
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """The templates whose fields have to be read."""
 
-    def judge(self, batch: pa.RecordBatch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
-        """Say what became of each record of ``batch``.
+    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+        """Part the records that can be encoded from the others, whose refusals say what they lack."""
+
+    def encode(self, batch: Batch) -> Wire:
+        """Make the commands of a batch that ``part`` has let pass, and the reply they have if all is well."""
+
+    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+        """Say what became of each record of the batch.
 
         ``replies`` has one element a command (an exception for an error reply), or is None when the
         server answered exactly ``wire.expected``.

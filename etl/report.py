@@ -54,6 +54,8 @@ class Verdict:
     different: int = 0
     refusals: tuple[Refusal, ...] = ()
     differences: tuple[Difference, ...] = ()
+    again: tuple[int, ...] = ()
+    """Records that were refused together, though not each of them may be to blame: send them one by one."""
 
 
 class Tally:

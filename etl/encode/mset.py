@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import pyarrow as pa
-
-from etl.encode.resp import bulks, command_head, groups, join
+from etl.encode.columns import Columns, split
+from etl.encode.resp import CRLF, argument, arguments, groups, join
 from etl.encode.wire import Buffer, Wire
+from etl.plan import Batch
 from etl.report import Refusal, Verdict
 from etl.template import Template
 from etl.units import MIB
@@ -30,14 +30,26 @@ class MsetEncoder:
     key: Template
     value: Template
 
-    def encode(self, batch: pa.RecordBatch) -> Wire:
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        return (self.key, self.value)
+
+    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+        good, _, refusals = split(batch, self.templates)
+        return good, refusals
+
+    def encode(self, batch: Batch) -> Wire:
         """Make the batch's MSETs. MSET is atomic: a group is applied whole or not at all."""
-        pairs = join([*bulks(self.key, batch), *bulks(self.value, batch)], batch.num_rows)
+        columns = Columns(batch)
+        pairs = join(
+            [*arguments(columns.pieces(self.key)), *arguments(columns.pieces(self.value))], columns.records
+        )
         boundaries = groups(pairs.offsets, records=GROUP_RECORDS, nbytes=GROUP_BYTES)
         buffers: list[Buffer] = []
         for start, stop in pairwise(boundaries):
-            buffers.append(command_head(b"MSET", 2 * (stop - start)))
-            buffers.append(pairs.data[pairs.offsets[start] : pairs.offsets[stop]])
+            buffers.append(b"*%d%b" % (1 + 2 * (stop - start), argument(b"MSET")))
+            buffers.append(pairs.part(start, stop))
+            buffers.append(CRLF)
         return Wire(
             buffers=tuple(buffers),
             boundaries=boundaries,
@@ -45,7 +57,7 @@ class MsetEncoder:
             nbytes=sum(map(len, buffers)),
         )
 
-    def judge(self, batch: pa.RecordBatch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
         """Count a group's records as written when its reply is OK; else each of them is refused."""
         if replies is None:
             return Verdict(written=wire.records)

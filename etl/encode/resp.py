@@ -2,90 +2,89 @@
 
 NOTE(join): ``pyarrow.compute.binary_join_element_wise`` over literals, lengths and columns gives an array
 whose data buffer *is* the wire and whose offsets are the record boundaries; no record is touched by Python.
+
+NOTE(leading): a line break is written before each argument instead of behind it: ``*3`` then
+``\\r\\n$3\\r\\nSET`` and so on, and ``\\r\\n`` at a command's end. So an argument is a prefix and a value, and
+where the value is null the prefix (taken by the value's length) is null too: the join skips both, and an
+absent field leaves no byte behind.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.template import Field, Part, Template
-
 CRLF = b"\r\n"
-_BINARY = pa.binary()
-_PREFIXES = pa.array([b"$%d\r\n" % length for length in range(1024)], _BINARY)
+BINARY = pa.binary()
+
+_SHORT = 1024
+_SHORT_LENGTHS = [b"\r\n$%d\r\n" % length for length in range(_SHORT)]
+_PREFIXES = pa.array(_SHORT_LENGTHS, BINARY)
+_ARITIES = pa.array([b"*%d" % arity for arity in range(_SHORT)], BINARY)
+
+Piece = Any
+"""Bytes (the same for every record) or a ``binary`` array (null: nothing for this record)."""
 
 
-def array_header(elements: int) -> bytes:
-    """Give the head of a RESP array: ``*3\\r\\n``."""
-    return b"*%d\r\n" % elements
+def argument(value: bytes) -> bytes:
+    """Give one constant argument: ``\\r\\n$3\\r\\nSET``. See NOTE(leading)."""
+    return b"\r\n$%d\r\n%b" % (len(value), value)
 
 
 def bulk(value: bytes) -> bytes:
-    """Give one RESP bulk string."""
+    """Give one bulk string as a reply has it: ``$3\\r\\nabc\\r\\n``."""
     return b"$%d\r\n%b\r\n" % (len(value), value)
 
 
-def command_head(name: bytes, arguments: int) -> bytes:
-    """Give the array header and the name of a command that has so many arguments besides."""
-    return array_header(arguments + 1) + bulk(name)
+def arguments(pieces: Sequence[Piece], *, before: bytes = b"") -> list[Piece]:
+    """Give the pieces of one argument a record: its length prefix and the pieces themselves.
 
-
-def column(batch: pa.RecordBatch, name: str) -> pa.Array:
-    """Give a field of the batch as ``binary``; numbers as their decimal text."""
-    values = batch.column(name)
-    if values.type == _BINARY:
-        return values
-    return values.cast(pa.string()).cast(_BINARY)
-
-
-def bulks(template: Template, batch: pa.RecordBatch) -> list[Any]:
-    """Give the pieces of one bulk string a record: ``$length\\r\\n``, the template's parts, ``\\r\\n``."""
-    pieces = _resolved(template.parts, batch)
-    return [*_length_prefix(pieces, batch.num_rows), *pieces, CRLF]
-
-
-def _resolved(parts: Iterable[Part], batch: pa.RecordBatch) -> list[Any]:
-    # A template may name a field twice; it is turned into text once.
-    columns: dict[str, pa.Array] = {}
-    for part in parts:
-        if isinstance(part, Field) and part.name not in columns:
-            columns[part.name] = column(batch, part.name)
-    return [columns[part.name] if isinstance(part, Field) else part for part in parts]
-
-
-def _length_prefix(pieces: Sequence[Any], records: int) -> list[Any]:
+    ``before`` are whole constant arguments in front of it, which a null value leaves out as well.
+    """
     fixed = sum(len(piece) for piece in pieces if isinstance(piece, bytes))
     arrays = [piece for piece in pieces if not isinstance(piece, bytes)]
     if not arrays:
-        return [b"$%d\r\n" % fixed]
+        return [b"%b\r\n$%d\r\n" % (before, fixed), *pieces]
     lengths = pc.binary_length(arrays[0])
     for array in arrays[1:]:
         lengths = pc.add(lengths, pc.binary_length(array))
     if fixed:
         lengths = pc.add(lengths, pa.scalar(fixed, lengths.type))
+    return [_prefix(lengths, before), *pieces]
+
+
+def _prefix(lengths: pa.Array, before: bytes) -> pa.Array:
+    longest = pc.max(lengths).as_py()
     # The table costs a third of the cast; only long values need the cast.
-    if records and pc.max(lengths).as_py() < len(_PREFIXES):
-        return [_PREFIXES.take(lengths)]
-    return [b"$", lengths.cast(pa.string()).cast(_BINARY), CRLF]
+    if longest is None or longest < _SHORT:
+        return prefix_table(before, longest or 0).take(lengths)
+    text = lengths.cast(pa.string()).cast(BINARY)
+    return pc.binary_join_element_wise(_scalar(before + b"\r\n$"), text, _scalar(CRLF), _scalar(b""))
 
 
-def join(pieces: Sequence[Any], records: int) -> Joined:
-    """Join the pieces record by record, in one call: see NOTE(join)."""
-    merged: list[Any] = []
-    for piece in pieces:
-        if isinstance(piece, bytes) and merged and isinstance(merged[-1], bytes):
-            merged[-1] += piece
-        else:
-            merged.append(piece)
-    if len(merged) == 1 and isinstance(merged[0], bytes):
-        merged[0] = pa.repeat(pa.scalar(merged[0], _BINARY), records)
-    scalars = [pa.scalar(piece, _BINARY) if isinstance(piece, bytes) else piece for piece in merged]
-    return Joined(pc.binary_join_element_wise(*scalars, pa.scalar(b"", _BINARY)))
+def prefix_table(before: bytes, longest: int) -> pa.Array:
+    """Give the length prefixes for 0 up to ``longest``, each with ``before`` in front."""
+    if not before:
+        return _PREFIXES
+    return pa.array([before + prefix for prefix in _SHORT_LENGTHS[: longest + 1]], BINARY)
+
+
+def arity(fixed: int, counts: pa.Array) -> pa.Array:
+    """Give the head of a command whose number of arguments differs: ``*`` and ``fixed + counts``."""
+    numbers = pc.add(counts, pa.scalar(fixed, counts.type))
+    most = pc.max(numbers).as_py()
+    if most is None or most < _SHORT:
+        return _ARITIES.take(numbers)
+    text = numbers.cast(pa.string()).cast(BINARY)
+    return pc.binary_join_element_wise(_scalar(b"*"), text, _scalar(b""))
+
+
+def _scalar(value: bytes) -> pa.Scalar:
+    return pa.scalar(value, BINARY)
 
 
 class Joined:
@@ -95,8 +94,27 @@ class Joined:
 
     def __init__(self, array: pa.Array) -> None:
         _, offsets, data = array.buffers()
-        self.offsets: Sequence[int] = memoryview(offsets).cast("i")[: len(array) + 1]
+        # An array of no records may have no offsets at all.
+        self.offsets: Sequence[int] = memoryview(offsets).cast("i")[: len(array) + 1] if len(array) else [0]
         self.data: memoryview = memoryview(data if data is not None else b"").cast("B")[: self.offsets[-1]]
+
+    def part(self, start: int, stop: int) -> memoryview:
+        """Give the bytes of the records from ``start`` up to ``stop``."""
+        return self.data[self.offsets[start] : self.offsets[stop]]
+
+
+def join(pieces: Sequence[Piece], records: int) -> Joined:
+    """Join the pieces record by record, in one call: see NOTE(join)."""
+    merged: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, bytes) and merged and isinstance(merged[-1], bytes):
+            merged[-1] += piece
+        else:
+            merged.append(piece)
+    if all(isinstance(piece, bytes) for piece in merged):
+        merged = [pa.repeat(_scalar(b"".join(merged)), records)]
+    scalars = [_scalar(piece) if isinstance(piece, bytes) else piece for piece in merged]
+    return Joined(pc.binary_join_element_wise(*scalars, _scalar(b""), null_handling="skip"))
 
 
 def groups(offsets: Sequence[int], *, records: int, nbytes: int) -> list[int]:

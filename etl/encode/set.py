@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-
-from etl.encode.resp import bulk, bulks, command_head, join
+from etl.encode.columns import Columns, split
+from etl.encode.resp import CRLF, Piece, argument, arguments, join
 from etl.encode.wire import Wire
+from etl.plan import Batch
 from etl.report import Refusal, Verdict
 from etl.template import Template
 
@@ -21,37 +21,41 @@ _OK = b"+OK\r\n"
 
 @dataclass(frozen=True, slots=True)
 class SetEncoder:
-    """``SET key value [PX ttl_ms] [NX]``, one command a record; ``if_exists`` is replace, skip or fail."""
+    """``SET key value [expiry] [NX]``, one command a record; ``if_exists`` is replace, skip or fail.
+
+    ``expiry`` are the words of SET's own expiry: ``PX 60000``, ``EX {ttl}``, ``EXAT {ts}``; none: ().
+    """
 
     key: Template
     value: Template
-    ttl_ms: int | None
+    expiry: tuple[Template, ...]
     if_exists: str
 
-    def encode(self, batch: pa.RecordBatch) -> Wire:
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        return (self.key, self.value, *self.expiry)
+
+    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+        good, _, refusals = split(batch, self.templates)
+        return good, refusals
+
+    def encode(self, batch: Batch) -> Wire:
         """Make the batch's SETs, one reply each."""
-        tail: list[bytes] = []
-        if self.ttl_ms is not None:
-            tail += [b"PX", b"%d" % self.ttl_ms]
-        if self.if_exists != "replace":
-            tail.append(b"NX")
-        commands = join(
-            [
-                command_head(b"SET", 2 + len(tail)),
-                *bulks(self.key, batch),
-                *bulks(self.value, batch),
-                b"".join(map(bulk, tail)),
-            ],
-            batch.num_rows,
-        )
+        columns = Columns(batch)
+        words = self.templates
+        flag = argument(b"NX") if self.if_exists != "replace" else b""
+        pieces: list[Piece] = [b"*%d" % (1 + len(words) + bool(flag)), argument(b"SET")]
+        for word in words:
+            pieces += arguments(columns.pieces(word))
+        joined = join([*pieces, flag + CRLF], columns.records)
         return Wire(
-            buffers=(commands.data,),
-            boundaries=range(batch.num_rows + 1),
-            expected=_OK * batch.num_rows,
-            nbytes=len(commands.data),
+            buffers=(joined.data,),
+            boundaries=range(columns.records + 1),
+            expected=_OK * columns.records,
+            nbytes=len(joined.data),
         )
 
-    def judge(self, batch: pa.RecordBatch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
         """Count OK as written and, of a SET NX, nil as skipped or refused."""
         if replies is None:
             return Verdict(written=wire.records)

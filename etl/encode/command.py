@@ -1,0 +1,65 @@
+"""A command template: the words of one Redis command, literals and fields; and which commands it may be."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from etl.errors import UsageError
+from etl.template import Template, parse_template
+
+REFUSED = frozenset(
+    "ACL AUTH BGREWRITEAOF BGSAVE BLMOVE BLMPOP BLPOP BRPOP BRPOPLPUSH BZMPOP BZPOPMAX BZPOPMIN CLIENT CLUSTER"
+    " COMMAND CONFIG DEBUG DISCARD EVAL EVALSHA EVALSHA_RO EVAL_RO EXEC FAILOVER FCALL FCALL_RO FLUSHALL FLUSHDB"
+    " FUNCTION HELLO KEYS LATENCY MEMORY MIGRATE MODULE MONITOR MULTI OBJECT PSUBSCRIBE PSYNC PUBSUB"
+    " PUNSUBSCRIBE QUIT READONLY READWRITE REPLCONF REPLICAOF RESET RESTORE-ASKING SAVE SCAN SCRIPT SELECT"
+    " SHUTDOWN SLAVEOF SLOWLOG SSUBSCRIBE SUBSCRIBE SUNSUBSCRIBE SWAPDB SYNC UNSUBSCRIBE UNWATCH WAIT WAITAOF"
+    " WATCH XREAD XREADGROUP".split()
+)
+"""Commands that stop, empty, block or reconfigure a server or this connection: no load needs them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One Redis command a record; ``words[0]``, its name, never comes from data."""
+
+    words: tuple[Template, ...]
+
+    @property
+    def name(self) -> bytes:
+        (name,) = self.words[0].parts
+        assert isinstance(name, bytes)
+        return name.upper()
+
+    @property
+    def arguments(self) -> tuple[Template, ...]:
+        return self.words[1:]
+
+
+def command(name: str, *arguments: Template) -> Command:
+    """Make a command of its name and argument templates."""
+    return Command((Template((name.encode(),)), *arguments))
+
+
+def parse_command(text: str) -> Command:
+    """Parse ``--command``: words quoted as in a shell, ``{field}``s in them.
+
+    Raises UsageError for bad quoting, a name that comes from data, and a command that no load needs.
+    """
+    option = "--command"
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {text!r}: {str(error).lower()}") from None
+    if not words:
+        raise UsageError(f"{option} is empty: it is a Redis command such as 'SADD city:{{city}} {{id}}'")
+    templates = tuple(parse_template(word, option=option, argument=True) for word in words)
+    if not templates[0].constant:
+        raise UsageError(f"{option} {text!r}: the command's name cannot come from data")
+    parsed = Command(templates)
+    name = parsed.name.decode("utf-8", "replace")
+    if name in REFUSED:
+        raise UsageError(f"{option} {text!r}: {name} is refused; a load only writes keys")
+    if not parsed.arguments:
+        raise UsageError(f"{option} {text!r}: {name} needs a key")
+    return parsed
