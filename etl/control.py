@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
 from etl.errors import EtlError
-
-if TYPE_CHECKING:
-    from etl.report import Example
+from etl.plan import Block
+from etl.report import Example
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +15,30 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Feed:
+    """Parent to worker: the next block of a stream; None: there are no more."""
+
+    block: Block | None
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Worker to parent: I have begun another block of the stream, there is room for one more."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
-    """Worker to parent: my shard is done, or I was told to stop and everything in flight is answered."""
+    """Worker to parent: my shard is done, or I was told to stop and everything in flight is answered.
+
+    ``present`` has, by block number, a bit for each record whose key was there before the run.
+    """
 
     worker: int
     seconds: float
     examples: tuple[Example, ...] = ()
+    present: dict[int, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +50,4 @@ class Failed:
     error: EtlError
 
 
-Message = Finished | Failed
+LastWord = Finished | Failed

@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import operator
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from etl.budget import parse_budget
 from etl.errors import UsageError
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 
 START_METHODS = ("fork", "forkserver", "spawn")
+FORMATS = ("lines", "csv", "tsv", "jsonl", "json", "parquet", "arrow")
+TYPES = ("string", "hash", "json", "list", "set", "zset", "stream")
 MOST_WORKERS = 8
-
-
-def _text(value: Any) -> str:
-    text = os.fspath(value)
-    if not isinstance(text, str):
-        raise TypeError("must be text (str), not bytes")
-    return text
 
 
 def _option(
@@ -34,40 +29,69 @@ def _option(
     *,
     metavar: str | None = None,
     choices: tuple[str, ...] = (),
-    parse: Callable[[Any], Any] = _text,
+    parse: Callable[[str], Any] = str,
+    many: bool = False,
     shown_default: str | None = None,
-    secret: bool = False,
 ) -> Any:
-    """Declare an option. ``parse`` turns the command line's text into the value, or raises ValueError.
+    """Declare an option.
 
-    A ``secret`` one stays out of every ``repr``.
+    ``parse`` turns the command line's text into the value, or raises ValueError; of an option that may be
+    given ``many`` times it is given each text, and the value is the tuple of what it gives.
     """
     metadata = {
         "help": help,
         "metavar": metavar,
         "choices": choices,
         "parse": parse,
+        "many": many,
         "shown_default": shown_default if shown_default is not None else str(default),
     }
-    return dataclasses.field(default=default, metadata=metadata, repr=not secret)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
-def _whole_number(value: Any) -> int:
-    if isinstance(value, bool):
-        raise TypeError("must be a whole number")
-    number = int(value) if isinstance(value, str) else operator.index(value)
+def _whole_number(text: str) -> int:
+    number = int(text)
     if number < 1:
         raise ValueError("must be 1 or more")
     return number
 
 
-def _duration(value: Any) -> float:
-    if isinstance(value, bool):
-        raise TypeError("must be a number of seconds")
-    seconds = float(value)
-    if not 0.001 <= seconds <= 1e11:
-        raise ValueError("must be at least 0.001 and at most 100,000,000,000 seconds")
-    return seconds
+def _ttl(text: str) -> str:
+    text = str(text)
+    if "{" in text:
+        return text
+    if not 0.001 <= float(text) <= 1e11:
+        raise ValueError("must be at least 0.001 and at most 100,000,000,000 seconds, or a template")
+    return text
+
+
+def _budget(text: str) -> str:
+    parse_budget(str(text))
+    return str(text)
+
+
+def _names(text: str) -> str:
+    if not all(text.split(",")):
+        raise ValueError("is a list of names with commas between them")
+    return text
+
+
+def _renaming(text: str) -> str:
+    old, equals, new = text.partition("=")
+    if not (old and equals and new):
+        raise ValueError("is OLD=NEW")
+    return text
+
+
+def _character(text: str) -> str:
+    text = {"\\t": "\t"}.get(text, text)
+    if len(text) != 1 or not text.isascii() or text in "\r\n":
+        raise ValueError("is one ASCII character, no line break")
+    return text
+
+
+def _quote(text: str) -> str:
+    return text if text == "" else _character(text)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,15 +103,104 @@ class Options:
         "where the records go: redis://, rediss:// (TLS), unix://, or embedded:FOLDER, a server of its own"
         " whose data stay in that folder",
         metavar="URL",
-        secret=True,
         shown_default=f"`$REDIS_URL`, else `{DEFAULT_URL}`",
+    )
+    format: str | None = _option(
+        None,
+        "what the sources are",
+        choices=FORMATS,
+        shown_default="by file name, else `lines`",
+    )
+    as_: str | None = _option(
+        None,
+        "the Redis type that a record becomes",
+        choices=TYPES,
+        shown_default="`string` for lines, `hash` for records with fields",
     )
     key: str = _option(
         "{#}",
-        "the key of a record: text with {#} for the record's number (from 0, through all files) and {line}"
-        " for the line",
+        "the key of a record: text with {field} for a field, {#} for the record's number (from 0, through all"
+        " files)",
         metavar="TEMPLATE",
         shown_default="`{#}`",
+    )
+    value: str | None = _option(
+        None,
+        "what a string, a JSON document or a member of a list, set or zset holds; {line}: the record as it"
+        " stands in the file, {json}: as JSON text",
+        metavar="TEMPLATE",
+        shown_default="whole record",
+    )
+    score: str = _option(
+        "{score}", "the score of a zset's member", metavar="TEMPLATE", shown_default="`{score}`"
+    )
+    command: tuple[str, ...] = _option(
+        (),
+        "one Redis command a record, instead of --as; may be given again for several. {*} stands for all"
+        " fields and values, {x[]} for the members of the array x; quoted as in a shell",
+        metavar="TEMPLATE",
+        many=True,
+        shown_default="none",
+    )
+    include: str | None = _option(
+        None, "the fields that {*} and {json} hold", metavar="A,B", parse=_names, shown_default="all"
+    )
+    exclude: str | None = _option(
+        None, "fields that {*} and {json} leave out", metavar="A,B", parse=_names, shown_default="none"
+    )
+    rename: tuple[str, ...] = _option(
+        (),
+        "give a field another name; may be given again",
+        metavar="OLD=NEW",
+        parse=_renaming,
+        many=True,
+        shown_default="none",
+    )
+    flatten: bool = _option(
+        False, 'spread nested objects: {"a": {"b": 1}} has the field a.b', shown_default="off"
+    )
+    omit_empty: bool = _option(False, "leave out fields whose text is empty", shown_default="off")
+    vectors: str = _option(
+        "raw",
+        "fixed-size lists of numbers as little-endian float32 bytes, or as JSON text",
+        choices=("raw", "text"),
+        shown_default="`raw`",
+    )
+    fields: str | None = _option(
+        None,
+        "names of a CSV file's fields, which then has no header",
+        metavar="A,B",
+        parse=_names,
+        shown_default="the header",
+    )
+    no_header: bool = _option(
+        False, "a CSV file has no header: its fields are called 1, 2, 3 ...", shown_default="off"
+    )
+    delimiter: str | None = _option(
+        None,
+        "what stands between a CSV file's fields",
+        metavar="CHAR",
+        parse=_character,
+        shown_default="`,`; for tsv a tab",
+    )
+    quote: str = _option(
+        '"',
+        "what stands around a CSV file's fields; empty: nothing does",
+        metavar="CHAR",
+        parse=_quote,
+        shown_default='`"`',
+    )
+    sql: str | None = _option(
+        None,
+        "load the rows of a query: DuckDB runs it (over files: FROM 'events/*.parquet'), or --database does",
+        metavar="QUERY",
+        shown_default="none",
+    )
+    database: str | None = _option(
+        None,
+        "the database of --sql: sqlite:///FILE or postgresql://...",
+        metavar="URI",
+        shown_default="DuckDB",
     )
     strip: bool = _option(False, "take white space off both ends of each line", shown_default="off")
     workers: int | None = _option(
@@ -102,6 +215,19 @@ class Options:
         "what is counted modulo N: blocks of whole records, or single records",
         choices=("block", "record"),
         shown_default="`block`",
+    )
+    max_rejects: str = _option(
+        "0",
+        "how many records may be refused before the run stops, in records or percent",
+        metavar="N|N%",
+        parse=_budget,
+        shown_default="`0`",
+    )
+    rejects: str | None = _option(
+        None,
+        "the file where refused records go, one JSON object a line, when there are any",
+        metavar="FILE",
+        shown_default="`rejects-<job>.jsonl`",
     )
     progress: str = _option(
         "auto",
@@ -125,22 +251,33 @@ class Options:
         """Give the URL of the target: ``--to``, else ``$REDIS_URL``, else the local default."""
         return self.to or environment.get("REDIS_URL") or DEFAULT_URL
 
+    def names(self, option: str) -> tuple[str, ...] | None:
+        """Give the names in an option that is a list of them, or None where it was not given."""
+        text = getattr(self, option)
+        return None if text is None else tuple(text.split(","))
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions(Options):
     """Options of ``load``."""
 
-    ttl: float | None = _option(
+    ttl: str | None = _option(
         None,
         "let the keys expire after so many seconds",
-        metavar="SECONDS",
-        parse=_duration,
+        metavar="SECONDS|TEMPLATE",
+        parse=_ttl,
         shown_default="none",
     )
-    if_exists: str = _option(
-        "replace",
-        "what happens to a key that is there: replace it, skip the record, or fail the run",
-        choices=("replace", "skip", "fail"),
+    expire_at: str | None = _option(
+        None,
+        "let the keys expire at a time, in seconds since 1970",
+        metavar="TEMPLATE",
+        shown_default="none",
+    )
+    if_exists: str | None = _option(
+        None,
+        "what happens to a key that is there: replace it, merge the record into it, skip the record, or fail",
+        choices=("replace", "merge", "skip", "fail"),
         shown_default="`replace`",
     )
 
@@ -154,8 +291,8 @@ AnyOptions = TypeVar("AnyOptions", bound=Options)
 
 
 def flag(field: dataclasses.Field[Any]) -> str:
-    """Give an option's flag: ``--if-exists`` for ``if_exists``."""
-    return "--" + field.name.replace("_", "-")
+    """Give an option's flag: ``--if-exists`` for ``if_exists``, ``--as`` for ``as_``."""
+    return "--" + field.name.rstrip("_").replace("_", "-")
 
 
 def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
@@ -186,6 +323,9 @@ def add_options(parser: argparse._ActionsContainer, kind: type[Options]) -> None
             keywords["action"] = "store_true"
         else:
             keywords["metavar"] = meta["metavar"]
+            if meta["many"]:
+                keywords["action"] = "append"
+                keywords["default"] = None
             keywords["choices"] = meta["choices"] or None
         keywords["help"] += f" (default: {meta['shown_default'].replace('`', '').replace('%', '%%')})"
         parser.add_argument(flag(field), dest=field.name, **keywords)
@@ -194,7 +334,9 @@ def add_options(parser: argparse._ActionsContainer, kind: type[Options]) -> None
 def from_namespace(namespace: argparse.Namespace, kind: type[AnyOptions]) -> AnyOptions:
     """Make options of what a parser with ``add_options`` has parsed. Raises UsageError."""
     names = [field.name for field in dataclasses.fields(kind)]
-    return kind(**{name: getattr(namespace, name) for name in names})
+    given = {name: getattr(namespace, name) for name in names}
+    # An option that was not given many times is None to argparse: appending to a default would change it.
+    return kind(**{name: value for name, value in given.items() if value is not None})
 
 
 def merged(kind: type[AnyOptions], options: AnyOptions | None, changes: Mapping[str, Any]) -> AnyOptions:

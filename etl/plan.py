@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from etl.budget import Budget
 from etl.encode.wire import Wire
 from etl.report import Refusal, Verdict
 from etl.template import Template
@@ -33,6 +34,7 @@ class Block:
     ``stop`` are offsets in that file (bytes; what a unit is otherwise, the source says); ``first_record`` is
     the number of its first record through the whole input, or None where nobody asked. ``payload`` is the
     block itself where it cannot be read again (a stream): the parent sends it to the block's worker.
+    ``passed_over`` has a bit for each record that an earlier pass has settled (None: none of them).
     """
 
     number: int
@@ -41,6 +43,7 @@ class Block:
     stop: int
     first_record: int | None = None
     payload: bytes | None = field(default=None, repr=False)
+    passed_over: bytes | None = field(default=None, repr=False)
 
     @property
     def nbytes(self) -> int:
@@ -248,38 +251,51 @@ class Answer:
     replies: Sequence[Any] | None
 
 
+class RejectSink(Protocol):
+    """Where the records go that were refused. Frozen, picklable."""
+
+    def write(self, rejects: list[Reject]) -> None:
+        """Write rejects down. Raises EtlError when that fails."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything a worker must know."""
+    """Everything a worker must know.
 
-    job: str
+    ``single`` encodes the records of a merged command that was refused, one command a record. ``blocks`` is
+    None for a stream, whose blocks come one by one.
+    """
+
     source: Source
+    projection: Projection
     target: Target
     encoder: Encoder
-    blocks: tuple[Block, ...]
+    single: Encoder
+    blocks: tuple[Block, ...] | None
     workers: int
     split: str
     progress: str
-
-    @property
-    def numbered(self) -> bool:
-        return all(block.first_record is not None for block in self.blocks)
+    budget: Budget
+    rejects: RejectSink | None
 
     def shard(self, worker: int) -> tuple[Block, ...]:
         """Give the blocks that worker ``worker`` visits.
 
         ``--split block``: those whose number modulo ``workers`` is ``worker``. ``--split record``: all.
         """
+        blocks = self.blocks or ()
         if self.split == "record":
-            return self.blocks
-        return tuple(block for block in self.blocks if owner(block, self.workers) == worker)
+            return blocks
+        return tuple(block for block in blocks if owner(block, self.workers) == worker)
 
     def for_worker(self, worker: int) -> Plan:
         """Give the same plan with one worker's blocks only, which is what travels to that worker."""
-        return replace(self, blocks=self.shard(worker))
+        return self if self.blocks is None else replace(self, blocks=self.shard(worker))
 
     def busy_workers(self) -> int:
         """Give the number of workers that have anything to do: shards are filled from worker 0 on."""
+        if self.blocks is None:
+            return self.workers
         if self.split == "record":
             return self.workers if self.blocks else 0
         return min(self.workers, len(self.blocks))

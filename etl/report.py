@@ -57,6 +57,9 @@ class Verdict:
     again: tuple[int, ...] = ()
     """Records that were refused together, though not each of them may be to blame: send them one by one."""
 
+    present: tuple[int, ...] = ()
+    """Records whose key was there before the run, and that a later pass is to pass over."""
+
 
 class Tally:
     """Counters of all workers, in cells that processes may share.

@@ -92,9 +92,13 @@ def parse_template(text: str, *, option: str, argument: bool = False) -> Templat
             parts.append(piece)
     template = Template(tuple(parts))
     if ALL in template.fields and not (argument and template.everything):
-        raise _bad(text, text.index("{*}"), option, "{*}, which can only be an argument of a command by itself")
+        raise _bad(
+            text, text.index("{*}"), option, "{*}, which can only be an argument of a command by itself"
+        )
     if template.lists and (not argument or len(template.lists) + len(template.fields) > 1):
-        raise _bad(text, 0, option, "{...[]}, which can only stand in an argument of a command, alone or with text")
+        raise _bad(
+            text, 0, option, "{...[]}, which can only stand in an argument of a command, alone or with text"
+        )
     return template
 
 

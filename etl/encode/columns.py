@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.encode.resp import BINARY, Piece
+from etl.encode.resp import BINARY, Piece, text_column
 from etl.plan import Batch
 from etl.report import Refusal
 from etl.template import JSON, LINE, NUMBER, Field, Template
@@ -45,10 +45,13 @@ class Columns:
         return pieces
 
 
-def split(batch: Batch, templates: Iterable[Template]) -> tuple[Batch, pa.Array | None, list[Refusal]]:
+def split(
+    batch: Batch, templates: Iterable[Template], *, integers: Sequence[Template] = ()
+) -> tuple[Batch, list[Refusal]]:
     """Part the records that have every field the templates name from those that lack one.
 
-    Gives the good records, their indices in ``batch`` (None: all of them) and the others as refusals.
+    Gives the good records and the others as refusals. What ``integers`` (an expiry) give has to be a whole
+    number: a server would notice only after it has written the record.
     """
     columns = Columns(batch)
     refusals: dict[int, Refusal] = {}
@@ -59,7 +62,14 @@ def split(batch: Batch, templates: Iterable[Template]) -> tuple[Batch, pa.Array 
         missing = range(len(batch)) if column is None else pc.indices_nonzero(column.is_null()).to_pylist()
         for index in missing:
             refusals.setdefault(index, Refusal(index, f"it has no field {{{name}}}"))
+    for template in integers:
+        if template.constant or template.fields & {NUMBER}:
+            continue
+        text = text_column(columns.pieces(template), columns.records)
+        wrong = pc.invert(pc.fill_null(pc.match_substring_regex(text, "^[0-9]{1,15}$"), False))
+        for index in pc.indices_nonzero(wrong).to_pylist():
+            refusals.setdefault(index, Refusal(index, "its expiry is no whole number of seconds"))
     if not refusals:
-        return batch, None, []
+        return batch, []
     good = pa.array([index for index in range(len(batch)) if index not in refusals], pa.int64())
-    return batch.take(good), good, [refusals[index] for index in sorted(refusals)]
+    return batch.take(good), [refusals[index] for index in sorted(refusals)]

@@ -23,13 +23,14 @@ class CommandsEncoder:
     """``commands`` for each record, in this order. A record with any error reply is refused."""
 
     commands: tuple[Command, ...]
+    integers: tuple[Template, ...] = ()
 
     @property
     def templates(self) -> tuple[Template, ...]:
         return tuple(word for command in self.commands for word in command.arguments)
 
     def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
-        return part_spread(self.commands, batch)
+        return part_spread(self.commands, batch, self.integers)
 
     def encode(self, batch: Batch) -> Wire:
         columns = Columns(batch)
@@ -59,19 +60,25 @@ class CommandsEncoder:
         return Verdict(written=wire.records - len(refusals), refusals=tuple(refusals.values()))
 
 
-def part_spread(commands: Sequence[Command], batch: Batch) -> tuple[Batch, list[Refusal]]:
+def part_spread(
+    commands: Sequence[Command], batch: Batch, integers: Sequence[Template] = ()
+) -> tuple[Batch, list[Refusal]]:
     """Part the records that these commands can be made of from those that lack a field.
 
     ``{*}`` needs one field at least, ``{x[]}`` one member.
     """
     words = [word for command in commands for word in command.arguments]
-    good, _, refusals = split(batch, [word for word in words if not word.spreads])
+    good, refusals = split(batch, [word for word in words if not word.spreads], integers=integers)
     columns = Columns(good)
     for word in words:
         if word.spreads and columns.records:
             counts = spread_counts(word, columns)
             if pc.min(counts).as_py() < 1:
-                why = "it has no fields" if word.everything else f"{{{next(iter(word.lists))}[]}} has no members"
+                why = (
+                    "it has no fields"
+                    if word.everything
+                    else f"{{{next(iter(word.lists))}[]}} has no members"
+                )
                 empty = pc.indices_nonzero(pc.less(counts, 1)).to_pylist()
                 refusals += [Refusal(original_index(good, batch, index), why) for index in empty]
                 good = good.take(pc.indices_nonzero(pc.greater_equal(counts, 1)))

@@ -62,8 +62,7 @@ class MembersEncoder:
         return self.command.arguments
 
     def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
-        good, _, refusals = split(batch, self.templates)
-        return good, refusals
+        return split(batch, self.templates)
 
     def encode(self, batch: Batch) -> Wire:
         columns = Columns(batch)

@@ -35,8 +35,7 @@ class MsetEncoder:
         return (self.key, self.value)
 
     def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
-        good, _, refusals = split(batch, self.templates)
-        return good, refusals
+        return split(batch, self.templates)
 
     def encode(self, batch: Batch) -> Wire:
         """Make the batch's MSETs. MSET is atomic: a group is applied whole or not at all."""

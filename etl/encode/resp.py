@@ -4,7 +4,7 @@ NOTE(join): ``pyarrow.compute.binary_join_element_wise`` over literals, lengths 
 whose data buffer *is* the wire and whose offsets are the record boundaries; no record is touched by Python.
 
 NOTE(leading): a line break is written before each argument instead of behind it: ``*3`` then
-``\\r\\n$3\\r\\nSET`` and so on, and ``\\r\\n`` at a command's end. So an argument is a prefix and a value, and
+``\\r\\n$3\\r\\nSET`` and so on, and ``\\r\\n`` at a command's end. So an argument is a prefix and a value;
 where the value is null the prefix (taken by the value's length) is null too: the join skips both, and an
 absent field leaves no byte behind.
 """
@@ -115,6 +115,16 @@ def join(pieces: Sequence[Piece], records: int) -> Joined:
         merged = [pa.repeat(_scalar(b"".join(merged)), records)]
     scalars = [_scalar(piece) if isinstance(piece, bytes) else piece for piece in merged]
     return Joined(pc.binary_join_element_wise(*scalars, _scalar(b""), null_handling="skip"))
+
+
+def text_column(pieces: Sequence[Piece], records: int) -> pa.Array:
+    """Give what the pieces say as one ``binary`` column; null where one of them is."""
+    if len(pieces) == 1 and not isinstance(pieces[0], bytes):
+        return pieces[0]
+    if all(isinstance(piece, bytes) for piece in pieces):
+        return pa.repeat(_scalar(b"".join(pieces)), records)
+    scalars = [_scalar(piece) if isinstance(piece, bytes) else piece for piece in pieces]
+    return pc.binary_join_element_wise(*scalars, _scalar(b""))
 
 
 def groups(offsets: Sequence[int], *, records: int, nbytes: int) -> list[int]:

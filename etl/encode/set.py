@@ -36,8 +36,7 @@ class SetEncoder:
         return (self.key, self.value, *self.expiry)
 
     def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
-        good, _, refusals = split(batch, self.templates)
-        return good, refusals
+        return split(batch, self.templates, integers=self.expiry[1:])
 
     def encode(self, batch: Batch) -> Wire:
         """Make the batch's SETs, one reply each."""

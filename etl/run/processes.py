@@ -18,15 +18,17 @@ import signal
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from etl.control import Failed, Finished, Message, Stop
+from etl.control import Failed, Feed, Finished, LastWord, Stop, Took
 from etl.errors import EtlError, InternalError, UsageError, WorkerError
 from etl.plan import Plan
 from etl.progress import painting
 from etl.report import Tally
+from etl.run.feed import Feeder, Larder, Line
 from etl.run.signals import StopSignals, be_deaf, held_signals
 from etl.worker import run_shard
 
@@ -64,7 +66,7 @@ def make_context(start_method: str | None) -> Any:
     return context
 
 
-def run_processes(plan: Plan, context: Any, signals: StopSignals) -> tuple[list[Message], Tally]:
+def run_processes(plan: Plan, context: Any, signals: StopSignals) -> tuple[list[LastWord], Tally]:
     """Carry out every shard of a plan, each in a process of its own; give their last messages and counts."""
     cells = context.RawArray(ctypes.c_uint64, Tally.size(plan.workers))
     tally = Tally(cells, plan.workers)
@@ -85,8 +87,9 @@ class Child:
 
     def __init__(self, plan: Plan, worker: int, context: Any, cells: Any) -> None:
         self.worker = worker
-        self.message: Message | None = None
+        self.message: LastWord | None = None
         self.connection, theirs = context.Pipe(duplex=True)
+        self.line = Line(self.connection)
         self.process = context.Process(
             target=work,
             args=(plan.for_worker(worker), worker, cells, theirs),
@@ -108,8 +111,7 @@ class Child:
 
     def stop(self) -> None:
         """Ask the worker to end after what is in flight; a dead one does not mind."""
-        with contextlib.suppress(OSError):
-            self.connection.send(Stop())
+        self.line.send(Stop(), timeout_s=1.0)
 
     def kill(self) -> None:
         """End the worker now, and let go of it."""
@@ -119,10 +121,14 @@ class Child:
         self.connection.close()
 
     def listen(self) -> None:
-        """Take the worker's last word, if there is one in the Pipe."""
+        """Take what the worker says, up to its last word."""
         with contextlib.suppress(EOFError, OSError):
             while self.message is None and self.connection.poll():
-                self.message = self.connection.recv()
+                said = self.connection.recv()
+                if isinstance(said, Took):
+                    self.line.room.release()
+                else:
+                    self.message = said
 
     def fate(self) -> WorkerError:
         """Say how a worker ended that left no word."""
@@ -145,15 +151,19 @@ class Supervisor:
         self._children: list[Child] = []
         self._told_to_stop = False
         self._deadline: float | None = None
+        self._feeder: Feeder | None = None
 
-    def run(self) -> list[Message]:
+    def run(self) -> list[LastWord]:
         """Run all shards to their end; give each worker's last word, a Failed one for a silent death."""
         for worker in range(self._plan.busy_workers()):
             self._children.append(Child(self._plan, worker, self._context, self._cells))
+        if self._plan.blocks is None:
+            self._feeder = Feeder(self._plan, [child.line for child in self._children])
+            self._feeder.start()
         while self._running():
             self._wait()
             self.step(time.monotonic())
-        return [child.message for child in self._children if child.message]
+        return [child.message for child in self._children if child.message] + self._feeders_word()
 
     def step(self, now: float) -> None:
         """Take what the workers and signals say, and act on it. ``now`` is a monotonic time in seconds."""
@@ -161,13 +171,23 @@ class Supervisor:
             self._attend(child)
         if self._signals.now or (self._deadline is not None and now > self._deadline):
             self._end_at_once()
-        elif self._signals.stopping or self._failed():
+        elif self._signals.stopping or self._failed() or self._starved():
             self._stop_all(now)
         elif all(child.message for child in self._children):
             self._stop_all(now)  # worker 0 has been drawing for the others
 
+    def _feeders_word(self) -> list[LastWord]:
+        error = self._feeder.error if self._feeder is not None else None
+        if error is None:
+            return []
+        if not isinstance(error, EtlError):
+            raise error
+        return [Failed(0, 0.0, error)]
+
     def kill(self) -> None:
         """Leave no worker behind, however the run ends."""
+        if self._feeder is not None:
+            self._feeder.stop()
         for child in self._children:
             child.kill()
 
@@ -177,6 +197,9 @@ class Supervisor:
     def _failed(self) -> bool:
         return any(isinstance(child.message, Failed) for child in self._children)
 
+    def _starved(self) -> bool:
+        return self._feeder is not None and self._feeder.error is not None
+
     def _wait(self) -> None:
         running = self._running()
         sources: list[Any] = [child.process.sentinel for child in running]
@@ -184,6 +207,8 @@ class Supervisor:
         wakeup = self._signals.wakeup()
         if wakeup is not None:
             sources.append(wakeup)
+        if self._feeder is not None and self._feeder.is_alive():
+            sources.append(self._feeder.ended)
         timeout = None if self._deadline is None else max(0.0, self._deadline - time.monotonic()) + 0.01
         wait(sources, timeout)
         self._signals.acknowledge()
@@ -203,6 +228,8 @@ class Supervisor:
     def _stop_all(self, now: float) -> None:
         if not self._told_to_stop:
             self._told_to_stop = True
+            if self._feeder is not None:
+                self._feeder.stop()
             for child in self._children:
                 child.stop()
         if self._failed() and self._deadline is None:
@@ -220,43 +247,49 @@ class Supervisor:
 class Inbox(threading.Thread):
     """The worker's ear: hears Stop, and the death of the parent, whatever the worker is doing."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, larder: Larder) -> None:
         super().__init__(name="inbox", daemon=True)
         self._connection = connection
+        self._larder = larder
         self.stop = threading.Event()
 
     def run(self) -> None:
         parent = multiprocessing.parent_process()
         assert parent is not None
-        ready = wait([self._connection, parent.sentinel])
-        if parent.sentinel not in ready:
-            with contextlib.suppress(EOFError, OSError):
-                self._connection.recv()  # there is but one message: Stop
-                self.stop.set()
-                wait([parent.sentinel])
-        self.stop.set()
+        with contextlib.suppress(EOFError, OSError):
+            while parent.sentinel not in wait([self._connection, parent.sentinel]):
+                self._hear(self._connection.recv())
+        self._hear(Stop())
         threading.Event().wait(ORPHAN_GRACE_S)
         os._exit(1)  # see NOTE(orphans)
+
+    def _hear(self, message: Any) -> None:
+        if isinstance(message, Feed):
+            self._larder.put(message.block)
+        else:
+            self.stop.set()
+            self._larder.put(None)
 
 
 def work(plan: Plan, worker: int, cells: Any, connection: Any) -> None:
     """Be a worker process: run one shard, say how it went, and (worker 0) draw until all are done."""
     be_deaf()
-    inbox = Inbox(connection)
+    larder = Larder(worker, connection)
+    inbox = Inbox(connection, larder)
     inbox.start()
     tally = Tally(cells, plan.workers)
     with painting(plan, tally) if worker == 0 else contextlib.nullcontext():
-        message = _outcome(plan, worker, tally, inbox)
+        message = _outcome(plan, worker, tally, inbox.stop.is_set, larder)
         with contextlib.suppress(OSError):  # the parent is gone: nobody to tell
             connection.send(message)
         if worker == 0 and isinstance(message, Finished):
             inbox.stop.wait()
 
 
-def _outcome(plan: Plan, worker: int, tally: Tally, inbox: Inbox) -> Message:
+def _outcome(plan: Plan, worker: int, tally: Tally, stop: Callable[[], bool], larder: Larder) -> LastWord:
     started_at = time.monotonic()
     try:
-        return run_shard(plan, worker, tally, inbox.stop.is_set)
+        return run_shard(plan, worker, tally, stop, larder if plan.blocks is None else None)
     except EtlError as error:
         return Failed(worker, time.monotonic() - started_at, error)
     except Exception:  # noqa: BLE001 - the process ends here; the parent shows the traceback

@@ -7,7 +7,7 @@ each byte once, in order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from etl.errors import RejectedError
@@ -40,12 +40,7 @@ class TextFiles:
 
     @property
     def fields(self) -> tuple[str, ...] | None:
-        names: dict[str, None] = {}
-        for format in self.formats:
-            if format.fields is None:
-                return None
-            names.update(dict.fromkeys(format.fields))
-        return tuple(names)
+        return all_fields(self.formats)
 
     @property
     def nbytes(self) -> int:
@@ -94,6 +89,16 @@ class TextFiles:
 
     def name_of(self, block: Block) -> str:
         return self.files[block.file].path
+
+
+def all_fields(formats: Iterable[TextFormat]) -> tuple[str, ...] | None:
+    """Give the names of every file's fields, each once; None where one file's records tell its own."""
+    names: dict[str, None] = {}
+    for format in formats:
+        if format.fields is None:
+            return None
+        names.update(dict.fromkeys(format.fields))
+    return tuple(names)
 
 
 def open_text_files(files: tuple[File, ...], format: TextFormat) -> TextFiles:

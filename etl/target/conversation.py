@@ -149,6 +149,9 @@ class Conversation:
     def _compare(self, data: bytes, position: int) -> int:
         """Compare ``data`` from ``position`` on with what the oldest wire expects: see NOTE(expected)."""
         waiting = self._waiting[0]
+        if waiting.wire.expected is None:
+            self._reader = hiredis.Reader()
+            return position
         expected = memoryview(waiting.wire.expected)
         wanted = expected[waiting.matched : waiting.matched + len(data) - position]
         if not data.startswith(wanted, position):

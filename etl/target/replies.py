@@ -35,7 +35,22 @@ def explain(reply: BaseException) -> str:
     return f"{meaning} ({said})" if meaning else said
 
 
-def failure(reply: Exception | str, target: object) -> TargetError:
-    """Make the error that ends a run for an error reply to a command."""
-    meaning = explain(reply) if isinstance(reply, Exception) else reply
-    return TargetError(f"{target}: {meaning}")
+_EVERY_RECORD = (
+    "unknown command",
+    "unknown subcommand",
+    "wrong number of arguments",
+    "syntax error",
+    "Protocol error",
+)
+"""What an ERR reply says when every record would get it."""
+
+
+def fatal(reply: Exception, target: object) -> TargetError | None:
+    """Make the error that ends the run, for a reply that every record would get; None for a record's own.
+
+    WRONGTYPE, a bad number, a bad score, a module's own error: these are the record's.
+    """
+    said = str(reply)
+    if first_word(reply) in MEANINGS or any(what in said for what in _EVERY_RECORD):
+        return TargetError(f"{target}: {explain(reply)}")
+    return None

@@ -1,0 +1,39 @@
+"""How many records may be refused: ``--max-rejects N`` or ``N%``. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """``count`` records at most, or ``percent`` of the records read (one of the two is given)."""
+
+    count: int | None = None
+    percent: float | None = None
+
+    def spent(self, rejected: int, read: int, *, ended: bool) -> bool:
+        """Say whether more were refused than may be.
+
+        A percentage is judged when the run has ended: earlier nobody knows of how many.
+        """
+        if self.count is not None:
+            return rejected > self.count
+        assert self.percent is not None
+        return ended and rejected * 100 > self.percent * read
+
+    def __str__(self) -> str:
+        return f"{self.count:,}" if self.count is not None else f"{self.percent:g} %"
+
+
+def parse_budget(text: str) -> Budget:
+    """Parse ``--max-rejects``. Raises ValueError."""
+    if text.endswith("%"):
+        percent = float(text[:-1])
+        if not 0 <= percent <= 100:
+            raise ValueError("a percentage is between 0 and 100")
+        return Budget(percent=percent)
+    count = int(text)
+    if count < 0:
+        raise ValueError("must be 0 or more")
+    return Budget(count=count)

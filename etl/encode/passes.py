@@ -1,0 +1,75 @@
+"""Passes over the keys before a load: one deletes what is there, one looks whether something is there.
+
+https://redis.io/docs/latest/commands/del/, https://redis.io/docs/latest/commands/exists/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from etl.encode.columns import split
+from etl.encode.command import command
+from etl.encode.commands import CommandsEncoder
+from etl.encode.members import MembersEncoder
+from etl.encode.wire import Wire
+from etl.plan import Batch
+from etl.report import Refusal, Verdict
+from etl.template import Template
+
+
+def _keyed(key: Template, batch: Batch) -> tuple[Batch, list[Refusal]]:
+    """Leave records without a key to the load itself, which refuses them and says why."""
+    good, _ = split(batch, [key])
+    return good, []
+
+
+@dataclass(frozen=True, slots=True)
+class ClearEncoder:
+    """``DEL key [key ...]``; counts nothing."""
+
+    key: Template
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        return (self.key,)
+
+    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+        return _keyed(self.key, batch)
+
+    def encode(self, batch: Batch) -> Wire:
+        return MembersEncoder(command("DEL", self.key)).encode(batch)
+
+    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+        errors = [reply for reply in replies or () if isinstance(reply, Exception)]
+        return Verdict(refusals=tuple(Refusal(0, error) for error in errors[:1]))
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeEncoder:
+    """``EXISTS key`` for each record; one whose key is there is skipped, or refused if ``refuse``."""
+
+    key: Template
+    refuse: bool
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        return (self.key,)
+
+    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+        return _keyed(self.key, batch)
+
+    def encode(self, batch: Batch) -> Wire:
+        wire = CommandsEncoder((command("EXISTS", self.key),)).encode(batch)
+        return Wire(wire.buffers, wire.boundaries, b":0\r\n" * wire.groups, wire.nbytes)
+
+    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+        errors = [reply for reply in replies or () if isinstance(reply, Exception)]
+        if errors:
+            return Verdict(refusals=(Refusal(0, errors[0]),))
+        present = tuple(index for index, reply in enumerate(replies or ()) if reply)
+        if self.refuse:
+            refusals = tuple(Refusal(index, "its key exists") for index in present)
+            return Verdict(refusals=refusals, present=present)
+        return Verdict(skipped=len(present), present=present)

@@ -1,0 +1,127 @@
+"""The built-in Redis types: named command templates, and what ``--if-exists`` means for each.
+
+| type | a record becomes | replace | merge | skip, fail |
+|---|---|---|---|---|
+| string | ``MSET``, ``SET`` | overwrites | no meaning | ``SET ... NX`` |
+| hash | ``HSET {key} {*}`` | ``DEL`` before it | adds the fields | a pass before the load looks |
+| json | ``JSON.SET {key} $ {json}`` | overwrites | ``JSON.MERGE`` | a pass before the load looks |
+| list, set, zset, stream | ``RPUSH``, ``SADD``, ... | a pass before the load deletes | adds | as above |
+
+A key that is there is one that was there before the run: records of one run may share a key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from etl.encode.command import Command, command
+from etl.encode.commands import CommandsEncoder
+from etl.encode.members import MembersEncoder, mergeable
+from etl.encode.mset import MsetEncoder
+from etl.encode.passes import ClearEncoder, ProbeEncoder
+from etl.encode.set import SetEncoder
+from etl.errors import UsageError
+from etl.plan import Encoder
+from etl.template import ALL, JSON, Field, Template
+
+TYPES = ("string", "hash", "json", "list", "set", "zset", "stream")
+IF_EXISTS = ("replace", "merge", "skip", "fail")
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """When keys expire: ``word`` is PX (milliseconds), EX or EXAT (seconds, a time), ``value`` the number."""
+
+    word: str
+    value: Template
+
+    def command(self, key: Template) -> Command:
+        """Give the command that sets it, for types whose own commands cannot."""
+        names = {"PX": "PEXPIRE", "EX": "EXPIRE", "EXAT": "EXPIREAT"}
+        return command(names[self.word], key, self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What records become: a type with its templates, or commands; checked against each other.
+
+    ``commands`` is not empty for ``--command``, and then nothing but ``if_exists`` (merge) counts.
+    """
+
+    kind: str
+    key: Template
+    value: Template
+    score: Template
+    expiry: Expiry | None
+    if_exists: str
+    commands: tuple[Command, ...] = ()
+
+    def encoder(self) -> Encoder:
+        """Make the encoder of the load. Raises UsageError for what contradicts itself."""
+        if self.commands:
+            (first, *more) = self.commands
+            if not more and mergeable(first):
+                return MembersEncoder(first)
+            return CommandsEncoder(self.commands)
+        if self.kind == "string":
+            return self._strings()
+        main = self.main_command()
+        then = self.expiry.command(self.key) if self.expiry else None
+        if mergeable(main) and (then is None or then_is_constant(then)):
+            return MembersEncoder(main, then)
+        return self._one_by_one(main, then)
+
+    def single(self) -> Encoder:
+        """Make the encoder that sends each record in commands of its own."""
+        if self.commands:
+            return CommandsEncoder(self.commands)
+        if self.kind == "string":
+            return self._strings()
+        return self._one_by_one(self.main_command(), self.expiry.command(self.key) if self.expiry else None)
+
+    def before(self) -> Encoder | None:
+        """Make the encoder of the pass before the load: one that deletes keys, one that looks, or None."""
+        if self.commands or self.kind == "string" or self.if_exists == "merge":
+            return None
+        if self.if_exists in ("skip", "fail"):
+            return ProbeEncoder(self.key, refuse=self.if_exists == "fail")
+        if self.kind in ("hash", "json"):
+            return None
+        return ClearEncoder(self.key)
+
+    def main_command(self) -> Command:
+        """Give the command that adds one record, without DEL and expiry."""
+        if self.kind == "hash":
+            return command("HSET", self.key, Template((Field(ALL),)))
+        if self.kind == "json":
+            root = Template((b"$",))
+            name = "JSON.MERGE" if self.if_exists == "merge" else "JSON.SET"
+            return command(name, self.key, root, self.value)
+        if self.kind == "zset":
+            return command("ZADD", self.key, self.score, self.value)
+        if self.kind == "stream":
+            return command("XADD", self.key, Template((b"*",)), Template((Field(ALL),)))
+        return command({"list": "RPUSH", "set": "SADD"}[self.kind], self.key, self.value)
+
+    def _one_by_one(self, main: Command, then: Command | None) -> CommandsEncoder:
+        first = (command("DEL", self.key),) if self.kind == "hash" and self.if_exists == "replace" else ()
+        integers = (self.expiry.value,) if self.expiry else ()
+        return CommandsEncoder((*first, main, *((then,) if then else ())), integers)
+
+    def _strings(self) -> Encoder:
+        if self.if_exists == "merge":
+            raise UsageError("--if-exists merge has no meaning for a string: it is one value")
+        if self.expiry is None and self.if_exists == "replace":
+            return MsetEncoder(self.key, self.value)
+        expiry = () if self.expiry is None else (Template((self.expiry.word.encode(),)), self.expiry.value)
+        return SetEncoder(self.key, self.value, expiry, self.if_exists)
+
+
+def then_is_constant(then: Command) -> bool:
+    """Say whether the command behind a group of records is the same for all of them."""
+    return all(word.constant for word in then.words)
+
+
+def default_value(kind: str, *, has_line: bool) -> Template:
+    """Give what ``--value`` is when nobody says so: the whole record."""
+    return Template((Field("line" if has_line and kind != "json" else JSON),))

@@ -1,0 +1,185 @@
+"""Text that comes as streams, one after the other: compressed and remote files, standard input.
+
+NOTE(offsets): ``start`` and ``stop`` of a block count the input's own bytes, compressed ones where it is
+compressed, so that they add up to the input's size: they say how far the input had been read when the block
+was cut, which is a little ahead of its records, and two blocks may lie in the same of them. ``offset`` is the
+block's first byte in the file's text, which is what a reject names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from etl.errors import RejectedError
+from etl.plan import Batch, Block, Projection, Reject
+from etl.source.compression import ByteStream, read_head
+from etl.source.inputs import Input
+from etl.source.text import TextFormat
+from etl.source.text_files import Place, all_fields
+from etl.units import KIB, MAX_RECORD_BYTES
+
+_HEAD_BYTES = 64 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class TextStream:
+    """Inputs one after the other, each with its own format (headers read); see ``open_text_stream``."""
+
+    inputs: tuple[Input, ...]
+    formats: tuple[TextFormat, ...]
+    begins: tuple[int, ...]
+
+    streamed = True
+
+    @property
+    def fields(self) -> tuple[str, ...] | None:
+        return all_fields(self.formats)
+
+    @property
+    def nbytes(self) -> int | None:
+        total = 0
+        for input in self.inputs:
+            if input.nbytes is None:
+                return None
+            total += input.nbytes
+        return total
+
+    def blocks(self, block_bytes: int, *, numbered: bool) -> Iterator[Block]:
+        number = 0
+        first_record = 0
+        for index, input in enumerate(self.inputs):
+            stream = input.open()
+            try:
+                start = 0
+                for piece in self._cut(stream, index, block_bytes):
+                    yield Block(
+                        number,
+                        index,
+                        start,
+                        stream.consumed,
+                        first_record,
+                        payload=piece.data,
+                        offset=piece.offset,
+                    )
+                    start = stream.consumed
+                    number += 1
+                    first_record += piece.records
+            finally:
+                stream.close()
+
+    def _cut(self, stream: ByteStream, index: int, block_bytes: int) -> Iterator[_Piece]:
+        scan = self.formats[index].scan
+        offset = len(read_head(stream, self.begins[index]))
+        ahead = _Ahead(stream, block_bytes)
+        carry = b""
+        wanted = block_bytes
+        while not ahead.ended or carry:
+            data = b"".join((carry, *ahead.take(wanted)))
+            length, records = scan(data, final=ahead.ended)
+            if length:
+                yield _Piece(data[:length], offset, records)
+                offset += length
+                carry = data[length:]
+                wanted = block_bytes
+            elif ahead.ended or len(data) > MAX_RECORD_BYTES:
+                raise RejectedError(
+                    f"{self.inputs[index].name}: the record at byte {offset:,} of its text is over"
+                    f" {MAX_RECORD_BYTES:,} bytes long, more than Redis takes for one value"
+                )
+            else:
+                # Doubled, so that a long record is scanned twice at most, not once a block.
+                carry = data
+                wanted = len(data)
+
+    def open(self, projection: Projection) -> TextStreamReader:
+        return TextStreamReader(self, projection)
+
+    def verify_unchanged(self) -> None:
+        for input in self.inputs:
+            input.verify_unchanged()
+
+    def name_of(self, block: Block) -> str:
+        return self.inputs[block.file].name
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    data: bytes
+    offset: int
+    records: int
+
+
+class _Ahead:
+    """Reads a stream one piece ahead, so that it knows whether anything follows what it gives."""
+
+    def __init__(self, stream: ByteStream, piece_bytes: int) -> None:
+        self._stream = stream
+        self._piece_bytes = piece_bytes
+        self._next = read_head(stream, piece_bytes)
+
+    @property
+    def ended(self) -> bool:
+        return not self._next
+
+    def take(self, nbytes: int) -> list[bytes]:
+        """Give the next pieces, ``nbytes`` or up to one piece more, fewer only at the end."""
+        pieces: list[bytes] = []
+        while nbytes > 0 and self._next:
+            pieces.append(self._next)
+            nbytes -= len(self._next)
+            self._next = read_head(self._stream, self._piece_bytes)
+        return pieces
+
+
+def open_text_stream(inputs: Iterable[Input], format: TextFormat) -> TextStream:
+    """Look at each input's beginning and make the source. Raises SourceError."""
+    inputs = tuple(inputs)
+    begun = [_begin(input, format) for input in inputs]
+    return TextStream(inputs, tuple(format for format, _ in begun), tuple(start for _, start in begun))
+
+
+def _begin(input: Input, format: TextFormat) -> tuple[TextFormat, int]:
+    stream = input.open()
+    head = b""
+    try:
+        wanted = _HEAD_BYTES
+        while True:
+            more = read_head(stream, wanted)
+            head += more
+            begun = format.begin(head, final=len(more) < wanted, file=input.name)
+            if begun is not None:
+                return begun
+            wanted = len(head)
+    finally:
+        input.release(stream, head)
+
+
+class TextStreamReader:
+    """Reads the blocks that it is given; opens nothing."""
+
+    def __init__(self, source: TextStream, projection: Projection) -> None:
+        self._source = source
+        self._projection = projection
+
+    def read(self, block: Block) -> Iterator[Batch]:
+        yield self._format(block).parse(_payload(block), self._projection, self._place(block))
+
+    def original(self, block: Block, record: int) -> Reject:
+        index = record - (block.first_record or 0)
+        return self._format(block).original(_payload(block), index, self._place(block))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _format(self, block: Block) -> TextFormat:
+        return self._source.formats[block.file]
+
+    def _place(self, block: Block) -> Place:
+        assert block.offset is not None
+        return Place(self._source.inputs[block.file].name, block.offset, block.first_record)
+
+
+def _payload(block: Block) -> bytes:
+    assert block.payload is not None, "a stream's block has come without its payload"
+    return block.payload
