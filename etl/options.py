@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import operator
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -23,15 +24,23 @@ TYPES = ("string", "hash", "json", "list", "set", "zset", "stream")
 MOST_WORKERS = 8
 
 
+def _text(value: Any) -> str:
+    text = os.fspath(value)
+    if not isinstance(text, str):
+        raise TypeError("must be text (str), not bytes")
+    return text
+
+
 def _option(
     default: Any,
     help: str,
     *,
     metavar: str | None = None,
     choices: tuple[str, ...] = (),
-    parse: Callable[[str], Any] = str,
+    parse: Callable[[Any], Any] = _text,
     many: bool = False,
     shown_default: str | None = None,
+    secret: bool = False,
 ) -> Any:
     """Declare an option.
 
@@ -46,11 +55,13 @@ def _option(
         "many": many,
         "shown_default": shown_default if shown_default is not None else str(default),
     }
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata, repr=not secret)
 
 
-def _whole_number(text: str) -> int:
-    number = int(text)
+def _whole_number(value: Any) -> int:
+    if isinstance(value, bool):
+        raise TypeError("must be a whole number")
+    number = int(value) if isinstance(value, str) else operator.index(value)
     if number < 1:
         raise ValueError("must be 1 or more")
     return number
@@ -104,6 +115,7 @@ class Options:
         " whose data stay in that folder",
         metavar="URL",
         shown_default=f"`$REDIS_URL`, else `{DEFAULT_URL}`",
+        secret=True,
     )
     format: str | None = _option(
         None,
@@ -308,6 +320,9 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
     if meta["choices"] and value not in meta["choices"]:
         raise UsageError(f"{flag(field)} is one of {', '.join(meta['choices'])}, not {value!r}")
     try:
+        if meta["many"]:
+            texts = (value,) if isinstance(value, str) else value
+            return tuple(meta["parse"](text) for text in texts)
         return meta["parse"](value)
     except (TypeError, ValueError, OverflowError) as error:
         shown = repr(value) if field.repr else "is wrong"

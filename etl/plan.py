@@ -33,7 +33,8 @@ class Block:
     ``number`` counts through the whole input; ``file`` is an index into the source's files; ``start`` and
     ``stop`` are offsets in that file (bytes; what a unit is otherwise, the source says); ``first_record`` is
     the number of its first record through the whole input, or None where nobody asked. ``payload`` is the
-    block itself where it cannot be read again (a stream): the parent sends it to the block's worker.
+    block itself where it cannot be read again (a stream): the parent sends it to the block's worker, with
+    ``offset``, where the payload begins in the file's decompressed text.
     ``passed_over`` has a bit for each record that an earlier pass has settled (None: none of them).
     """
 
@@ -44,6 +45,7 @@ class Block:
     first_record: int | None = None
     payload: bytes | None = field(default=None, repr=False)
     passed_over: bytes | None = field(default=None, repr=False)
+    offset: int | None = None
 
     @property
     def nbytes(self) -> int:
@@ -171,6 +173,10 @@ class Source(Protocol):
     @property
     def fields(self) -> tuple[str, ...] | None:
         """Names of the fields every record has, or None where only the records tell (JSON)."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names that make this the same input in another run: real paths, URIs; no secrets."""
 
     @property
     def nbytes(self) -> int | None:

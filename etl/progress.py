@@ -46,10 +46,10 @@ def choose_mode(asked: str) -> str:
 @contextlib.contextmanager
 def painting(plan: Plan, tally: Tally) -> Iterator[Painting | None]:
     """Show a plan's progress while entered. A stderr that cannot be written to never disturbs the run."""
-    if plan.progress == "none" or not plan.source.nbytes:
+    total = plan.source.nbytes
+    if plan.progress == "none" or total == 0:
         yield None
         return
-    total = plan.source.nbytes
     painter: Painter = BarPainter(total) if plan.progress == "bar" else LogPainter(total)
     thread = Painting(painter, tally, total)
     thread.start()

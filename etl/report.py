@@ -68,7 +68,7 @@ class Tally:
     """
 
     def __init__(self, cells: MutableSequence[int], workers: int) -> None:
-        self._cells = cells
+        self.cells = cells
         self.workers = workers
 
     @staticmethod
@@ -77,10 +77,10 @@ class Tally:
         return workers * len(COUNTERS)
 
     def add(self, worker: int, counter: str, count: int) -> None:
-        self._cells[worker * len(COUNTERS) + _CELL[counter]] += count
+        self.cells[worker * len(COUNTERS) + _CELL[counter]] += count
 
     def of(self, worker: int, counter: str) -> int:
-        return self._cells[worker * len(COUNTERS) + _CELL[counter]]
+        return self.cells[worker * len(COUNTERS) + _CELL[counter]]
 
     def total(self, counter: str) -> int:
         return sum(self.of(worker, counter) for worker in range(self.workers))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from etl.encode.resp import BINARY, Piece, text_column
 from etl.plan import Batch
 from etl.report import Refusal
-from etl.template import JSON, LINE, NUMBER, Field, Template
+from etl.template import ALL, JSON, LINE, NUMBER, Field, Template
 
 
 class Columns:
@@ -33,9 +33,9 @@ class Columns:
         return {LINE: self.batch.line, JSON: self.batch.json}.get(name)
 
     def members(self, name: str) -> pa.Array | None:
-        """Give an array field as ``list<binary>``, or None where no record of the batch has it."""
+        """Give an array field as ``list<binary>`` without null members, or None where no record has it."""
         name = f"{name}[]"
-        return self.batch.fields.column(name) if name in self._names else None
+        return _without_nulls(self.batch.fields.column(name)) if name in self._names else None
 
     def pieces(self, template: Template) -> list[Piece]:
         """Give the pieces of a template that has no ``{*}`` and no ``{x[]}``; its columns must be there."""
@@ -45,17 +45,35 @@ class Columns:
         return pieces
 
 
+def _without_nulls(members: pa.Array) -> pa.Array:
+    values = members.flatten()
+    if not values.null_count:
+        return members
+    none = pa.array([0], pa.int32())
+    ends = pc.cumulative_sum(pc.fill_null(pc.list_value_length(members), 0).cast(pa.int32()))
+    kept = pa.concat_arrays([none, pc.cumulative_sum(values.is_valid().cast(pa.int32()))])
+    return pa.ListArray.from_arrays(kept.take(pa.concat_arrays([none, ends])), values.drop_null())
+
+
+_POSITIVE = "^[1-9][0-9]{0,14}$"
+
+
 def split(
-    batch: Batch, templates: Iterable[Template], *, integers: Sequence[Template] = ()
+    batch: Batch,
+    templates: Iterable[Template],
+    *,
+    integers: Sequence[Template] = (),
+    more: Iterable[Refusal] = (),
 ) -> tuple[Batch, list[Refusal]]:
     """Part the records that have every field the templates name from those that lack one.
 
-    Gives the good records and the others as refusals. What ``integers`` (an expiry) give has to be a whole
-    number: a server would notice only after it has written the record.
+    Gives the good records and the others as refusals, with those that ``more`` refuses. What ``integers``
+    (an expiry) give has to be a positive whole number: a server would notice only after it has written the
+    record, or delete the record for a zero without a word.
     """
     columns = Columns(batch)
     refusals: dict[int, Refusal] = {}
-    for name in sorted({name for template in templates for name in template.fields if name != "*"}):
+    for name in sorted({name for template in templates for name in template.fields if name != ALL}):
         column = columns.column(name)
         if column is not None and not column.null_count:
             continue
@@ -63,13 +81,20 @@ def split(
         for index in missing:
             refusals.setdefault(index, Refusal(index, f"it has no field {{{name}}}"))
     for template in integers:
-        if template.constant or template.fields & {NUMBER}:
+        if template.constant or any(columns.column(name) is None for name in template.fields):
             continue
         text = text_column(columns.pieces(template), columns.records)
-        wrong = pc.invert(pc.fill_null(pc.match_substring_regex(text, "^[0-9]{1,15}$"), False))
+        wrong = pc.invert(pc.fill_null(pc.match_substring_regex(text, _POSITIVE), False))
         for index in pc.indices_nonzero(wrong).to_pylist():
-            refusals.setdefault(index, Refusal(index, "its expiry is no whole number of seconds"))
+            refusals.setdefault(index, Refusal(index, "its expiry is no positive whole number"))
+    for refusal in more:
+        refusals.setdefault(refusal.index, refusal)
     if not refusals:
         return batch, []
-    good = pa.array([index for index in range(len(batch)) if index not in refusals], pa.int64())
+    good = pa.array(survivors(len(batch), refusals), pa.int64())
     return batch.take(good), [refusals[index] for index in sorted(refusals)]
+
+
+def survivors(records: int, refused: Container[int]) -> list[int]:
+    """Give the indices in a batch of the records that are not refused: where each of them stood."""
+    return [index for index in range(records) if index not in refused]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from itertools import takewhile
 
 from etl.errors import UsageError
 from etl.template import Template, parse_template
@@ -83,6 +84,13 @@ REFUSED = frozenset(
 """Commands that stop, empty, block or reconfigure a server or this connection: no load needs them."""
 
 
+_FLAGS = {
+    b"ZADD": frozenset((b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR")),
+    b"GEOADD": frozenset((b"NX", b"XX", b"CH")),
+}
+"""Words that may stand between the key and the members."""
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One Redis command a record; ``words[0]``, its name, never comes from data."""
@@ -98,6 +106,17 @@ class Command:
     @property
     def arguments(self) -> tuple[Template, ...]:
         return self.words[1:]
+
+    @property
+    def flags(self) -> tuple[bytes, ...]:
+        """The options between the key and the members: ``GT`` and ``CH`` of ``ZADD key GT CH 1 a``."""
+        known = _FLAGS.get(self.name, frozenset())
+        words = (_constant(word).upper() for word in self.arguments[1:])
+        return tuple(takewhile(known.__contains__, words))
+
+
+def _constant(word: Template) -> bytes:
+    return b"".join(part for part in word.parts if isinstance(part, bytes)) if word.constant else b""
 
 
 def command(name: str, *arguments: Template) -> Command:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,30 +68,18 @@ def part_spread(
     ``{*}`` needs one field at least, ``{x[]}`` one member.
     """
     words = [word for command in commands for word in command.arguments]
-    good, refusals = split(batch, [word for word in words if not word.spreads], integers=integers)
-    columns = Columns(good)
+    columns = Columns(batch)
+    empty: list[Refusal] = []
     for word in words:
-        if word.spreads and columns.records:
-            counts = spread_counts(word, columns)
-            if pc.min(counts).as_py() < 1:
-                why = (
-                    "it has no fields"
-                    if word.everything
-                    else f"{{{next(iter(word.lists))}[]}} has no members"
-                )
-                empty = pc.indices_nonzero(pc.less(counts, 1)).to_pylist()
-                refusals += [Refusal(original_index(good, batch, index), why) for index in empty]
-                good = good.take(pc.indices_nonzero(pc.greater_equal(counts, 1)))
-                columns = Columns(good)
-    return good, refusals
+        if word.spreads:
+            none = pc.indices_nonzero(pc.less(spread_counts(word, columns), 1)).to_pylist()
+            empty += [Refusal(index, _nothing(word)) for index in none]
+    plain = [word for word in words if not word.spreads]
+    return split(batch, plain, integers=integers, more=empty)
 
 
-def original_index(part: Batch, whole: Batch, index: int) -> int:
-    """Give the index in ``whole`` of a record that stands at ``index`` in a part of it (a slow path)."""
-    if part is whole or part.numbers is None or whole.numbers is None:
-        return index
-    found: int = pc.index(whole.numbers, part.numbers[index]).as_py()
-    return found
+def _nothing(word: Template) -> str:
+    return "it has no fields" if word.everything else f"{{{next(iter(word.lists))}[]}} has no members"
 
 
 def command_pieces(command: Command, columns: Columns) -> list[Piece]:
@@ -105,7 +93,7 @@ def command_pieces(command: Command, columns: Columns) -> list[Piece]:
         counts = spread_counts(spread[0], columns)
         for word in spread[1:]:
             counts = pc.add(counts, spread_counts(word, columns))
-        pieces.append(_head(fixed, counts))
+        pieces.append(head(fixed, counts))
     pieces.append(argument(command.name))
     for word in command.arguments:
         pieces += _word_pieces(word, columns)
@@ -113,7 +101,8 @@ def command_pieces(command: Command, columns: Columns) -> list[Piece]:
     return pieces
 
 
-def _head(fixed: int, counts: pa.Array) -> Piece:
+def head(fixed: int, counts: pa.Array) -> Piece:
+    """Give the head of an array of ``fixed + counts`` elements a record."""
     bounds = pc.min_max(counts).as_py()
     if bounds["min"] == bounds["max"]:
         return b"*%d" % (fixed + (bounds["min"] or 0))
@@ -123,13 +112,20 @@ def _head(fixed: int, counts: pa.Array) -> Piece:
 def _word_pieces(word: Template, columns: Columns) -> list[Piece]:
     if word.everything:
         pieces: list[Piece] = []
-        for name in columns.batch.spread:
-            value = columns.column(name)
-            pieces += arguments([value], before=argument(name.encode("utf-8", "surrogateescape")))
+        for name, value in spread_fields(columns):
+            pieces += arguments([value], before=argument(name))
         return pieces
     if word.lists:
         return [_members(word, columns)]
     return arguments(columns.pieces(word))
+
+
+def spread_fields(columns: Columns) -> Iterator[tuple[bytes, pa.Array]]:
+    """Give the names and columns that ``{*}`` stands for, of those that any record of the batch has."""
+    for name in columns.batch.spread:
+        value = columns.column(name)
+        if value is not None:
+            yield name.encode("utf-8", "surrogateescape"), value
 
 
 def spread_counts(word: Template, columns: Columns) -> pa.Array:
@@ -139,11 +135,11 @@ def spread_counts(word: Template, columns: Columns) -> pa.Array:
         if members is None:
             return pa.repeat(pa.scalar(0, pa.int32()), columns.records)
         return pc.fill_null(pc.list_value_length(members), 0).cast(pa.int32())
-    values = [columns.column(name) for name in columns.batch.spread]
-    always = sum(1 for value in values if value is not None and not value.null_count)
+    values = [value for _, value in spread_fields(columns)]
+    always = sum(1 for value in values if not value.null_count)
     counts = pa.repeat(pa.scalar(2 * always, pa.int32()), columns.records)
     for value in values:
-        if value is not None and value.null_count:
+        if value.null_count:
             there = value.is_valid().cast(pa.int32())
             counts = pc.add(counts, pc.multiply(there, pa.scalar(2, pa.int32())))
     return counts
@@ -181,14 +177,18 @@ def likely_reply(command: Command, columns: Columns) -> list[Piece] | None:
     if command.name not in _COUNT_FROM:
         return None
     first, each = _COUNT_FROM[command.name]
-    added = command.arguments[first:]
+    added = command.arguments[first + len(command.flags) :]
     spread = [word for word in added if word.spreads]
     if not spread:
         return [b":%d\r\n" % (len(added) // each)]
     if len(added) > 1:
         return None
     counts = pc.divide(spread_counts(spread[0], columns), pa.scalar(each, pa.int32()))
-    head = _head(0, counts)
-    if isinstance(head, bytes):
-        return [b":%b\r\n" % head[1:]]
-    return [b":", pc.binary_slice(head, 1), CRLF]
+    return integer_reply(head(0, counts))
+
+
+def integer_reply(elements: Piece) -> list[Piece]:
+    """Make an integer reply of an array's head: ``:3`` of ``*3``."""
+    if isinstance(elements, bytes):
+        return [b":%b\r\n" % elements[1:]]
+    return [b":", pc.binary_slice(elements, 1), CRLF]

@@ -45,6 +45,8 @@ def mergeable(command: Command) -> bool:
     each = MERGEABLE.get(command.name)
     if each is None or any(word.spreads for word in command.arguments):
         return False
+    if b"INCR" in command.flags:  # ZADD INCR takes one member
+        return False
     head = command.arguments[:-each] if len(command.arguments) >= each else command.arguments
     takes_key = command.name not in (b"DEL", b"UNLINK")
     return len(head) >= takes_key and all(word.constant for word in head)

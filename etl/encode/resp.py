@@ -105,6 +105,11 @@ class Joined:
 
 def join(pieces: Sequence[Piece], records: int) -> Joined:
     """Join the pieces record by record, in one call: see NOTE(join)."""
+    return Joined(join_column(pieces, records))
+
+
+def join_column(pieces: Sequence[Piece], records: int) -> pa.Array:
+    """Join the pieces record by record into one ``binary`` column; a null piece leaves no byte."""
     merged: list[Piece] = []
     for piece in pieces:
         if isinstance(piece, bytes) and merged and isinstance(merged[-1], bytes):
@@ -114,7 +119,7 @@ def join(pieces: Sequence[Piece], records: int) -> Joined:
     if all(isinstance(piece, bytes) for piece in merged):
         merged = [pa.repeat(_scalar(b"".join(merged)), records)]
     scalars = [_scalar(piece) if isinstance(piece, bytes) else piece for piece in merged]
-    return Joined(pc.binary_join_element_wise(*scalars, _scalar(b""), null_handling="skip"))
+    return pc.binary_join_element_wise(*scalars, _scalar(b""), null_handling="skip")
 
 
 def text_column(pieces: Sequence[Piece], records: int) -> pa.Array:

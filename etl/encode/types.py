@@ -22,7 +22,7 @@ from etl.encode.passes import ClearEncoder, ProbeEncoder
 from etl.encode.set import SetEncoder
 from etl.errors import UsageError
 from etl.plan import Encoder
-from etl.template import ALL, JSON, Field, Template
+from etl.template import ALL, JSON, LINE, Field, Template
 
 TYPES = ("string", "hash", "json", "list", "set", "zset", "stream")
 IF_EXISTS = ("replace", "merge", "skip", "fail")
@@ -122,6 +122,6 @@ def then_is_constant(then: Command) -> bool:
     return all(word.constant for word in then.words)
 
 
-def default_value(kind: str, *, has_line: bool) -> Template:
+def default_value(of_lines: bool) -> Template:
     """Give what ``--value`` is when nobody says so: the whole record."""
-    return Template((Field("line" if has_line and kind != "json" else JSON),))
+    return Template((Field(LINE if of_lines else JSON),))

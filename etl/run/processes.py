@@ -11,7 +11,6 @@ the parent's sentinel too, which works under every start method.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -66,17 +65,15 @@ def make_context(start_method: str | None) -> Any:
     return context
 
 
-def run_processes(plan: Plan, context: Any, signals: StopSignals) -> tuple[list[LastWord], Tally]:
-    """Carry out every shard of a plan, each in a process of its own; give their last messages and counts."""
-    cells = context.RawArray(ctypes.c_uint64, Tally.size(plan.workers))
-    tally = Tally(cells, plan.workers)
-    crew = Supervisor(plan, context, cells, signals)
+def run_processes(plan: Plan, context: Any, signals: StopSignals, tally: Tally) -> list[LastWord]:
+    """Carry out every shard of a plan, each in a process of its own; give their last words."""
+    crew = Supervisor(plan, context, tally.cells, signals)
     for idle in range(plan.busy_workers(), plan.workers):
         tally.add(idle, "finished", 1)
     signals.immediate = False
     signals.second_raises = False
     try:
-        return crew.run(), tally
+        return crew.run()
     finally:
         crew.kill()
         signals.immediate = signals.second_raises = True

@@ -1,12 +1,13 @@
 """Compressed bytes as a stream of text: gzip, bzip2, xz, zstd and lz4 (its frames).
 
-NOTE(members): all of these may be written one behind the other into one file (``cat a.gz b.gz``), which is read
-whole. What stands behind the last of them must be one more: bytes that are none are an error, as is an end
-in the middle, because a file that was cut short must not look like a smaller one.
+NOTE(members): all of these may be written one behind the other into one file (``cat a.gz b.gz``), which is
+read whole. What stands behind the last of them must be one more: bytes that are none are an error, as is an
+end in the middle, because a file that was cut short must not look like a smaller one.
 """
 
 from __future__ import annotations
 
+import bz2
 import lzma
 import os
 from collections.abc import Callable
@@ -32,7 +33,7 @@ _MAGIC = {
 _BZ2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")
 _SKIPPABLE = b"\x2a\x4d\x18"  # behind one byte of 0x50 to 0x5f: pzstd begins its files with such a frame
 
-_XZ_PIECE_BYTES = 128 * KIB
+_PIECE_BYTES = 128 * KIB
 _XZ_MEMORY_BYTES = 256 * MIB  # xz -9 takes 65 MiB; a header may ask for 4 GiB
 
 
@@ -79,8 +80,10 @@ def decompressed(raw: ByteStream, codec: str | None, name: str) -> ByteStream:
         return raw
     raw = Rewound(raw, read_head(raw, MAGIC_BYTES))
     _require_magic(raw.head, codec, name)
-    if codec == "xz":
-        return _Decompressed(raw, codec, name, _XzMembers(raw).read)
+    if codec == "bz2":
+        return _Decompressed(raw, codec, name, _Members(raw, _begin_bz2, padding=b"").read)
+    if codec == "xz":  # zeros between its members are padding (xz file format, 2.2)
+        return _Decompressed(raw, codec, name, _Members(raw, _begin_xz, padding=b"\0").read)
     feed = pa.PythonFile(_Feed(raw), mode="r")
     return _Decompressed(raw, codec, name, pa.CompressedInputStream(feed, codec).read)
 
@@ -136,6 +139,9 @@ class _Feed:
     def __init__(self, stream: ByteStream) -> None:
         self.read = stream.read
 
+    def close(self) -> None:
+        """Leave the stream open: it is closed by whoever has opened it."""
+
 
 class _CutShortError(Exception):
     """The input ended within a member."""
@@ -178,41 +184,67 @@ class _Decompressed:
         )
 
 
-class _XzMembers:
-    """Reads NOTE(members) of xz. The standard library's LZMAFile drops what is damaged behind the first."""
+class _Decompressor(Protocol):
+    """What the standard library's decompressors of one member have in common."""
 
-    def __init__(self, raw: ByteStream) -> None:
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def needs_input(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+
+
+class _Members:
+    """Reads NOTE(members) with a decompressor for each; ``padding`` may stand around them.
+
+    The standard library's own file classes drop what is damaged behind the first member, and Arrow's bz2
+    stops at an empty one.
+    """
+
+    def __init__(self, raw: ByteStream, begin: Callable[[], _Decompressor], padding: bytes) -> None:
         self._raw = raw
-        self._member: lzma.LZMADecompressor | None = None
+        self._begin = begin
+        self._padding = padding
+        self._member: _Decompressor | None = None
         self._left = b""  # read, but of the next member
 
     def read(self, nbytes: int) -> bytes:
         while True:
-            if self._member is None and not self._begin():
+            member = self._member or self._next_member()
+            if member is None:
                 return b""
-            assert self._member is not None
-            piece = b""
-            if self._member.needs_input:
-                piece = self._take()
-                if not piece:
-                    raise _CutShortError
-            data = self._member.decompress(piece, nbytes)
-            if self._member.eof:
-                self._left = self._member.unused_data
+            data = member.decompress(self._take() if member.needs_input else b"", nbytes)
+            if member.eof:
+                self._left = member.unused_data
                 self._member = None
             if data:
                 return data
 
     def _take(self) -> bytes:
-        piece, self._left = self._left, b""
-        return piece or self._raw.read(_XZ_PIECE_BYTES)
+        piece, self._left = self._left or self._raw.read(_PIECE_BYTES), b""
+        if not piece:
+            raise _CutShortError
+        return piece
 
-    def _begin(self) -> bool:
-        """Begin the next member, if there is one; zeros between members are padding (xz format, 2.2)."""
+    def _next_member(self) -> _Decompressor | None:
+        self._left = self._left.lstrip(self._padding)
         while not self._left:
-            piece = self._raw.read(_XZ_PIECE_BYTES)
+            piece = self._raw.read(_PIECE_BYTES)
             if not piece:
-                return False
-            self._left = piece.lstrip(b"\0")
-        self._member = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES)
-        return True
+                return None
+            self._left = piece.lstrip(self._padding)
+        self._member = self._begin()
+        return self._member
+
+
+def _begin_bz2() -> _Decompressor:
+    return bz2.BZ2Decompressor()
+
+
+def _begin_xz() -> _Decompressor:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES)

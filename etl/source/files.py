@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from etl.errors import SourceError, UsageError
@@ -44,24 +44,27 @@ def find_files(sources: Sequence[str]) -> tuple[File, ...]:
     """
     if not sources:
         raise UsageError("no source is given: name a file, a glob or a folder")
-    files: list[File] = []
+    files = tuple(_examine(path) for source in sources for path in _paths(source))
+    require_distinct(files)
+    return files
+
+
+def require_distinct(files: Iterable[File]) -> None:
+    """Raise UsageError where one file is named twice, be it by two names."""
     named_by: dict[tuple[int, int], str] = {}
-    for source in sources:
-        for path in _paths(source):
-            file = _examine(path)
-            identity = (file.device, file.inode)
-            if identity in named_by:
-                raise UsageError(
-                    f"{path} is given twice (also as {named_by[identity]}): its records would be loaded twice"
-                )
-            named_by[identity] = path
-            files.append(file)
-    return tuple(files)
+    for file in files:
+        identity = (file.device, file.inode)
+        if identity in named_by:
+            raise UsageError(
+                f"{file.path} is given twice (also as {named_by[identity]}):"
+                " its records would be loaded twice"
+            )
+        named_by[identity] = file.path
 
 
 def _paths(source: str) -> Sequence[str]:
     if source == "-":
-        raise UsageError("standard input cannot be read yet: give a file")
+        raise UsageError("standard input (-) cannot be read in this format: give a file")
     if os.path.isdir(source):
         paths = sorted(_below(source))
         if not paths:

@@ -22,6 +22,10 @@ class Input(Protocol):
         """Its name for people: no secret in it."""
 
     @property
+    def identity(self) -> str:
+        """What makes it the same input in another run: a real path, a URI; no secret in it."""
+
+    @property
     def nbytes(self) -> int | None:
         """Its size as it is stored (compressed); None where nobody knows."""
 
@@ -45,6 +49,10 @@ class LocalFile:
     @property
     def name(self) -> str:
         return self.file.path
+
+    @property
+    def identity(self) -> str:
+        return os.path.realpath(self.file.path)
 
     @property
     def nbytes(self) -> int:
@@ -93,6 +101,7 @@ class StandardInput:
     """
 
     name = "standard input"
+    identity = "-"
 
     def __init__(self, descriptor: int | None = None) -> None:
         self._descriptor = _standard_descriptor() if descriptor is None else descriptor

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from etl.errors import SourceError
 from etl.plan import Batch, Projection, Reject
 
 
@@ -44,10 +45,46 @@ class TextFormat(Protocol):
         """Give the bytes of ``data`` that are whole records, and their number: see NOTE(scan).
 
         ``(0, 0)`` where not one record is whole. With ``final`` nothing follows ``data``: all of it counts.
+        Raises BrokenTextError where records can no longer be told apart.
         """
 
     def parse(self, data: bytes, projection: Projection, origin: Origin) -> Batch:
-        """Turn whole records into a batch; a record that cannot be parsed becomes a Reject of the batch."""
+        """Turn whole records into a batch; a record that cannot be parsed becomes a Reject of the batch.
+
+        Raises WideError where the records have too few fields in common: ``parse_in_parts`` cuts them apart.
+        """
 
     def original(self, data: bytes, index: int, origin: Origin) -> Reject:
         """Find record ``index`` of ``data`` (counted as ``scan`` counts, rejects too), without a reason."""
+
+
+class BrokenTextError(SourceError):
+    """Raised by ``scan``: at byte ``at`` of its data records cannot be told apart any more."""
+
+    def __init__(self, reason: str, at: int) -> None:
+        super().__init__(reason, at)
+        self.reason = reason
+        self.at = at
+
+    def __str__(self) -> str:
+        return self.reason
+
+    def placed(self, file: str, start: int) -> SourceError:
+        """Give the error with its place, for data that begins at byte ``start`` of ``file``."""
+        return SourceError(f"{file}: at byte {start + self.at:,} {self.reason}")
+
+
+def scan_at(format: TextFormat, data: bytes, *, final: bool, file: str, start: int) -> tuple[int, int]:
+    """Scan data that begins at byte ``start`` of ``file``. Raises SourceError with the place in it."""
+    try:
+        return format.scan(data, final=final)
+    except BrokenTextError as error:
+        raise error.placed(file, start) from None
+
+
+class WideError(Exception):
+    """Raised by ``parse``: the records have ``columns`` different fields, too many for one batch."""
+
+    def __init__(self, columns: int) -> None:
+        super().__init__(columns)
+        self.columns = columns

@@ -7,13 +7,15 @@ each byte once, in order.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from etl.errors import RejectedError
 from etl.plan import Batch, Block, Projection, Reject
 from etl.source.files import File, OpenFile, restat
-from etl.source.text import TextFormat
+from etl.source.text import TextFormat, scan_at
+from etl.source.wide import parse_in_parts
 from etl.units import KIB, MAX_RECORD_BYTES
 
 _HEAD_BYTES = 64 * KIB
@@ -43,6 +45,10 @@ class TextFiles:
         return all_fields(self.formats)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(os.path.realpath(file.path) for file in self.files)
+
+    @property
     def nbytes(self) -> int:
         return sum(file.size for file in self.files)
 
@@ -61,13 +67,14 @@ class TextFiles:
                 opened.close()
 
     def _cut(self, opened: OpenFile, index: int, block_bytes: int) -> Iterator[tuple[int, int, int]]:
-        scan = self.formats[index].scan
+        format = self.formats[index]
         size = opened.file.size
         start = self.begins[index]
         nominal = block_bytes
         while start < size:
             stop = min(start + nominal, size)
-            length, records = scan(opened.read(start, stop), final=stop == size)
+            data = opened.read(start, stop)
+            length, records = scan_at(format, data, final=stop == size, file=opened.file.path, start=start)
             if length:
                 yield start, start + length, records
                 start += length
@@ -130,7 +137,8 @@ class TextFilesReader:
         self._opened: OpenFile | None = None
 
     def read(self, block: Block) -> Iterator[Batch]:
-        yield self._format(block).parse(self._data(block), self._projection, self._place(block))
+        format = self._format(block)
+        yield from parse_in_parts(format, self._data(block), self._projection, self._place(block))
 
     def original(self, block: Block, record: int) -> Reject:
         index = record - (block.first_record or 0)

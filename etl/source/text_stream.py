@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from etl.errors import RejectedError
+from etl.errors import RejectedError, SourceError
 from etl.plan import Batch, Block, Projection, Reject
 from etl.source.compression import ByteStream, read_head
 from etl.source.inputs import Input
-from etl.source.text import TextFormat
+from etl.source.text import TextFormat, scan_at
 from etl.source.text_files import Place, all_fields
+from etl.source.wide import parse_in_parts
 from etl.units import KIB, MAX_RECORD_BYTES
 
 _HEAD_BYTES = 64 * KIB
@@ -35,6 +36,10 @@ class TextStream:
     @property
     def fields(self) -> tuple[str, ...] | None:
         return all_fields(self.formats)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(input.identity for input in self.inputs)
 
     @property
     def nbytes(self) -> int | None:
@@ -69,28 +74,29 @@ class TextStream:
                 stream.close()
 
     def _cut(self, stream: ByteStream, index: int, block_bytes: int) -> Iterator[_Piece]:
-        scan = self.formats[index].scan
+        format, name = self.formats[index], self.inputs[index].name
         offset = len(read_head(stream, self.begins[index]))
         ahead = _Ahead(stream, block_bytes)
         carry = b""
         wanted = block_bytes
         while not ahead.ended or carry:
             data = b"".join((carry, *ahead.take(wanted)))
-            length, records = scan(data, final=ahead.ended)
+            length, records = scan_at(format, data, final=ahead.ended, file=name, start=offset)
             if length:
                 yield _Piece(data[:length], offset, records)
                 offset += length
                 carry = data[length:]
                 wanted = block_bytes
-            elif ahead.ended or len(data) > MAX_RECORD_BYTES:
+                continue
+            assert not ahead.ended, "the format leaves bytes over at the end"
+            if len(data) > MAX_RECORD_BYTES:
                 raise RejectedError(
                     f"{self.inputs[index].name}: the record at byte {offset:,} of its text is over"
                     f" {MAX_RECORD_BYTES:,} bytes long, more than Redis takes for one value"
                 )
-            else:
-                # Doubled, so that a long record is scanned twice at most, not once a block.
-                carry = data
-                wanted = len(data)
+            # Doubled, so that a long record is scanned about twice, not once a block.
+            carry = data
+            wanted = min(len(data), MAX_RECORD_BYTES + block_bytes - len(data))
 
     def open(self, projection: Projection) -> TextStreamReader:
         return TextStreamReader(self, projection)
@@ -150,6 +156,10 @@ def _begin(input: Input, format: TextFormat) -> tuple[TextFormat, int]:
             begun = format.begin(head, final=len(more) < wanted, file=input.name)
             if begun is not None:
                 return begun
+            if len(head) > MAX_RECORD_BYTES:
+                raise SourceError(
+                    f"the beginning of {input.name} has no end in {len(head):,} bytes: is it of this format?"
+                )
             wanted = len(head)
     finally:
         input.release(stream, head)
@@ -163,7 +173,8 @@ class TextStreamReader:
         self._projection = projection
 
     def read(self, block: Block) -> Iterator[Batch]:
-        yield self._format(block).parse(_payload(block), self._projection, self._place(block))
+        format = self._format(block)
+        yield from parse_in_parts(format, _payload(block), self._projection, self._place(block))
 
     def original(self, block: Block, record: int) -> Reject:
         index = record - (block.first_record or 0)

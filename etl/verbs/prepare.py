@@ -1,4 +1,4 @@
-"""What both verbs do before and after their workers: open the target, plan, run, report."""
+"""What both verbs do: find the sources, open the target, plan, run, report."""
 
 from __future__ import annotations
 
@@ -7,69 +7,137 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from etl.control import Failed, Finished, Message
-from etl.errors import EtlError, InterruptedRunError
+from etl.budget import Budget, parse_budget
+from etl.control import Failed, Finished, LastWord
+from etl.errors import EtlError, InterruptedRunError, RejectedError, UsageError
 from etl.options import MOST_WORKERS, Options
 from etl.plan import Encoder, Plan, Source, block_size
 from etl.progress import choose_mode
-from etl.report import Report, Tally, WorkerReport
-from etl.run.inline import run_inline
-from etl.run.processes import make_context, run_processes
+from etl.rejects import RejectFile
+from etl.report import Tally
+from etl.run.plans import make_tally, run_plan
+from etl.run.processes import make_context
 from etl.run.signals import StopSignals
-from etl.source.files import find_files
-from etl.source.lines import LinesSource
+from etl.source.choose import choose_source
 from etl.target.address import parse_address
 from etl.target.standalone import StandaloneTarget
-from etl.template import NUMBER, parse_template
 from etl.units import MIB
-from etl.worker import MOST_EXAMPLES
+from etl.verbs.outcome import Outcome
+from etl.verbs.shape import projection_of
 
 EMBEDDED = "embedded:"
-
-EncoderFor = Callable[[Source], Encoder]
 
 BYTES_WORTH_A_WORKER = 4 * MIB
 """A worker takes about 50 ms to start, in which another one loads this much."""
 
 
-def carry_out(verb: str, sources: Sequence[str], options: Options, encoder_for: EncoderFor) -> Report:
-    """Plan and run one verb; give its report.
+@dataclass(frozen=True, slots=True)
+class Encoders:
+    """What a verb does with records: ``before`` is a pass before it, ``single`` sends records one by one."""
 
-    ``encoder_for`` makes the encoder for the source that was found. Raises EtlError, with the report so far
-    where the run had begun.
-    """
+    main: Encoder
+    single: Encoder
+    before: Encoder | None = None
+
+
+EncodersFor = Callable[[Source], Encoders]
+
+
+def carry_out(verb: str, sources: Sequence[Any], options: Options, encoders_for: EncodersFor) -> Outcome:
+    """Plan and run one verb; give its outcome. Raises EtlError where the run has not begun."""
     started_at = time.monotonic()
     with StopSignals() as signals:
-        source = LinesSource(find_files(sources), strip=options.strip)
-        encoder = encoder_for(source)
+        source = choose_source(sources, options)
+        encoders = encoders_for(source)
+        templates = [*encoders.main.templates, *(encoders.before.templates if encoders.before else ())]
+        projection = projection_of(options, templates, source)
         with _opened_target(options.url()) as (target, name):
-            workers = options.workers or _worth(source.nbytes)
+            workers = options.workers or _worth(source)
             context = make_context(options.start_method) if workers > 1 else None
             target.connect("redis-etl").close()  # refused now rather than by every worker
+            job = _job_name(source, name, options)
+            rejects = RejectFile(options.rejects or f"rejects-{job}.jsonl")
+            rejects.forget()
+            size = block_size(source.nbytes or 0, workers)
             plan = Plan(
-                job=_job_name(source, name, options),
                 source=source,
+                projection=projection,
                 target=target,
-                encoder=encoder,
-                blocks=tuple(source.blocks(block_size(source.nbytes, workers), numbered=_counts(options))),
+                encoder=encoders.main,
+                single=encoders.single,
+                blocks=None if source.streamed else tuple(source.blocks(size, numbered=True)),
                 workers=workers,
                 split=options.split,
                 progress=choose_mode(options.progress),
+                budget=parse_budget(options.max_rejects),
+                rejects=rejects if verb == "load" else None,
             )
-            if context is None or plan.busy_workers() <= 1:
-                tally = Tally([0] * Tally.size(workers), workers)
-                messages = run_inline(plan, tally, signals)
-            else:
-                messages, tally = run_processes(plan, context, signals)
-            error = _first_error(plan, tally, messages, signals)
-            outcome = Outcome(verb, plan.job, name, tally, messages, error)
-            report = outcome.report(time.monotonic() - started_at)
-    if error is not None:
-        error.report = report
-        raise error
-    return report
+            tally = make_tally(context, workers)
+            run = Run(plan, context, signals, tally)
+            error = None
+            words: list[LastWord] = []
+            try:
+                if encoders.before is not None:
+                    run = run.after_pass(encoders.before)
+                words = run.words()
+                error = _first_error(run, words)
+            except EtlError as failure:
+                error = failure
+            seconds = time.monotonic() - started_at
+            return Outcome(verb, job, name, tally, tuple(words), seconds, error)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A plan and what it takes to run it."""
+
+    plan: Plan
+    context: Any
+    signals: StopSignals
+    tally: Tally
+
+    def words(self) -> list[LastWord]:
+        """Run the plan; give the workers' last words."""
+        return run_plan(self.plan, self.context, self.signals, self.tally)
+
+    def after_pass(self, before: Encoder) -> Run:
+        """Run a pass over the keys; give the run that is left. Raises EtlError when the pass fails.
+
+        The pass counts for itself, but for records that it has settled: they are passed over later.
+        """
+        if self.plan.blocks is None:
+            raise UsageError(
+                "this --if-exists has to look at all keys before the first record is written, and a stream"
+                " can be read only once: give a file, or --if-exists merge"
+            )
+        tally = make_tally(self.context, self.plan.workers)
+        plan = replace(self.plan, encoder=before, single=before, progress="none")
+        own = replace(self, plan=plan, tally=tally)
+        words = own.words()
+        error = _first_error(own, words)
+        present: dict[int, bytes] = {}
+        for word in words:
+            if isinstance(word, Finished):
+                for number, bits in word.present.items():
+                    present[number] = _either(present.get(number, b""), bits)
+        for worker in range(self.plan.workers):
+            for counter in ("records_skipped", "records_rejected"):
+                self.tally.add(worker, counter, tally.of(worker, counter))
+                self.tally.add(worker, "records_read", tally.of(worker, counter))
+        if error is not None:
+            raise error
+        blocks = tuple(replace(block, passed_over=present.get(block.number)) for block in self.plan.blocks)
+        return replace(self, plan=replace(self.plan, blocks=blocks))
+
+
+def _either(one: bytes, other: bytes) -> bytes:
+    """Give the bits that are set in one or the other (with --split record two workers know of a block)."""
+    length = max(len(one), len(other))
+    joined = int.from_bytes(one, "little") | int.from_bytes(other, "little")
+    return joined.to_bytes(length, "little")
 
 
 @contextlib.contextmanager
@@ -86,89 +154,46 @@ def _opened_target(url: str) -> Iterator[tuple[StandaloneTarget, str]]:
         yield StandaloneTarget(parse_address(server_url)), f"{EMBEDDED}{folder}"
 
 
-def _worth(nbytes: int) -> int:
+def _worth(source: Source) -> int:
     """Choose the number of workers: one a core, but none that would take longer to start than to help."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, MOST_WORKERS, nbytes // BYTES_WORTH_A_WORKER))
+    if source.nbytes is None:
+        return min(cores, MOST_WORKERS)
+    return max(1, min(cores, MOST_WORKERS, source.nbytes // BYTES_WORTH_A_WORKER))
 
 
-def _counts(options: Options) -> bool:
-    """Say whether records are told by number, which costs a counting pass over the input."""
-    return options.split == "record" or NUMBER in parse_template(options.key, option="--key").fields
-
-
-def _job_name(source: LinesSource, target: str, options: Options) -> str:
-    """Derive a job's name from what makes two runs the same job: sources, target and template."""
-    stem = os.path.basename(source.files[0].path).partition(".")[0] or "job"
+def _job_name(source: Source, target: str, options: Options) -> str:
+    """Derive a job's name from what makes two runs the same job: sources, target and templates."""
     digest = hashlib.sha256()
-    for part in (*(os.path.realpath(file.path) for file in source.files), target, options.key):
+    parts = (*source.names, target, options.key, options.as_ or "", options.value or "", *options.command)
+    for part in parts:
         digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
-    return f"{stem}-{digest.hexdigest()[:8]}"
+    stem = os.path.basename(source.names[0]).partition(".")[0] if source.names else ""
+    clean = "".join(letter if letter.isalnum() else "-" for letter in stem)[:40] or "job"
+    return f"{clean}-{digest.hexdigest()[:8]}"
 
 
-def _first_error(
-    plan: Plan, tally: Tally, messages: Sequence[Message], signals: StopSignals
-) -> EtlError | None:
+def _first_error(run: Run, words: Sequence[LastWord]) -> EtlError | None:
     """Choose the error that tells why the run ended: a failure before the signal that it may have caused."""
-    errors = [message.error for message in messages if isinstance(message, Failed)]
+    errors = [word.error for word in words if isinstance(word, Failed)]
     for error in errors:
         if not isinstance(error, InterruptedRunError):
             return error
     if errors:
         return errors[0]
-    if signals.stopping and not tally.finished():
-        return signals.error()
+    if run.signals.stopping and not run.tally.finished():
+        return run.signals.error()
     try:
-        plan.source.verify_unchanged()
+        run.plan.source.verify_unchanged()
     except EtlError as error:
         return error
-    return None
+    return _over_budget(run.plan.budget, run.tally)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a run's report is folded from."""
-
-    verb: str
-    job: str
-    target: str
-    tally: Tally
-    messages: Sequence[Message]
-    error: EtlError | None
-
-    def report(self, seconds: float) -> Report:
-        """Fold counts and last words into the report."""
-        spent = {message.worker: message.seconds for message in self.messages}
-        workers = tuple(
-            WorkerReport(
-                records=self.tally.of(worker, "records_read"),
-                blocks=self.tally.of(worker, "blocks_done"),
-                seconds=spent.get(worker, 0.0),
-            )
-            for worker in range(self.tally.workers)
-        )
-        examples = [
-            example
-            for message in self.messages
-            if isinstance(message, Finished)
-            for example in message.examples
-        ]
-        examples.sort(key=lambda example: -1 if example.record is None else example.record)
-        return Report(
-            verb=self.verb,
-            status="complete" if self.error is None else self.error.status,
-            job=self.job,
-            target=self.target,
-            records={name: self.tally.total(f"records_{name}") for name in _COUNTED[self.verb]},
-            bytes=self.tally.total("bytes_done"),
-            seconds=seconds,
-            workers=workers,
-            examples=tuple(examples[:MOST_EXAMPLES]),
-            error=None if self.error is None else str(self.error),
-        )
-
-
-_COUNTED = {
-    "load": ("read", "written", "skipped", "rejected"),
-    "verify": ("read", "equal", "missing", "different"),
-}
+def _over_budget(budget: Budget, tally: Tally) -> EtlError | None:
+    rejected, read = tally.total("records_rejected"), tally.total("records_read")
+    if not budget.spent(rejected, read, ended=True):
+        return None
+    return RejectedError(
+        f"{rejected:,} of {read:,} records were rejected; {budget} are allowed (--max-rejects)"
+    )

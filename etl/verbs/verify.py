@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from etl.encode.mget import MgetVerifier
+from etl.encode.check import checker
 from etl.options import VerifyOptions, merged
-from etl.plan import Encoder, Source
+from etl.plan import Source
 from etl.report import Report
-from etl.source.lines import LINE
-from etl.template import Field, Template, parse_template
-from etl.verbs.prepare import carry_out
+from etl.verbs.prepare import Encoders, carry_out
+from etl.verbs.shape import shape_of
 
 
-def verify(*sources: str | os.PathLike[str], options: VerifyOptions | None = None, **changes: Any) -> Report:
+def verify(*sources: Any, options: VerifyOptions | None = None, **changes: Any) -> Report:
     """Compare what Redis holds with the sources, with the options that they were loaded with.
 
     Gives a Report with the counts ``equal``, ``missing`` and ``different`` and a few examples; its
-    ``exit_code`` is 1 when any record is missing or different. Keys that no record has are not looked at.
-    Raises EtlError as ``load`` does.
+    ``exit_code`` is 1 when any record is missing or different. Keys that no record has are not looked at,
+    nor are expiries. Raises EtlError as ``load`` does.
     """
     chosen = merged(VerifyOptions, options, changes)
-    return carry_out(
-        "verify", [os.fspath(source) for source in sources], chosen, lambda source: _encoder(source, chosen)
-    )
+    return carry_out("verify", sources, chosen, lambda source: _encoders(source, chosen)).report_or_raise()
 
 
-def _encoder(source: Source, options: VerifyOptions) -> Encoder:
-    key = parse_template(options.key, option="--key")
-    key.require(source.fields, option="--key")
-    return MgetVerifier(key, Template((Field(LINE),)))
+def _encoders(source: Source, options: VerifyOptions) -> Encoders:
+    check = checker(shape_of(options, source))
+    return Encoders(check, check)

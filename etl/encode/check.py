@@ -1,0 +1,140 @@
+"""The way back: what Redis holds, compared with what the source has, for every type that can be asked.
+
+The very bytes that a server answers when it holds what the source has are predicted wherever they are known
+(NOTE(expected) in ``target/conversation.py``), so a check costs a comparison; only what differs is parsed.
+
+| written by | asked with | compared |
+|---|---|---|
+| string, ``SET``, ``SETEX``, ``MSET`` | ``MGET`` | the value; a key of another type is missing |
+| hash, ``HSET``, ``HSETNX`` | ``HMGET`` (constant key: many records each) | the record's fields |
+| hash that replaces | and ``HLEN`` | no other fields |
+| json, ``JSON.SET``, ``JSON.MERGE`` | ``JSON.GET`` | as JSON (merge: what the record has) |
+| set, ``SADD`` | ``SISMEMBER`` (constant key: ``SMISMEMBER``) | presence |
+| zset, ``ZADD`` | ``ZSCORE`` (constant key: ``ZMSCORE``) | the score as a number; GT, LT: at least, at most |
+| ``GEOADD`` | ``ZSCORE`` (constant key: ``ZMSCORE``) | the place, to the cell that Redis keeps of it |
+| list, ``RPUSH``, ``LPUSH`` | ``LPOS`` | presence; neither order nor number |
+
+``NX`` and ``XX`` change nothing: a record they kept from being written is missing or different. Expiries are
+not compared, nor are keys and members that no record has. A record is missing when there is nothing in the
+place of any of its items that are not as the source has them, and different when something else is there.
+``LPOS`` reads a list from its head: over one list of a million elements that takes hours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from etl.encode.check_command import POSSIBLE, check_of
+from etl.encode.check_hash import HashCheck
+from etl.encode.check_items import ItemsCheck
+from etl.encode.columns import Columns, split, survivors
+from etl.encode.excerpts import excerpts
+from etl.encode.question import Check, Finding
+from etl.encode.types import Shape
+from etl.encode.ways import STRING
+from etl.encode.wire import Wire
+from etl.errors import UsageError
+from etl.plan import Batch, Encoder
+from etl.report import Difference, Refusal, Verdict
+from etl.template import Template
+
+
+def checker(shape: Shape) -> Encoder:
+    """Make the encoder that compares. Raises UsageError for what cannot be compared, and says what can."""
+    if shape.commands:
+        checks = [check for command in shape.commands if (check := check_of(command)) is not None]
+        if not checks:
+            names = ", ".join(command.name.decode("utf-8", "replace") for command in shape.commands)
+            raise UsageError(f"verify has nothing to compare: {names} adds no values. {POSSIBLE}")
+        return Checker(shape.encoder(), tuple(checks))
+    if shape.kind == "stream":
+        raise UsageError(
+            "verify cannot compare a stream: Redis finds an entry by its id only, and the server has given it"
+        )
+    return Checker(shape.encoder(), (_check_of_kind(shape),))
+
+
+def _check_of_kind(shape: Shape) -> Check:
+    if shape.kind == "string":
+        return ItemsCheck(STRING, None, (shape.key, shape.value))
+    main = shape.main_command()
+    if shape.kind == "hash":
+        return HashCheck(shape.key, main.arguments[1:], exact=shape.if_exists == "replace")
+    check = check_of(main)
+    assert check is not None
+    return check
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    """Asks for each record what ``checks`` ask; parts records as ``load``, the encoder that wrote them."""
+
+    load: Encoder
+    checks: tuple[Check, ...]
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        return self.load.templates
+
+    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+        """Refuse what the load refused, and what the server cannot but have refused."""
+        good, refusals = self.load.part(batch)
+        columns = Columns(good)
+        uneven = {index for check in self.checks for index in check.uneven(columns)}
+        if not uneven:
+            return good, refusals
+        places = survivors(len(batch), {refusal.index for refusal in refusals})
+        more = [Refusal(places[index], "its members do not come out even") for index in uneven]
+        return split(batch, (), more=[*refusals, *more])
+
+    def encode(self, batch: Batch) -> Wire:
+        columns = Columns(batch)
+        questions = [check.ask(columns) for check in self.checks]
+        buffers = tuple(buffer for question in questions for buffer in question.buffers)
+        return Wire(
+            buffers=buffers,
+            boundaries=(0, columns.records),
+            expected=_joined([question.expected for question in questions]),
+            nbytes=sum(map(len, buffers)),
+            commands_per_group=sum(question.commands for question in questions),
+        )
+
+    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+        """Count the records that are equal, missing and different; one by one only where replies differ."""
+        if replies is None:
+            return Verdict(equal=wire.records)
+        columns = Columns(batch)
+        remaining = iter(replies)
+        findings: dict[int, Finding] = {}
+        for check in self.checks:
+            for finding in check.look(columns, remaining):
+                known = findings.get(finding.index)
+                if known is None or finding.rank > known.rank:
+                    findings[finding.index] = finding
+        return _verdict(wire.records, [findings[index] for index in sorted(findings)])
+
+
+def _joined(streams: Sequence[Sequence[bytes | memoryview] | None]) -> bytes | None:
+    if any(stream is None for stream in streams):
+        return None
+    return b"".join(buffer for stream in streams for buffer in stream or ())
+
+
+def _verdict(records: int, findings: Sequence[Finding]) -> Verdict:
+    refusals = tuple(Refusal(f.index, f.error) for f in findings if f.error is not None)
+    differences = tuple(_difference(finding) for finding in findings if finding.error is None)
+    missing = sum(difference.found is None for difference in differences)
+    return Verdict(
+        equal=records - len(findings),
+        missing=missing,
+        different=len(differences) - missing,
+        refusals=refusals,
+        differences=differences,
+    )
+
+
+def _difference(finding: Finding) -> Difference:
+    expected, found = excerpts(finding.expected, finding.found)
+    return Difference(finding.index, finding.key, expected, found)

@@ -1,0 +1,27 @@
+"""Running a plan: in the calling process where one worker has something to do, else in worker processes."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from etl.control import LastWord
+from etl.plan import Plan
+from etl.report import Tally
+from etl.run.inline import run_inline
+from etl.run.processes import run_processes
+from etl.run.signals import StopSignals
+
+
+def make_tally(context: Any, workers: int) -> Tally:
+    """Make counters that worker processes share; ``context`` is None where there will be no processes."""
+    size = Tally.size(workers)
+    cells = [0] * size if context is None else context.RawArray(ctypes.c_uint64, size)
+    return Tally(cells, workers)
+
+
+def run_plan(plan: Plan, context: Any, signals: StopSignals, tally: Tally) -> list[LastWord]:
+    """Carry out every shard of a plan, counting into ``tally``; give the workers' last words."""
+    if context is None or plan.busy_workers() <= 1:
+        return run_inline(plan, tally, signals)
+    return run_processes(plan, context, signals, tally)

@@ -1,0 +1,113 @@
+"""Arrow IPC files (Feather V2), mapped into memory: a block is a record batch or a run of its records.
+
+The IPC *stream* format has no table of contents and is read by ``tables.open_arrow_stream``.
+
+A file that is cut short while records of it are being read ends the worker with SIGBUS, because it is mapped;
+it is looked at before and after every few thousand records, and one that another took the place of (as
+``mv`` and careful writers do) is safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.ipc
+
+from etl.errors import SourceError
+from etl.source.arrow_batch import BATCH_RECORDS, Layout
+from etl.source.arrow_scalars import is_text
+from etl.source.table_files import Group
+
+_MAGIC = b"ARROW1"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """The format ``arrow``, as files have it."""
+
+    name = "Arrow"
+
+    def open(self, path: str) -> ArrowTable:
+        return ArrowTable(path)
+
+
+class ArrowTable:
+    """An open Arrow IPC file (a Table, ``etl/source/table_files.py``)."""
+
+    def __init__(self, path: str) -> None:
+        require_arrow(path)
+        self._map = pa.memory_map(path)
+        try:
+            self._reader = self._open(None)
+        except BaseException:
+            self._map.close()
+            raise
+        self.schema: pa.Schema = self._reader.schema
+        self._columns: tuple[int, ...] | None = None
+
+    def groups(self) -> Sequence[Group]:
+        # A batch has to be opened for its number of records, and its columns, if compressed, unpacked.
+        narrow = [index for index, field in enumerate(self.schema) if _is_narrow(field.type)]
+        reader = self._open((narrow or [0])[:1])
+        rows = [reader.get_batch(index).num_rows for index in range(reader.num_record_batches)]
+        return [Group(records, records) for records in rows]
+
+    def read(self, group: int, skip: int, layout: Layout) -> Iterator[pa.RecordBatch]:
+        if self._columns != layout.columns:
+            self._columns = layout.columns
+            self._reader = self._open(list(layout.columns))
+        records = self._reader.get_batch(group)
+        records.validate()
+        for start in range(skip, len(records), BATCH_RECORDS):
+            some = records.slice(start, BATCH_RECORDS)
+            for column in some.columns:
+                require_valid(column)
+            yield some
+
+    def close(self) -> None:
+        self._map.close()
+
+    def _open(self, columns: Sequence[int] | None) -> pa.RecordBatchFileReader:
+        # To pyarrow, no column at all would mean every column.
+        included = list(columns or [0]) if columns is not None and len(self.schema) else None
+        options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=included)
+        return pa.ipc.open_file(self._map, options=options)
+
+
+def is_arrow_stream(path: str) -> bool:
+    """Say whether a file is in the IPC stream format, by its first bytes. Raises OSError."""
+    with open(path, "rb") as file:
+        return file.read(4) == b"\xff\xff\xff\xff"
+
+
+def require_arrow(path: str) -> None:
+    """Raise SourceError where a file is neither in Arrow's file format nor anything that looks like it."""
+    with open(path, "rb") as file:
+        head = file.read(8)
+    if head.startswith(b"FEA1"):
+        raise SourceError(
+            f"{path} is of the format Feather V1, which was given up: write it again as Feather V2"
+        )
+    if head and not head.startswith(_MAGIC):
+        raise SourceError(f"{path} is not an Arrow file: it does not begin with ARROW1")
+
+
+def require_valid(column: pa.Array) -> None:
+    """Raise ArrowInvalid where a column points outside of its own bytes, which would end the process.
+
+    A string that is not UTF-8 harms nobody.
+    """
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        if not is_text(column.type):
+            raise
+        column.cast(pa.binary() if not pa.types.is_large_string(column.type) else pa.large_binary()).validate(
+            full=True
+        )
+
+
+def _is_narrow(type: pa.DataType) -> bool:
+    return bool(pa.types.is_primitive(type) or pa.types.is_boolean(type) or pa.types.is_null(type))

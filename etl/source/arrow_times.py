@@ -1,0 +1,144 @@
+"""Text of Arrow's dates and times, ISO 8601, whole columns at a time; the table is in ``arrow_text``.
+
+Arrow's calendar has the years 0 to 9999 (as ISO 8601 has, where no more is agreed upon); a value outside of
+them is written as the integer that is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_BINARY = pa.binary()
+_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+
+_DAY = 86_400
+_FIRST_DAY = -719_528  # 0000-01-01
+_LAST_DAY = 2_932_896  # 9999-12-31
+
+
+def timestamps(array: pa.Array) -> pa.Array:
+    """Write timestamps: local time and offset where they have a zone."""
+    zone = array.type.tz
+    if not zone:
+        return _within(array, _FIRST_DAY * _DAY, (_LAST_DAY + 1) * _DAY, _naive).cast(_BINARY)
+    if zone in ("UTC", "Etc/UTC", "Z", "+00:00"):
+        return _zulu(array)
+    # A day less at either end: the local year has four digits, too.
+    try:
+        return _within(array, (_FIRST_DAY + 1) * _DAY, _LAST_DAY * _DAY, _zoned).cast(_BINARY)
+    except pa.ArrowInvalid:
+        return _zulu(array)  # a zone that this machine does not know: the same instants
+
+
+def _zulu(array: pa.Array) -> pa.Array:
+    naive = array.view(pa.timestamp(array.type.unit))
+    return _within(naive, _FIRST_DAY * _DAY, (_LAST_DAY + 1) * _DAY, _utc).cast(_BINARY)
+
+
+def _naive(array: pa.Array) -> pa.Array:
+    text = array.cast(pa.string())
+    whole = pc.utf8_slice_codeunits(text, 11, 19)
+    return _join(pc.utf8_slice_codeunits(text, 0, 10), "T", whole, _fraction(array, text, 19))
+
+
+def _utc(array: pa.Array) -> pa.Array:
+    return _join(_naive(array), "Z")
+
+
+def _zoned(array: pa.Array) -> pa.Array:
+    text = array.cast(pa.string())
+    local = pc.utf8_slice_codeunits(text, 0, -5)
+    offset = _join(pc.utf8_slice_codeunits(text, -5, -2), ":", pc.utf8_slice_codeunits(text, -2))
+    offset = pc.if_else(pc.equal(offset, "+00:00"), "Z", offset)
+    day, time = pc.utf8_slice_codeunits(local, 0, 10), pc.utf8_slice_codeunits(local, 11, 19)
+    return _join(day, "T", time, _fraction(array, local, 19), offset)
+
+
+def dates(array: pa.Array) -> pa.Array:
+    """Write dates."""
+    if pa.types.is_date64(array.type):
+        array = array.view(pa.timestamp("ms"))
+        return _within(array, _FIRST_DAY * _DAY, (_LAST_DAY + 1) * _DAY, _day_of).cast(_BINARY)
+    return _within(array, _FIRST_DAY, _LAST_DAY + 1, _day_of).cast(_BINARY)
+
+
+def _day_of(array: pa.Array) -> pa.Array:
+    return pc.utf8_slice_codeunits(array.cast(pa.string()), 0, 10)
+
+
+def times(array: pa.Array) -> pa.Array:
+    """Write times of day."""
+    return _within(array, 0, _DAY, _time_of_day).cast(_BINARY)
+
+
+def _time_of_day(array: pa.Array) -> pa.Array:
+    text = array.cast(pa.string())
+    return _join(pc.utf8_slice_codeunits(text, 0, 8), _fraction(array, text, 8))
+
+
+def durations(array: pa.Array) -> pa.Array:
+    """Write durations, in seconds."""
+    text = _integers(array).cast(pa.string())
+    sign = pc.if_else(pc.starts_with(text, "-"), "-PT", "PT")
+    digits = _DIGITS[array.type.unit]
+    text = pc.utf8_lpad(pc.utf8_ltrim(text, "-"), digits + 1, "0")
+    if not digits:
+        return _join(sign, text, "S").cast(_BINARY)
+    seconds = pc.utf8_slice_codeunits(text, 0, -digits)
+    fraction = _join(".", pc.utf8_slice_codeunits(text, -digits))
+    return _join(sign, seconds, pc.if_else(_is_whole(array), "", fraction), "S").cast(_BINARY)
+
+
+def intervals(array: pa.Array) -> pa.Array:
+    """Write intervals of months, days and nanoseconds."""
+    return pa.array([None if value is None else _interval(*value) for value in array.to_pylist()], _BINARY)
+
+
+def _interval(months: int, days: int, nanoseconds: int) -> bytes:
+    text = "P" + (f"{months}M" if months else "") + (f"{days}D" if days else "")
+    if nanoseconds or text == "P":
+        seconds, fraction = divmod(abs(nanoseconds), _PER_SECOND["ns"])
+        sign = "-" if nanoseconds < 0 else ""
+        text += f"T{sign}{seconds}" + (f".{fraction:09d}".rstrip("0") if fraction else "") + "S"
+    return text.encode()
+
+
+def _fraction(array: pa.Array, text: pa.Array, start: int) -> pa.Array:
+    """Give what stands behind the seconds: the point and the unit's digits, or nothing where all are zero."""
+    fraction = pc.utf8_slice_codeunits(text, start)
+    return pc.if_else(_is_whole(array), "", fraction)
+
+
+def _is_whole(array: pa.Array) -> pa.Array:
+    unit = _PER_SECOND[array.type.unit]
+    integers = _integers(array)
+    return pc.equal(pc.multiply(pc.divide(integers, unit), unit), integers)
+
+
+def _integers(array: pa.Array) -> pa.Array:
+    return array.view(pa.int32() if array.type.bit_width == 32 else pa.int64())
+
+
+def _within(array: pa.Array, first: int, stop: int, write: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """Write the values from ``first`` up to ``stop`` (seconds; days of a date32), the others as integers."""
+    integers = _integers(array)
+    unit = 1 if pa.types.is_date32(array.type) else _PER_SECOND[array.type.unit]
+    ends = pc.min_max(integers)
+    least, most = ends["min"].as_py(), ends["max"].as_py()
+    if least is None or (least >= first * unit and most < stop * unit):
+        return write(array)
+    inside = pa.array([True] * len(array))
+    if least < first * unit:
+        inside = pc.and_(inside, pc.greater_equal(integers, first * unit))
+    if most >= stop * unit:
+        inside = pc.and_(inside, pc.less(integers, stop * unit))
+    known = write(pc.if_else(inside, array, pa.scalar(None, array.type)))
+    return pc.coalesce(known, integers.cast(pa.string()))
+
+
+def _join(*parts: pa.Array | str) -> pa.Array:
+    return pc.binary_join_element_wise(*parts, "")

@@ -1,0 +1,67 @@
+"""JSON lines: a record is a line that is one JSON object; blank lines are passed over and not counted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from etl.plan import Batch, Projection, Reject
+from etl.source.json_decode import decode_each, decode_lines
+from etl.source.json_records import Parsed, make_batch, wants_raws
+from etl.source.json_text import WHITE, Literals, byte_order_mark
+from etl.source.lines import record_number
+from etl.source.text import Origin
+
+_BLANK = re.compile(rb"\n[ \t\r]*(?=\n)")
+
+
+@dataclass(frozen=True, slots=True)
+class Jsonl:
+    """The format ``jsonl``. A line ends with ``\\n`` or ``\\r\\n``, which is no part of the record."""
+
+    @property
+    def fields(self) -> None:
+        return None
+
+    def begin(self, head: bytes, *, final: bool, file: str) -> tuple[Jsonl, int] | None:
+        mark = byte_order_mark(head, final=final, file=file)
+        return None if mark is None else (self, mark)
+
+    def scan(self, data: bytes, *, final: bool) -> tuple[int, int]:
+        length = len(data) if final else data.rfind(b"\n") + 1
+        return length, _count(data[:length])
+
+    def parse(self, data: bytes, projection: Projection, origin: Origin) -> Batch:
+        literals = Literals.of(data)
+        records = decode_lines(data, literals)
+        if records is None:
+            parsed = decode_each(_spans(data), literals)
+        else:
+            raws = [raw for _, raw in _spans(data)] if wants_raws(projection) else None
+            parsed = Parsed(literals, records, raws)
+        return make_batch(parsed, projection, origin)
+
+    def original(self, data: bytes, index: int, origin: Origin) -> Reject:
+        for number, (start, raw) in enumerate(_spans(data)):
+            if number == index:
+                return Reject(origin.file, record_number(origin, index), origin.offset + start, "", raw)
+        raise IndexError(f"{origin.file} has no record {index} behind byte {origin.offset}")
+
+
+def _count(data: bytes) -> int:
+    """Count the lines that are not blank."""
+    if not data:
+        return 0
+    # Every line between two line breaks.
+    text = b"\n" + data if data.endswith(b"\n") else b"\n" + data + b"\n"
+    return text.count(b"\n") - 1 - sum(1 for _ in _BLANK.finditer(text))
+
+
+def _spans(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Give each record's first byte and its bytes, blank lines left out."""
+    start = 0
+    for line in data.split(b"\n"):
+        if line.strip(WHITE):
+            yield start, line.removesuffix(b"\r")
+        start += len(line) + 1

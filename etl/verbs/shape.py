@@ -1,0 +1,98 @@
+"""From options to what a record becomes in Redis, and to what has to be read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from etl.encode.command import parse_command
+from etl.encode.types import Expiry, Shape, default_value
+from etl.errors import UsageError
+from etl.options import Options
+from etl.plan import Projection, Source
+from etl.template import ALL, JSON, LINE, NUMBER, Template, parse_template
+
+
+def shape_of(options: Options, source: Source) -> Shape:
+    """Make the shape that options give to the records of a source. Raises UsageError."""
+    of_lines = source.fields == (LINE,)
+    commands = tuple(parse_command(text) for text in options.command)
+    if_exists = getattr(options, "if_exists", None)
+    if commands:
+        _refuse_beside_commands(options)
+    kind = options.as_ or ("string" if of_lines else "hash")
+    value = (
+        default_value(of_lines) if options.value is None else parse_template(options.value, option="--value")
+    )
+    return Shape(
+        kind=kind,
+        key=parse_template(options.key, option="--key"),
+        value=value,
+        score=parse_template(options.score, option="--score"),
+        expiry=_expiry(options),
+        if_exists=if_exists or ("merge" if commands else "replace"),
+        commands=commands,
+    )
+
+
+def _refuse_beside_commands(options: Options) -> None:
+    for name in ("as_", "value", "if_exists", "ttl", "expire_at"):
+        if getattr(options, name, None) is not None:
+            option = "--" + name.strip("_").replace("_", "-")
+            raise UsageError(f"{option} says nothing beside --command: put it into the command itself")
+
+
+def _expiry(options: Options) -> Expiry | None:
+    ttl = getattr(options, "ttl", None)
+    expire_at = getattr(options, "expire_at", None)
+    if ttl is not None and expire_at is not None:
+        raise UsageError("--ttl and --expire-at contradict each other: give one of them")
+    if expire_at is not None:
+        return Expiry("EXAT", parse_template(expire_at, option="--expire-at"))
+    if ttl is None:
+        return None
+    if "{" in ttl:
+        return Expiry("EX", parse_template(ttl, option="--ttl"))
+    return Expiry("PX", Template((b"%d" % round(float(ttl) * 1000),)))
+
+
+def projection_of(options: Options, templates: Iterable[Template], source: Source) -> Projection:
+    """Say what has to be read of each record for these templates. Raises UsageError for unknown fields."""
+    templates = tuple(templates)
+    names = frozenset(name for template in templates for name in template.fields)
+    projection = Projection(
+        names=names - {ALL, NUMBER},
+        lists=frozenset(name for template in templates for name in template.lists),
+        all=ALL in names,
+        line=LINE in names,
+        json=JSON in names,
+        include=options.names("include"),
+        exclude=options.names("exclude") or (),
+        rename=tuple(_pair(text) for text in options.rename),
+        flatten=options.flatten,
+        omit_empty=options.omit_empty,
+        vectors=options.vectors,
+    )
+    if source.fields is not None:
+        _require_fields(projection, source.fields)
+    return projection
+
+
+def _pair(text: str) -> tuple[str, str]:
+    old, _, new = text.partition("=")
+    return old, new
+
+
+def _require_fields(projection: Projection, fields: tuple[str, ...]) -> None:
+    """Refuse names that no record can have. What is nested (``a.b``) only the records tell."""
+    wanted = {
+        "a template": [projection.source_name(name) for name in projection.names | projection.lists],
+        "--include": list(projection.include or ()),
+        "--exclude": list(projection.exclude),
+        "--rename": [old for old, _ in projection.rename],
+    }
+    for option, names in wanted.items():
+        for name in sorted(names):
+            known = name in fields or name.partition(".")[0] in fields
+            if not known and not (option == "a template" and name in (LINE, JSON)):
+                there = ", ".join(fields[:20]) + (", ..." if len(fields) > 20 else "")
+                raise UsageError(f"{option} names the field {name}, which the records do not have: {there}")

@@ -1,0 +1,153 @@
+"""What the tests of encoders share: batches made by hand, wires read back, and a load or check carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import hiredis
+import pyarrow as pa
+
+from etl.encode.command import Command, parse_command
+from etl.encode.types import Expiry, Shape
+from etl.encode.wire import Wire
+from etl.plan import Batch, Encoder
+from etl.report import Verdict
+from etl.template import Template, parse_template
+from tests.unit.encode.model import Model
+
+Values = Sequence[Any]
+
+
+def template(text: str) -> Template:
+    return parse_template(text, option="--key", argument=True)
+
+
+def batch_of(
+    fields: Mapping[str, Values] | None = None,
+    *,
+    first: int | None = 0,
+    spread: Sequence[str] | None = None,
+    line: Sequence[bytes] | None = None,
+    json: Sequence[bytes | None] | None = None,
+    rows: int = -1,
+) -> Batch:
+    """Make a batch of columns: those named ``x[]`` are lists. ``spread`` is all of the others by default."""
+    fields = fields or {}
+    names = list(fields)
+    arrays = [pa.array(values, _type(name)) for name, values in fields.items()]
+    if not names and rows < 0:
+        rows = len(line or json or ())
+    length = len(arrays[0]) if arrays else rows
+    return Batch(
+        fields=pa.RecordBatch.from_arrays(arrays, names),
+        spread=tuple(name for name in names if not name.endswith("[]")) if spread is None else tuple(spread),
+        numbers=None if first is None else pa.array(range(first, first + length), pa.int64()),
+        line=None if line is None else pa.array(line, pa.binary()),
+        json=None if json is None else pa.array(json, pa.binary()),
+        rows=-1 if names else rows,
+    )
+
+
+def _type(name: str) -> pa.DataType:
+    return pa.list_(pa.binary()) if name.endswith("[]") else pa.binary()
+
+
+def shape_of(
+    kind: str = "string",
+    *commands: str | Command,
+    key: str = "k:{id}",
+    value: str = "{v}",
+    score: str = "{score}",
+    expiry: Expiry | None = None,
+    if_exists: str = "replace",
+) -> Shape:
+    return Shape(
+        kind=kind,
+        key=template(key),
+        value=template(value),
+        score=template(score),
+        expiry=expiry,
+        if_exists=if_exists,
+        commands=tuple(parse_command(one) if isinstance(one, str) else one for one in commands),
+    )
+
+
+def commands_shape(*commands: str) -> Shape:
+    return shape_of("string", *commands, if_exists="merge")
+
+
+def stream_of(wire: Wire) -> bytes:
+    """Give the bytes that go to the server."""
+    return b"".join(bytes(buffer) for buffer in wire.buffers)
+
+
+def replies_in(stream: bytes) -> list[Any]:
+    """Parse a whole RESP stream; whatever is left over is an error."""
+    reader = hiredis.Reader()
+    reader.feed(stream)
+    replies = []
+    while (reply := reader.gets()) is not False:
+        replies.append(reply)
+    assert not reader.has_data(), "the stream ends in the middle of a reply"
+    return replies
+
+
+def commands_in(wire: Wire) -> list[list[bytes]]:
+    """Parse the commands of a wire, strictly: arrays of bulk strings and nothing else."""
+    stream = stream_of(wire)
+    assert wire.nbytes == len(stream)
+    commands = []
+    position = 0
+    while position < len(stream):
+        count, position = _header(stream, position, b"*")
+        command = []
+        for _ in range(count):
+            length, position = _header(stream, position, b"$")
+            command.append(stream[position : position + length])
+            position += length + 2
+            assert stream[position - 2 : position] == b"\r\n"
+        commands.append(command)
+    assert position == len(stream)
+    assert wire.commands == len(commands)
+    return commands
+
+
+def _header(stream: bytes, position: int, kind: bytes) -> tuple[int, int]:
+    assert stream[position : position + 1] == kind, stream[position : position + 20]
+    end = stream.index(b"\r\n", position)
+    digits = stream[position + 1 : end]
+    assert digits == b"%d" % int(digits), f"{digits!r} is no plain number"
+    return int(digits), end + 2
+
+
+def expected_in(wire: Wire) -> list[Any]:
+    """Parse the replies that a wire expects: one a command."""
+    assert wire.expected is not None
+    replies = replies_in(bytes(wire.expected))
+    assert len(replies) == wire.commands
+    return replies
+
+
+def send(encoder: Encoder, batch: Batch, model: Model) -> Verdict:
+    """Do what a worker and its session do with one batch that can be encoded whole."""
+    wire = encoder.encode(batch)
+    stream = b"".join(model.answer(command) for command in commands_in(wire))
+    if wire.expected is not None and stream == bytes(wire.expected):
+        return encoder.judge(batch, wire, None)
+    return encoder.judge(batch, wire, replies_in(stream))
+
+
+def load(shape: Shape, batch: Batch, model: Model) -> None:
+    """Load a batch; records that were refused together are sent again one by one."""
+    encoder = shape.encoder()
+    good, _ = encoder.part(batch)
+    if not len(good):
+        return
+    verdict = send(encoder, good, model)
+    if verdict.again:
+        again = good.take(pa.array(verdict.again, pa.int64()))
+        verdict = send(shape.single(), again, model)
+    assert not verdict.refusals, verdict.refusals
+
+
