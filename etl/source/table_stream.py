@@ -178,7 +178,9 @@ class TableStreamReader:
                 raw = record_json(records.slice(index, 1))
                 return Reject(self._source.name_of(block), record, None, "", raw)
             index -= len(records)
-        raise IndexError(f"{self._source.name_of(block)} has no record {record:,} in its block {block.number:,}")
+        raise IndexError(
+            f"{self._source.name_of(block)} has no record {record:,} in its block {block.number:,}"
+        )
 
     def close(self) -> None:
         """Nothing is open."""
