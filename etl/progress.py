@@ -46,17 +46,25 @@ def choose_mode(asked: str) -> str:
 @contextlib.contextmanager
 def painting(plan: Plan, tally: Tally) -> Iterator[Painting | None]:
     """Show a plan's progress while entered. A stderr that cannot be written to never disturbs the run."""
-    if plan.progress == "none" or not plan.source.nbytes:
+    painter = _painter(plan.progress, plan.source.nbytes)
+    if painter is None:
         yield None
         return
-    total = plan.source.nbytes
-    painter: Painter = BarPainter(total) if plan.progress == "bar" else LogPainter(total)
-    thread = Painting(painter, tally, total)
+    thread = Painting(painter, tally, plan.source.nbytes)
     thread.start()
     try:
         yield thread
     finally:
         thread.leave()
+
+
+def _painter(mode: str, total: int) -> Painter | None:
+    if mode == "none" or not total or sys.stderr is None:
+        return None
+    try:
+        return BarPainter(total) if mode == "bar" else LogPainter(total)
+    except (OSError, ValueError):  # tqdm writes as soon as there is a bar
+        return None
 
 
 class Painting(threading.Thread):

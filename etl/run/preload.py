@@ -2,3 +2,7 @@
 
 import etl.run.processes
 import etl.target.connection  # noqa: F401
+from etl.run.signals import guard_fork_server, signals_are_held
+
+if signals_are_held():  # the fork server that ``make_context`` has started, and no other process
+    guard_fork_server()

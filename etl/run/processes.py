@@ -27,7 +27,7 @@ from etl.errors import EtlError, InternalError, UsageError, WorkerError
 from etl.plan import Plan
 from etl.progress import painting
 from etl.report import Tally
-from etl.run.signals import StopSignals, be_deaf, held_signals
+from etl.run.signals import StopSignals, be_deaf, held_signals, signal_name
 from etl.worker import run_shard
 
 GRACE_S = 10.0
@@ -60,7 +60,8 @@ def make_context(start_method: str | None) -> Any:
         resource_tracker.ensure_running()
     if method == "forkserver":
         context.set_forkserver_preload(["etl.run.preload"])
-        forkserver.ensure_running()
+        with held_signals():  # the preload lets them go
+            forkserver.ensure_running()
     return context
 
 
@@ -106,6 +107,11 @@ class Child:
     def ended(self) -> bool:
         return self.process.exitcode is not None
 
+    @property
+    def closed(self) -> bool:
+        """Say whether it has ended and its last word, or its silence, was noted."""
+        return self.message is not None and self.ended
+
     def stop(self) -> None:
         """Ask the worker to end after what is in flight; a dead one does not mind."""
         with contextlib.suppress(OSError):
@@ -129,7 +135,7 @@ class Child:
         code = self.process.exitcode
         if code is not None and code < 0:
             hint = ", usually for want of memory" if -code == signal.SIGKILL else ""
-            name = signal.Signals(-code).name
+            name = signal_name(-code)
             return WorkerError(f"worker {self.worker} was killed by {name}{hint}", 128 - code)
         return WorkerError(f"worker {self.worker} ended with exit code {code} before its shard was done")
 
@@ -150,8 +156,8 @@ class Supervisor:
         """Run all shards to their end; give each worker's last word, a Failed one for a silent death."""
         for worker in range(self._plan.busy_workers()):
             self._children.append(Child(self._plan, worker, self._context, self._cells))
-        while self._running():
-            self._wait()
+        while open_children := [child for child in self._children if not child.closed]:
+            self._wait(open_children)
             self.step(time.monotonic())
         return [child.message for child in self._children if child.message]
 
@@ -177,10 +183,10 @@ class Supervisor:
     def _failed(self) -> bool:
         return any(isinstance(child.message, Failed) for child in self._children)
 
-    def _wait(self) -> None:
-        running = self._running()
-        sources: list[Any] = [child.process.sentinel for child in running]
-        sources += [child.connection for child in running if child.message is None]
+    def _wait(self, children: list[Child]) -> None:
+        # Those that were open when it was decided to wait: one that ends meanwhile ends the wait.
+        sources: list[Any] = [child.process.sentinel for child in children]
+        sources += [child.connection for child in children if child.message is None]
         wakeup = self._signals.wakeup()
         if wakeup is not None:
             sources.append(wakeup)

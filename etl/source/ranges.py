@@ -2,8 +2,8 @@
 
 NOTE(ranges): a block starts where the one before it stopped and stops at the first line break at or behind
 the next multiple of the block size, or at the end of the file; so the blocks of a file cover it, each once,
-in order. Counted from the start of the file and not of the block, the cuts do not drift: a file whose lines
-are shorter than a block has as many blocks as it has multiples.
+in order. Counted from the start of the file and not of the block, the cuts do not drift: a file of lines
+shorter than a block has a block for every whole multiple, or one more.
 """
 
 from __future__ import annotations
