@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGCONT, Signals
 from typing import Any
 
 from tests.support import REPO, RecordingProxy, alive, children_of, end_cli, in_session, wait_until
@@ -80,14 +80,14 @@ class Command:
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def signal(self, number: signal.Signals, *, to_all: bool = False) -> None:
+    def signal(self, number: Signals, *, to_all: bool = False) -> None:
         """Send a signal to the parent, or to the whole process group as a terminal and systemd do."""
         if to_all:
             os.killpg(self.pid, number)
         else:
             os.kill(self.pid, number)
 
-    def signal_and_wait(self, number: signal.Signals, *, to_all: bool = False) -> None:
+    def signal_and_wait(self, number: Signals, *, to_all: bool = False) -> None:
         """Send a signal and return when the parent has taken it, has acted on it, and waits again.
 
         Two equal signals sent one right after the other are one signal.
@@ -134,7 +134,7 @@ class Command:
 
     def clean_up(self) -> None:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGCONT)
+            os.killpg(self.pid, SIGCONT)
         end_cli(self._process)
 
 

@@ -149,8 +149,13 @@ STAGES: dict[str, Callable[[Command, RecordingProxy], object]] = {
 }
 
 
-@pytest.mark.parametrize("method", START_METHODS)
-@pytest.mark.parametrize("stage", STAGES)
+AT_STAGES = [
+    *((stage, "forkserver") for stage in STAGES),
+    *((stage, method) for stage in ("a worker starts", "a worker connects") for method in ("fork", "spawn")),
+]
+
+
+@pytest.mark.parametrize(("stage", "method"), AT_STAGES)
 def test_ctrl_c_at_any_stage_of_the_start_ends_without_a_traceback(
     start: StartCommand, big_file: Path, proxy: RecordingProxy, stage: str, method: str
 ) -> None:
