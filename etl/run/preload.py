@@ -3,8 +3,6 @@
 Whatever is missing here each worker imports for itself: ``pyarrow.compute`` alone takes 50 ms.
 """
 
-import pyarrow.compute
-
 import etl.encode.resp
 import etl.run.processes
 import etl.source.lines

@@ -149,17 +149,22 @@ class Supervisor:
         self._cells = cells
         self._signals = signals
         self._children: list[Child] = []
+        self._last_words: list[Message] = []
         self._told_to_stop = False
         self._deadline: float | None = None
 
     def run(self) -> list[Message]:
-        """Run all shards to their end; give each worker's last word, a Failed one for a silent death."""
+        """Run all shards to their end.
+
+        Gives each worker's last word (a Failed one for a silent death) in the order in which they came: the
+        first failure is the cause of those that follow it.
+        """
         for worker in range(self._plan.busy_workers()):
             self._children.append(Child(self._plan, worker, self._context, self._cells))
         while open_children := [child for child in self._children if not child.closed]:
             self._wait(open_children)
             self.step(time.monotonic())
-        return [child.message for child in self._children if child.message]
+        return self._last_words
 
     def step(self, now: float) -> None:
         """Take what the workers and signals say, and act on it. ``now`` is a monotonic time in seconds."""
@@ -201,6 +206,8 @@ class Supervisor:
         child.listen()
         if ended and child.message is None:
             child.message = Failed(child.worker, 0.0, self._fate(child))
+        if child.message is not None:
+            self._last_words.append(child.message)
 
     def _fate(self, child: Child) -> EtlError:
         # A signal to the whole group may end a worker that has not yet learned to be deaf to it.
@@ -218,9 +225,7 @@ class Supervisor:
         for child in self._running():
             child.process.kill()
             child.process.join()
-            child.listen()
-            if child.message is None:
-                child.message = Failed(child.worker, 0.0, self._fate(child))
+            self._attend(child)
 
 
 class Inbox(threading.Thread):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
 import random
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from redis import Redis
 
+from etl import cli
 from tests.support import RecordingProxy, run_cli
 from tests.unit.given import commands_in
 
@@ -61,9 +67,41 @@ def keys_by_worker(proxy: RecordingProxy) -> dict[str, list[int]]:
     return sent
 
 
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it wrote."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def called(*argv: str | Path, env: dict[str, str] | None = None) -> Done:
+    """Carry out a command line in this process; its workers, if there are any, are real ones."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.dict(os.environ, env or {}),
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+    ):
+        if not env:
+            os.environ.pop("REDIS_URL", None)
+        code = cli.main([os.fspath(word) for word in argv])
+    return Done(code, stdout.getvalue(), stderr.getvalue())
+
+
 def report_of(*argv: str | Path, code: int = 0, env: dict[str, str] | None = None) -> dict[str, Any]:
-    """Run a command with ``--json`` and give its report; it must end with this code and no traceback."""
-    done = run_cli(*argv, "--json", env=env)
+    """Carry out a command with ``--json`` in this process and give its report; it must end with ``code``."""
+    return _report(called(*argv, "--json", env=env), code)
+
+
+def report_of_process(*argv: str | Path, code: int = 0) -> dict[str, Any]:
+    """Run a command with ``--json`` as a process and give its report; it must end with ``code``."""
+    done = run_cli(*argv, "--json")
+    return _report(Done(done.returncode, done.stdout, done.stderr), code)
+
+
+def _report(done: Done, code: int) -> dict[str, Any]:
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     (line,) = done.stdout.splitlines()

@@ -10,7 +10,15 @@ from etl.options import START_METHODS
 from etl.plan import Block, block_size
 from etl.source.files import find_files
 from etl.source.lines import LinesSource
-from tests.fake.loaded import all_of, keys_by_worker, numbered, report_of, some_lines, write
+from tests.fake.loaded import (
+    all_of,
+    keys_by_worker,
+    numbered,
+    report_of,
+    report_of_process,
+    some_lines,
+    write,
+)
 from tests.support import FakeServer, RecordingProxy
 
 WORKERS = (1, 2, 3, 8)
@@ -43,7 +51,7 @@ def test_every_key_is_loaded_by_the_worker_that_owns_its_unit(
     path = write(tmp_path / "train.txt", lines)
     with RecordingProxy(fake_server.port) as proxy:
         argv = ("load", path, "--to", proxy.url, "--workers", str(workers), "--split", split)
-        report = report_of(*argv, "--key", "train:{#}")
+        report = report_of_process(*argv, "--key", "train:{#}")
         sent = keys_by_worker(proxy)
     assert all_of(fake_server.client()) == numbered(lines, b"train:")
 
@@ -84,7 +92,7 @@ def test_verify_reads_with_the_same_workers(tmp_path: Path, fake_server: FakeSer
 def test_every_start_method_loads_the_same(tmp_path: Path, fake_server: FakeServer, method: str) -> None:
     lines = some_lines(300)
     path = write(tmp_path / "train.txt", lines)
-    report_of("load", path, "--to", fake_server.url, "--workers", "3", "--start-method", method)
+    report_of_process("load", path, "--to", fake_server.url, "--workers", "3", "--start-method", method)
     assert all_of(fake_server.client()) == numbered(lines)
 
 
