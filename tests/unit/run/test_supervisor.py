@@ -156,6 +156,15 @@ def test_the_last_word_of_a_worker_counts_even_if_it_has_ended(crew: Crew) -> No
     assert crew.children[0].message == Finished(0, 1.0)
 
 
+def test_last_words_are_given_in_the_order_in_which_they_came(crew: Crew) -> None:
+    crew.say(2, Failed(2, 1.0, TargetError("first")))
+    crew.supervisor.step(0)
+    crew.say(0, Finished(0, 1.0))
+    crew.end(1, 1)
+    crew.supervisor.step(0)
+    assert [word.worker for word in crew.supervisor._last_words] == [2, 0, 1]
+
+
 def test_one_signal_asks_all_to_stop_and_waits_for_them(crew: Crew) -> None:
     crew.signals.received.append(signal.SIGTERM)
     crew.supervisor.step(0)
