@@ -6,11 +6,12 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import etl
 from etl.errors import EtlError, InternalError
@@ -23,8 +24,11 @@ EPILOG = """\
 exit codes:
   0 complete; 1 complete, but records were rejected (verify: differences were found); 2 usage;
   3 source unreadable or changed; 4 target unreachable, refused or full; 5 stopped, too many rejects;
-  130, 143 stopped by SIGINT, SIGTERM; 128+n a worker was killed by signal n; 70 a bug of this program
+  130, 143 stopped by SIGINT, SIGTERM; 128+n a worker was killed by signal n; 70 a bug of this program;
+  74 complete, but the report could not be written to stdout
 """
+
+UNWRITTEN_REPORT = 74  # EX_IOERR
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +46,16 @@ VERBS = (
 )
 
 
+class Parser(argparse.ArgumentParser):
+    """argparse quotes what it does not know; this one quotes no password."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(_without_secret(message))
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser: a subcommand a verb, its options from their one declaration."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="redis-etl",
         description="The COPY command that Redis never had.",
         epilog=EPILOG,
@@ -97,17 +108,30 @@ def _fail(error: EtlError, arguments: argparse.Namespace, code: int | None = Non
     report = error.report
     if report is not None and (arguments.json or report.records["read"]):
         _print(report, arguments)
-    with contextlib.suppress(OSError):  # stderr is closed: the exit code says enough
-        print(f"redis-etl: {error}", file=sys.stderr)
+    _complain(str(error))
     return code if code is not None else error.exit_code
 
 
 def _print(report: Report, arguments: argparse.Namespace) -> int:
-    """Print the report to stdout; give 0, also when nobody reads it any more."""
+    """Print the report to stdout; give 0 (also when nobody reads it any more) or an exit code."""
     text = json.dumps(report.as_dict()) if arguments.json else report.summary()
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
-        print(text, flush=True)
-    except BrokenPipeError:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except OSError as error:
         # As Python's documentation has it: else the interpreter complains once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            _complain(f"the report cannot be written: {error.strerror}")
+            return UNWRITTEN_REPORT
     return 0
+
+
+def _complain(text: str) -> None:
+    with contextlib.suppress(OSError):  # stderr is closed: the exit code says enough
+        print(f"redis-etl: {_without_secret(text)}", file=sys.stderr)
+
+
+def _without_secret(text: str) -> str:
+    """Take user and password out of a URL that was given in the wrong place, and is quoted as wrong."""
+    return re.sub(r"://\S*@", "://***@", text)

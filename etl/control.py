@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from etl.errors import EtlError
-from etl.plan import Block
-from etl.report import Example
+
+if TYPE_CHECKING:
+    from etl.plan import Block
+    from etl.report import Example
 
 
 @dataclass(frozen=True, slots=True)

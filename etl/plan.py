@@ -322,5 +322,5 @@ def block_size(nbytes: int, workers: int) -> int:
         return BLOCK_BYTES
     size = -(-nbytes // (BLOCKS_PER_WORKER * workers))
     if size < SMALLEST_BLOCK_BYTES:
-        size = min(SMALLEST_BLOCK_BYTES, -(-nbytes // workers))
+        size = min(SMALLEST_BLOCK_BYTES, nbytes // workers)
     return max(size, 1)

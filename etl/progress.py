@@ -47,10 +47,10 @@ def choose_mode(asked: str) -> str:
 def painting(plan: Plan, tally: Tally) -> Iterator[Painting | None]:
     """Show a plan's progress while entered. A stderr that cannot be written to never disturbs the run."""
     total = plan.source.nbytes
-    if plan.progress == "none" or total == 0:
+    painter = None if total == 0 else _painter(plan.progress, total)
+    if painter is None:
         yield None
         return
-    painter: Painter = BarPainter(total) if plan.progress == "bar" else LogPainter(total)
     thread = Painting(painter, tally, total)
     thread.start()
     try:
@@ -59,10 +59,19 @@ def painting(plan: Plan, tally: Tally) -> Iterator[Painting | None]:
         thread.leave()
 
 
+def _painter(mode: str, total: int | None) -> Painter | None:
+    if mode == "none" or sys.stderr is None:
+        return None
+    try:
+        return BarPainter(total) if mode == "bar" else LogPainter(total)
+    except (OSError, ValueError):  # tqdm writes as soon as there is a bar
+        return None
+
+
 class Painting(threading.Thread):
     """The thread that paints, until it is told to leave."""
 
-    def __init__(self, painter: Painter, tally: Tally, total: int) -> None:
+    def __init__(self, painter: Painter, tally: Tally, total: int | None) -> None:
         super().__init__(name="progress", daemon=True)
         self._total = total
         self._painter = painter
@@ -77,9 +86,11 @@ class Painting(threading.Thread):
 
     def paint(self) -> None:
         """Show the counters once; all of the bytes are shown only when every worker has finished."""
-        unfinished = 0 if self._tally.finished() else 1
+        bytes_done = self._tally.total("bytes_done")
+        if self._total is not None:
+            bytes_done = min(bytes_done, self._total - (0 if self._tally.finished() else 1))
         self._painter.paint(
-            min(self._tally.total("bytes_done"), self._total - unfinished),
+            bytes_done,
             self._tally.total("records_read"),
             time.monotonic() - self._started_at,
         )
@@ -95,11 +106,14 @@ class Painting(threading.Thread):
 
 
 class BarPainter:
-    """A tqdm bar over the bytes of the whole input, with the records of all workers a second."""
+    """A tqdm bar over the bytes of the whole input, with the records of all workers a second.
+
+    Of an input whose size nobody knows (``total`` None) it shows the bytes so far.
+    """
 
     every_s = BAR_EVERY_S
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int | None) -> None:
         self._bar = _make_bar(total)
 
     def paint(self, bytes_done: int, records: int, elapsed_s: float) -> None:
@@ -112,7 +126,7 @@ class BarPainter:
         self._bar.close()
 
 
-def _make_bar(total: int) -> Any:
+def _make_bar(total: int | None) -> Any:
     from tqdm import tqdm
 
     class Bar(tqdm):  # type: ignore[type-arg]
@@ -124,7 +138,7 @@ def _make_bar(total: int) -> Any:
         @property
         def format_dict(self) -> Any:
             values = super().format_dict
-            values["percent"] = 100 * min(self.n, total) // total
+            values["percent"] = 100 * min(self.n, total) // total if total else 0
             return values
 
     Bar.set_lock(threading.RLock())
@@ -135,7 +149,9 @@ def _make_bar(total: int) -> Any:
         dynamic_ncols=True,
         file=sys.stderr,
         leave=True,
-        bar_format="{percent:3d}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
+        bar_format="{n_fmt} [{elapsed}{postfix}]"
+        if total is None
+        else "{percent:3d}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
     )
 
 
@@ -144,7 +160,7 @@ class LogPainter:
 
     every_s = LOG_EVERY_S
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int | None) -> None:
         self._total = total
 
     def paint(self, bytes_done: int, records: int, elapsed_s: float) -> None:
@@ -155,12 +171,12 @@ class LogPainter:
         """Nothing to tidy up."""
 
 
-def log_line(bytes_done: int, total: int, records: int, elapsed_s: float) -> str:
-    """Write one log line: percent is rounded down, so 100 % means all."""
+def log_line(bytes_done: int, total: int | None, records: int, elapsed_s: float) -> str:
+    """Write one log line: percent is rounded down, so 100 % means all; None: nobody knows how much there is."""
+    rate = records / elapsed_s if elapsed_s else 0.0
+    counts = f"{format_count(records)} records, {format_count(round(rate))} records/s"
+    if total is None:
+        return f"redis-etl: {format_bytes(bytes_done)}, {counts}"
     percent = 100 * bytes_done // total
     left = f", {format_seconds(elapsed_s * (total - bytes_done) / bytes_done)} left" if bytes_done else ""
-    rate = records / elapsed_s if elapsed_s else 0.0
-    return (
-        f"redis-etl: {percent} % ({format_bytes(bytes_done)} of {format_bytes(total)}),"
-        f" {format_count(records)} records, {format_count(round(rate))} records/s{left}"
-    )
+    return f"redis-etl: {percent} % ({format_bytes(bytes_done)} of {format_bytes(total)}), {counts}{left}"

@@ -85,7 +85,11 @@ def parse_template(text: str, *, option: str, argument: bool = False) -> Templat
         literal = token.group()
         if literal in ("{", "}"):
             raise _bad(text, token.start(), option, f"a lone {literal}; for the brace itself write it twice")
-        piece = {"{{": b"{", "}}": b"}"}.get(literal, literal.encode("utf-8", "surrogateescape"))
+        try:
+            piece = {"{{": b"{", "}}": b"}"}.get(literal) or literal.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError as error:
+            column = token.start() + error.start
+            raise _bad(text, column, option, "a character that is no Unicode (a surrogate)") from None
         if parts and isinstance(parts[-1], bytes):
             parts[-1] += piece
         else:

@@ -16,20 +16,20 @@ def format_count(count: int) -> str:
 
 def format_bytes(nbytes: float) -> str:
     """Write a size in decimal units, as disks and networks are sold: ``405.0 MB``."""
-    if nbytes < 1000:
+    if nbytes < 999.5:
         return f"{nbytes:.0f} B"
     for unit in ("kB", "MB", "GB"):
         nbytes /= 1000
-        if nbytes < 1000:
+        if nbytes < 999.95:  # what rounds up to 1000.0 is 1.0 of the next unit
             return f"{nbytes:.1f} {unit}"
     return f"{nbytes / 1000:.1f} TB"
 
 
 def format_seconds(seconds: float) -> str:
     """Write a duration: ``0.42 s``, ``12.3 s``, ``4 min 05 s``, ``2 h 03 min``."""
-    if seconds < 10:
+    if seconds < 9.995:
         return f"{seconds:.2f} s"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

@@ -28,7 +28,7 @@ from etl.plan import Plan
 from etl.progress import painting
 from etl.report import Tally
 from etl.run.feed import Feeder, Larder, Line
-from etl.run.signals import StopSignals, be_deaf, held_signals
+from etl.run.signals import StopSignals, be_deaf, held_signals, signal_name
 from etl.worker import run_shard
 
 GRACE_S = 10.0
@@ -61,7 +61,8 @@ def make_context(start_method: str | None) -> Any:
         resource_tracker.ensure_running()
     if method == "forkserver":
         context.set_forkserver_preload(["etl.run.preload"])
-        forkserver.ensure_running()
+        with held_signals():  # the preload lets them go
+            forkserver.ensure_running()
     return context
 
 
@@ -106,6 +107,11 @@ class Child:
     def ended(self) -> bool:
         return self.process.exitcode is not None
 
+    @property
+    def closed(self) -> bool:
+        """Say whether it has ended and its last word, or its silence, was noted."""
+        return self.message is not None and self.ended
+
     def stop(self) -> None:
         """Ask the worker to end after what is in flight; a dead one does not mind."""
         self.line.send(Stop(), timeout_s=1.0)
@@ -132,7 +138,7 @@ class Child:
         code = self.process.exitcode
         if code is not None and code < 0:
             hint = ", usually for want of memory" if -code == signal.SIGKILL else ""
-            name = signal.Signals(-code).name
+            name = signal_name(-code)
             return WorkerError(f"worker {self.worker} was killed by {name}{hint}", 128 - code)
         return WorkerError(f"worker {self.worker} ended with exit code {code} before its shard was done")
 
@@ -146,21 +152,26 @@ class Supervisor:
         self._cells = cells
         self._signals = signals
         self._children: list[Child] = []
+        self._last_words: list[LastWord] = []
         self._told_to_stop = False
         self._deadline: float | None = None
         self._feeder: Feeder | None = None
 
     def run(self) -> list[LastWord]:
-        """Run all shards to their end; give each worker's last word, a Failed one for a silent death."""
+        """Run all shards to their end.
+
+        Gives each worker's last word (a Failed one for a silent death) in the order in which they came: the
+        first failure is the cause of those that follow it.
+        """
         for worker in range(self._plan.busy_workers()):
             self._children.append(Child(self._plan, worker, self._context, self._cells))
         if self._plan.blocks is None:
             self._feeder = Feeder(self._plan, [child.line for child in self._children])
             self._feeder.start()
-        while self._running():
-            self._wait()
+        while open_children := [child for child in self._children if not child.closed]:
+            self._wait(open_children)
             self.step(time.monotonic())
-        return [child.message for child in self._children if child.message] + self._feeders_word()
+        return self._last_words + self._feeders_word()
 
     def step(self, now: float) -> None:
         """Take what the workers and signals say, and act on it. ``now`` is a monotonic time in seconds."""
@@ -197,10 +208,10 @@ class Supervisor:
     def _starved(self) -> bool:
         return self._feeder is not None and self._feeder.error is not None
 
-    def _wait(self) -> None:
-        running = self._running()
-        sources: list[Any] = [child.process.sentinel for child in running]
-        sources += [child.connection for child in running if child.message is None]
+    def _wait(self, children: list[Child]) -> None:
+        # Those that were open when it was decided to wait: one that ends meanwhile ends the wait.
+        sources: list[Any] = [child.process.sentinel for child in children]
+        sources += [child.connection for child in children if child.message is None]
         wakeup = self._signals.wakeup()
         if wakeup is not None:
             sources.append(wakeup)
@@ -217,6 +228,8 @@ class Supervisor:
         child.listen()
         if ended and child.message is None:
             child.message = Failed(child.worker, 0.0, self._fate(child))
+        if child.message is not None:
+            self._last_words.append(child.message)
 
     def _fate(self, child: Child) -> EtlError:
         # A signal to the whole group may end a worker that has not yet learned to be deaf to it.
@@ -236,9 +249,7 @@ class Supervisor:
         for child in self._running():
             child.process.kill()
             child.process.join()
-            child.listen()
-            if child.message is None:
-                child.message = Failed(child.worker, 0.0, self._fate(child))
+            self._attend(child)
 
 
 class Inbox(threading.Thread):

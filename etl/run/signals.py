@@ -7,12 +7,21 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from multiprocessing import util
 from types import FrameType, TracebackType
 from typing import Any
 
 from etl.errors import InterruptedRunError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def signal_name(number: int) -> str:
+    """Name a signal: ``SIGKILL``, or ``signal 35`` for one of those that have no name (real-time ones)."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 class StopSignals:
@@ -52,7 +61,7 @@ class StopSignals:
     def error(self) -> InterruptedRunError:
         """Make the error that says which signal ended the run."""
         number = self.received[0]
-        return InterruptedRunError(f"stopped by {signal.Signals(number).name}", number)
+        return InterruptedRunError(f"stopped by {signal_name(number)}", number)
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is not threading.main_thread():
@@ -93,6 +102,28 @@ def held_signals() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, old)
+
+
+def signals_are_held() -> bool:
+    """Say whether this thread holds the stop signals back."""
+    return set(SIGNALS) <= signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def guard_fork_server() -> None:
+    """In the fork server: ignore the stop signals, and forget those held back while it started.
+
+    It alone learns how a worker ends, so it must outlive a signal to the whole group. Its children, which
+    may be somebody else's too, get the usual handlers back before their own code begins.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    util.register_after_fork(_usual_handlers, lambda handlers: handlers())
+
+
+def _usual_handlers() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def be_deaf() -> None:

@@ -38,9 +38,9 @@ class File:
 def find_files(sources: Sequence[str]) -> tuple[File, ...]:
     """Find the regular files that paths, globs and folders name: in the order given, each one's sorted.
 
-    A folder means every file below it, except hidden ones (a name that starts with ``.`` or ``_``, as
-    Arrow's datasets have it). Raises SourceError where nothing is found or readable, and UsageError where
-    one file is named twice.
+    A folder means every file below it, also through links, except hidden ones (a name that starts with
+    ``.`` or ``_``, as Arrow's datasets have it). Raises SourceError where nothing is found or readable, and
+    UsageError where one file is named twice.
     """
     if not sources:
         raise UsageError("no source is given: name a file, a glob or a folder")
@@ -82,7 +82,14 @@ def _below(folder: str) -> Iterator[str]:
     def refuse(error: OSError) -> None:
         raise SourceError(f"cannot read the folder {error.filename}: {error.strerror}")
 
-    for parent, folders, names in os.walk(folder, onerror=refuse):
+    seen: set[tuple[int, int]] = set()
+    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        status = os.stat(parent)
+        if (status.st_dev, status.st_ino) in seen:
+            raise UsageError(
+                f"the folder {parent} is reached twice, through a link: leave one of the two out"
+            )
+        seen.add((status.st_dev, status.st_ino))
         folders[:] = [name for name in folders if not name.startswith((".", "_"))]
         yield from (os.path.join(parent, name) for name in names if not name.startswith((".", "_")))
 
@@ -92,7 +99,11 @@ def _examine(path: str) -> File:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             raise SourceError(f"{path} is {_kind(status.st_mode)}, not a regular file")
-        os.close(os.open(path, os.O_RDONLY))  # better refused now than by a worker in the middle
+        with open(path, "rb", buffering=0) as trial:  # better refused now than by a worker in the middle
+            if not status.st_size and trial.read(1):
+                raise SourceError(
+                    f"{path} has content but no size, as files of /proc have: give a copy of it"
+                )
     except ValueError:
         raise SourceError(f"{path!r} is not a path") from None
     except OSError as error:

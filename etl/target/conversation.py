@@ -58,6 +58,8 @@ class Conversation:
 
     def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
         with self._failure_kept():
+            if not self._waiting:
+                self._hear_out()  # a reply that nobody asked for would pass for the first one of this wire
             while self._waiting and not self._has_room(wire):
                 self._step()
             self._inflight_bytes += wire.nbytes
@@ -119,7 +121,7 @@ class Conversation:
             raise self._broken(f"{self._name} has not answered for {format_seconds(self._silence_s)}")
 
     def _hear_out(self) -> None:
-        """Take what the server said before it closed: it may have said why."""
+        """Take what the server has said by now; if it has closed, that may tell why."""
         with contextlib.suppress(OSError):
             while data := self._channel.receive():
                 self._take(data)

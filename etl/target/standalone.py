@@ -10,9 +10,10 @@ from etl.target.conversation import SILENCE_S, Conversation
 
 @dataclass(frozen=True, slots=True)
 class StandaloneTarget:
-    """A Target (``etl/plan.py``): the server at ``address``."""
+    """A Target (``etl/plan.py``): the server at ``address``, given up when it is silent for ``silence_s``."""
 
     address: Address
+    silence_s: float = SILENCE_S
 
     def __str__(self) -> str:
         return self.address.shown
@@ -20,5 +21,5 @@ class StandaloneTarget:
     def connect(self, client_name: str) -> Conversation:
         from etl.target.connection import open_connection  # redis is imported where it is used
 
-        connection = open_connection(self.address, client_name, timeout_s=SILENCE_S)
-        return Conversation(connection, str(self))
+        connection = open_connection(self.address, client_name, timeout_s=self.silence_s)
+        return Conversation(connection, str(self), silence_s=self.silence_s)

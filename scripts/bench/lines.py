@@ -152,7 +152,7 @@ def speed_row(result: Result, baseline: Result) -> list[str]:
         f"{result.contender.records:,}",
         f"{result.seconds:.2f}",
         f"{result.records_per_s:,.0f}",
-        times(result.time_ratio(baseline)),
+        f"{result.time_ratio(baseline):.2f} x",
         percent(result.busy),
         percent(result.busy_in_work),
         mib(result.peak_bytes),

@@ -32,7 +32,7 @@ def bars_table(title: str, bars: Sequence[Bar]) -> Table:
 
 
 def times(value: float) -> str:
-    return f"{value:.2f} x"
+    return f"{value:.3g} x"
 
 
 def percent(value: float) -> str:

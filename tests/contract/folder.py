@@ -1,0 +1,97 @@
+"""A target that is a folder: each session writes the wires it was given into a file of its own.
+
+It needs no server and crosses into worker processes, so every way to run can be tried on it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from etl.encode.set import SetEncoder
+from etl.encode.wire import Wire
+from etl.errors import TargetError
+from etl.plan import Answer
+from etl.report import Verdict
+from etl.target.address import parse_address
+from etl.target.replies import failure
+from tests.unit.given import VALUE, commands_in, template
+
+SET = SetEncoder(template("{#}"), VALUE, None, "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class FolderTarget:
+    """Agrees with everything."""
+
+    folder: Path
+
+    def connect(self, client_name: str) -> FolderSession:
+        return FolderSession(self.folder / client_name)
+
+    def records(self) -> dict[str, list[tuple[int, bytes]]]:
+        """Give what each session was sent: numbers and lines, in order."""
+        return {
+            path.name: [(int(key), line) for _, key, line in commands_in(path.read_bytes())]
+            for path in sorted(self.folder.iterdir())
+        }
+
+
+class FolderSession:
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+
+    def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
+        for buffer in wire.buffers:
+            self._file.write(buffer)
+        yield Answer(token, wire, None)
+
+    def drain(self) -> Iterator[Answer]:
+        return iter(())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class RefusingTarget:
+    """Cannot be reached; its address has a password."""
+
+    url: str
+
+    def connect(self, client_name: str) -> FolderSession:
+        raise failure("nobody is there", parse_address(self.url))
+
+
+@dataclass(frozen=True, slots=True)
+class LosingTarget:
+    """Is lost by worker 1 only; to the others it is a folder."""
+
+    folder: Path
+
+    def connect(self, client_name: str) -> FolderSession:
+        if client_name.endswith("-1"):
+            raise TargetError("lost")
+        return FolderSession(self.folder / client_name)
+
+
+@dataclass(frozen=True, slots=True)
+class BuggyEncoder:
+    """Meets a bug at the line ``bug``, and is killed at the line ``killed``."""
+
+    def encode(self, batch: pa.RecordBatch) -> Wire:
+        lines = batch.column("line").to_pylist()
+        if b"bug" in lines:
+            raise ZeroDivisionError("a bug")
+        if b"killed" in lines:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return SET.encode(batch)
+
+    def judge(self, batch: pa.RecordBatch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+        return SET.judge(batch, wire, replies)

@@ -1,0 +1,189 @@
+"""Commands in the middle of their work: started, brought to a known place, and looked at when they end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGCONT, Signals
+from typing import Any
+
+from tests.support import REPO, RecordingProxy, alive, children_of, end_cli, in_session, wait_until
+
+START_METHODS = ("fork", "forkserver", "spawn")
+
+LINE_BYTES = 1_000
+MIDDLE_BYTES = 200_000
+"""Where a connection is held: behind its handshake, in the middle of its first commands."""
+
+MORE_THAN_IN_FLIGHT = 36_000_000
+"""Input of which two workers leave something unread however much they have in flight (8 MiB each)."""
+
+SOON_S = 4.0
+"""What is left of a command must be gone by then: before a worker without a parent gives up by itself."""
+
+RUNS_THE_COMMAND = """\
+import sys
+from etl.cli import main
+{patch}
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
+"""
+
+
+def write_lines(path: Path, nbytes: int) -> Path:
+    """Write numbered lines of LINE_BYTES bytes, about ``nbytes`` in all."""
+    with open(path, "w") as file:
+        for number in range(nbytes // LINE_BYTES):
+            file.write(f"{number:<{LINE_BYTES - 1}}\n")
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The report of a command with ``--json``."""
+        return dict(json.loads(self.stdout))
+
+    @property
+    def records(self) -> dict[str, int]:
+        return dict(self.report["records"])
+
+    @property
+    def sentence(self) -> str:
+        """What stderr says: exactly one line."""
+        assert self.stderr.startswith("redis-etl: "), self
+        assert self.stderr.count("\n") == 1, self
+        return self.stderr.removeprefix("redis-etl: ").rstrip("\n")
+
+
+class Command:
+    """A command in a session of its own."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.pid = process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def signal(self, number: Signals, *, to_all: bool = False) -> None:
+        """Send a signal to the parent, or to the whole process group as a terminal and systemd do."""
+        if to_all:
+            os.killpg(self.pid, number)
+        else:
+            os.kill(self.pid, number)
+
+    def signal_and_wait(self, number: Signals, *, to_all: bool = False) -> None:
+        """Send a signal and return when the parent has taken it, has acted on it, and waits again.
+
+        Two equal signals sent one right after the other are one signal.
+        """
+        slept = _times_slept(self.pid)
+        self.signal(number, to_all=to_all)
+        wait_until(
+            lambda: not self.running or _times_slept(self.pid) > slept,
+            what=f"the command to act on {number.name}",
+        )
+
+    def maps(self, library: str) -> bool:
+        """Say whether the parent has loaded a shared library."""
+        return library in _read(f"/proc/{self.pid}/maps")
+
+    def workers(self) -> list[int]:
+        """Give the process ids of the workers, in the order in which they were started."""
+        workers: list[int] = []
+        for child in children_of(self.pid):
+            command = _read(f"/proc/{child}/cmdline")
+            if "multiprocessing.resource_tracker" in command:
+                continue
+            workers += children_of(child) if "multiprocessing.forkserver" in command else [child]
+        return workers
+
+    def wait_for_workers(self, count: int) -> list[int]:
+        return wait_until(lambda: w if len(w := self.workers()) == count else [], what=f"{count} workers")
+
+    def wait_for_stderr(self, text: str) -> str:
+        """Read stderr up to a line with this text, and return that line."""
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            if text in line:
+                return line
+        raise AssertionError(f"stderr ended without {text!r}")
+
+    def end(self, timeout_s: float = 60) -> Ended:
+        """Wait for the end; what is left of the session must be gone soon, and no traceback be seen."""
+        code = self._process.wait(timeout_s)
+        wait_until(lambda: not in_session(self.pid), SOON_S, f"the end of {in_session(self.pid)}")
+        stdout, stderr = self._process.communicate()
+        assert "Traceback" not in stdout + stderr, stderr
+        return Ended(code, stdout, stderr)
+
+    def clean_up(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, SIGCONT)
+        end_cli(self._process)
+
+
+StartCommand = Callable[..., Command]
+
+
+def start_script(path: Path, *args: str | os.PathLike[str], patch: str = "") -> subprocess.Popen[str]:
+    """Start the command line as a script at ``path``, with a patch that its spawned workers run too."""
+    path.write_text(RUNS_THE_COMMAND.format(patch=patch))
+    return start_python(path, *args)
+
+
+def start_python(*args: str | os.PathLike[str]) -> subprocess.Popen[str]:
+    """Start Python with these arguments as ``start_cli`` starts the command line."""
+    environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
+    return subprocess.Popen(
+        [sys.executable, *(os.fspath(arg) for arg in args)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**environment, "PYTHONPATH": str(REPO)},
+        start_new_session=True,
+    )
+
+
+def hold_in_the_middle(proxy: RecordingProxy) -> None:
+    """Have the proxy stop every worker's commands in the middle."""
+    proxy.hold("to_server", after=MIDDLE_BYTES)
+
+
+def wait_for_the_middle(proxy: RecordingProxy, workers: int) -> None:
+    """Return when every worker has sent more than the proxy lets through; connection 0 is the parent's."""
+    for connection in range(1, workers + 1):
+        proxy.wait_for_connections(connection + 1)
+        proxy.wait_for(MIDDLE_BYTES + 1, connection=connection)
+
+
+def wait_until_gone(pids: list[int]) -> None:
+    wait_until(lambda: not any(map(alive, pids)), SOON_S, f"the end of {pids}")
+
+
+def _times_slept(pid: int) -> int:
+    lines = dict(line.split(":", 1) for line in _read(f"/proc/{pid}/status").splitlines())
+    return int(lines.get("voluntary_ctxt_switches", "0"))
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

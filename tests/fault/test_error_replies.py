@@ -1,0 +1,180 @@
+"""Error replies in the middle: the run ends with one clear sentence, and counts what was applied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fault.commands import (
+    Ended,
+    StartCommand,
+    hold_in_the_middle,
+    wait_for_the_middle,
+    write_lines,
+)
+from tests.support import OK, RealServer, RecordingProxy, ScriptedServer, StartServer, error, free_port, nth
+
+REPLIES = {
+    "OOM": (
+        "OOM command not allowed when used memory > 'maxmemory'.",
+        "the server is full (maxmemory); give it more memory or load less",
+    ),
+    "READONLY": (
+        "READONLY You can't write against a read only replica.",
+        "the server is a read-only replica; load into its primary",
+    ),
+    "LOADING": (
+        "LOADING Redis is loading the dataset in memory",
+        "the server is still loading its data set; try again when it is ready",
+    ),
+    "MISCONF": (
+        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist on disk.",
+        "the server cannot save its data to disk and refuses writes; see its log",
+    ),
+    "NOAUTH": ("NOAUTH Authentication required.", "the server wants a password"),
+    "NOPERM": ("NOPERM this user has no permissions to run the 'mset' command", "this user may not run"),
+    "MOVED": ("MOVED 3999 127.0.0.1:6381", "the server is part of a Redis Cluster"),
+    "unknown": ("HUH what is this", "HUH what is this"),
+    "ERR": (
+        "ERR unknown command 'MSET', with args beginning with: 'train:1' 'personal data'",
+        "unknown command 'MSET'",
+    ),
+}
+
+
+def stopped(start: StartCommand, file: Path, url: str, workers: int, *options: str) -> Ended:
+    ended = start("load", file, "--to", url, "--workers", str(workers), *options).end()
+    assert ended.code == 4
+    assert ended.sentence.startswith(f"{url}: ")
+    assert ended.report["status"] == "failed"
+    assert ended.report["error"] == ended.sentence
+    assert ended.records["read"] == ended.records["written"] + ended.records["skipped"]
+    return ended
+
+
+def records_of(command: list[bytes]) -> int:
+    return (len(command) - 1) // 2 if command[0] == b"MSET" else 1
+
+
+@pytest.mark.parametrize("name", REPLIES)
+def test_an_error_reply_in_the_middle_is_explained_and_the_rest_is_counted(
+    start: StartCommand, big_file: Path, name: str
+) -> None:
+    said, meaning = REPLIES[name]
+    with ScriptedServer(nth(5, error(said), of="MSET")) as server:
+        ended = stopped(start, big_file, server.url, 1)
+        assert meaning in ended.sentence
+        assert "personal data" not in ended.sentence
+        # The refused one is not counted, those behind it that were in flight are.
+        applied = sum(map(records_of, server.commands)) - records_of(server.commands[4])
+        assert ended.records["written"] == applied
+
+
+@pytest.mark.parametrize("options", [(), ("--ttl", "100"), ("--if-exists", "skip")], ids=" ".join)
+def test_a_server_that_refuses_from_some_point_on_is_left_by_all_workers(
+    start: StartCommand, big_file: Path, options: tuple[str, ...]
+) -> None:
+    applied = 0
+
+    def full_after_3000_records(command: list[bytes]) -> bytes:
+        nonlocal applied
+        if applied > 3_000:
+            return error("OOM command not allowed when used memory > 'maxmemory'.")
+        applied += records_of(command)
+        return OK
+
+    with ScriptedServer(full_after_3000_records) as server:
+        ended = stopped(start, big_file, server.url, 2, *options)
+        assert ended.records["written"] == applied
+        assert ended.sentence == (
+            f"{server.url}: the server is full (maxmemory); give it more memory or load less"
+            " (command not allowed when used memory > 'maxmemory'.)"
+        )
+
+
+def test_an_error_reply_to_verify_is_explained(start: StartCommand, big_file: Path) -> None:
+    with ScriptedServer(nth(1, error("NOPERM this user has no permissions"), of="MGET")) as server:
+        ended = start("verify", big_file, "--to", server.url).end()
+        assert ended.code == 4
+        assert "this user may not run the command" in ended.sentence
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("options", [(), ("--ttl", "100")], ids=["MSET", "SET"])
+def test_a_server_that_becomes_full_holds_what_was_counted(
+    start: StartCommand, start_server: StartServer, big_file: Path, workers: int, options: tuple[str, ...]
+) -> None:
+    server = start_server("--maxmemory", "20mb", "--maxmemory-policy", "noeviction")
+    ended = stopped(start, big_file, server.url, workers, *options)
+    assert "the server is full (maxmemory)" in ended.sentence
+    assert 0 < ended.records["written"] == server.client().dbsize()
+
+
+def test_a_primary_that_becomes_a_replica_holds_what_was_counted(
+    start: StartCommand, big_file: Path, real_server: RealServer, proxy: RecordingProxy
+) -> None:
+    hold_in_the_middle(proxy)
+    command = start("load", big_file, "--to", proxy.url, "--workers", "2")
+    wait_for_the_middle(proxy, 2)
+    real_server.client().replicaof("127.0.0.1", str(free_port()))
+    proxy.release()
+    ended = command.end()
+    assert ended.code == 4
+    assert "the server is a read-only replica; load into its primary" in ended.sentence
+    assert 0 < ended.records["written"] == real_server.client().dbsize()
+
+
+def test_a_server_that_cannot_save_any_more_holds_what_was_counted(
+    start: StartCommand, start_server: StartServer, big_file: Path
+) -> None:
+    server = start_server("--save", "3600 1")
+    (server.folder / "dump.rdb").mkdir()
+    client = server.client()
+    client.set("key", "value")
+    client.bgsave()
+    while client.info("persistence")["rdb_bgsave_in_progress"]:
+        pass
+    with RecordingProxy(server.port) as proxy:
+        ended = stopped(start, big_file, proxy.url, 2)
+    assert "the server cannot save its data to disk and refuses writes; see its log" in ended.sentence
+    assert ended.records["written"] == 0
+    assert client.dbsize() == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        (("--requirepass", "secret"), "{url} refused the connection: the server wants a password"),
+        (("--maxclients", "1"), "{url} refused the connection: max number of clients reached"),
+    ],
+)
+def test_a_server_that_refuses_the_connection_is_explained(
+    start: StartCommand, start_server: StartServer, tmp_path: Path, config: tuple[str, ...], sentence: str
+) -> None:
+    server = start_server(*config)
+    password = {"password": "secret"} if "secret" in config else {}
+    with server.client(**password) as client, client.monitor():  # a connection that stays
+        file = write_lines(tmp_path / "few.txt", 3_000)
+        ended = start("load", file, "--to", server.url).end()
+    assert ended.code == 4
+    assert sentence.format(url=server.url) in ended.sentence
+
+
+def test_a_server_that_loads_its_own_data_is_explained(
+    start: StartCommand, start_server: StartServer, tmp_path: Path
+) -> None:
+    server = start_server()
+    server.client().mset({str(number): "x" * 1_000 for number in range(5_000)})
+    server.client().save()
+    server.restart("--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024", wait=False)
+    file = write_lines(tmp_path / "few.txt", 3_000)
+
+    def ended_while_loading() -> Ended:
+        while "connection refused" in (ended := start("load", file, "--to", server.url).end()).stderr:
+            pass
+        return ended
+
+    ended = ended_while_loading()
+    assert ended.code == 4
+    assert "the server is still loading its data set; try again when it is ready" in ended.sentence

@@ -1,0 +1,167 @@
+"""SIGINT and SIGTERM: the first ends a run after what is in flight, the second ends it now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from signal import SIGINT, SIGTERM, Signals
+
+import pytest
+
+from tests.fault.commands import (
+    START_METHODS,
+    Command,
+    StartCommand,
+    hold_in_the_middle,
+    wait_for_the_middle,
+)
+from tests.support import RealServer, RecordingProxy, children_of, wait_until
+
+WAYS = [("1", "fork"), *(("2", method) for method in START_METHODS)]
+"""Workers and start methods: one worker is no process at all."""
+
+all_ways = pytest.mark.parametrize(("workers", "method"), WAYS, ids=["inline", *START_METHODS])
+both_ranges = pytest.mark.parametrize("to_all", [False, True], ids=["to the parent", "to all"])
+
+
+def started(start: StartCommand, file: Path, url: str, workers: str, method: str) -> Command:
+    return start("load", file, "--to", url, "--workers", workers, "--start-method", method)
+
+
+def in_the_middle(
+    start: StartCommand, file: Path, proxy: RecordingProxy, workers: str, method: str
+) -> Command:
+    hold_in_the_middle(proxy)
+    command = started(start, file, proxy.url, workers, method)
+    wait_for_the_middle(proxy, int(workers))
+    return command
+
+
+@all_ways
+@both_ranges
+@pytest.mark.parametrize("number", [SIGINT, SIGTERM], ids=lambda number: number.name)
+def test_a_signal_ends_the_run_after_what_is_in_flight(
+    start: StartCommand,
+    big_file: Path,
+    real_server: RealServer,
+    proxy: RecordingProxy,
+    workers: str,
+    method: str,
+    to_all: bool,
+    number: Signals,
+) -> None:
+    command = in_the_middle(start, big_file, proxy, workers, method)
+    command.signal_and_wait(number, to_all=to_all)
+    proxy.release()
+    ended = command.end()
+    assert ended.code == 128 + number
+    assert ended.sentence == f"stopped by {number.name}"
+    assert ended.report["status"] == "interrupted"
+    assert 0 < ended.records["written"] == ended.records["read"] < 36_000
+    assert ended.records["written"] == real_server.client().dbsize()
+
+
+@all_ways
+def test_two_signals_end_a_run_whose_server_is_frozen(
+    start: StartCommand,
+    big_file: Path,
+    real_server: RealServer,
+    proxy: RecordingProxy,
+    workers: str,
+    method: str,
+) -> None:
+    command = in_the_middle(start, big_file, proxy, workers, method)
+    real_server.freeze()
+    proxy.release()
+    command.signal_and_wait(SIGINT, to_all=True)
+    assert command.running
+    command.signal(SIGINT, to_all=True)
+    ended = command.end()
+    assert ended.code == 130
+    assert ended.sentence == "stopped by SIGINT"
+    real_server.thaw()
+    assert ended.records["written"] <= real_server.client().dbsize()
+
+
+@pytest.mark.parametrize(("first", "second"), [(SIGINT, SIGTERM), (SIGTERM, SIGINT), (SIGTERM, SIGTERM)])
+def test_the_first_of_two_signals_gives_the_exit_code(
+    start: StartCommand, big_file: Path, proxy: RecordingProxy, first: Signals, second: Signals
+) -> None:
+    command = in_the_middle(start, big_file, proxy, "2", "forkserver")
+    command.signal_and_wait(first)
+    command.signal(second)
+    ended = command.end()
+    assert ended.code == 128 + first
+    assert ended.sentence == f"stopped by {first.name}"
+
+
+@pytest.mark.parametrize(("workers", "method"), WAYS[:2], ids=["inline", "fork"])
+def test_a_signal_while_the_server_is_frozen_waits_for_it(
+    start: StartCommand,
+    big_file: Path,
+    real_server: RealServer,
+    proxy: RecordingProxy,
+    workers: str,
+    method: str,
+) -> None:
+    command = in_the_middle(start, big_file, proxy, workers, method)
+    real_server.freeze()
+    proxy.release()
+    command.signal_and_wait(SIGTERM)
+    assert command.running
+    real_server.thaw()
+    ended = command.end()
+    assert ended.code == 143
+    assert ended.records["written"] == real_server.client().dbsize()
+
+
+@all_ways
+@pytest.mark.parametrize(
+    ("number", "to_all"), [(SIGINT, True), (SIGTERM, False)], ids=["Ctrl-C", "SIGTERM to the parent"]
+)
+def test_a_signal_during_planning_ends_it_at_once(
+    start: StartCommand,
+    big_file: Path,
+    proxy: RecordingProxy,
+    workers: str,
+    method: str,
+    number: Signals,
+    to_all: bool,
+) -> None:
+    proxy.hold("to_client")
+    command = started(start, big_file, proxy.url, workers, method)
+    proxy.wait_for(1)
+    command.signal(number, to_all=to_all)
+    ended = command.end()
+    assert ended.code == 128 + number
+    assert ended.sentence == f"stopped by {number.name}"
+    assert ended.stdout == ""
+
+
+STAGES: dict[str, Callable[[Command, RecordingProxy], object]] = {
+    "Arrow is imported": lambda command, proxy: command.maps("libarrow"),
+    "a first process": lambda command, proxy: children_of(command.pid),
+    "the parent connects": lambda command, proxy: proxy.sent,
+    "a second process": lambda command, proxy: len(children_of(command.pid)) > 1,
+    "a worker starts": lambda command, proxy: command.workers(),
+    "a worker connects": lambda command, proxy: len(proxy.sent) > 1,
+    "a worker sends": lambda command, proxy: any(len(sent) > 1_000 for sent in proxy.sent),
+}
+
+
+AT_STAGES = [
+    *((stage, "forkserver") for stage in STAGES),
+    *((stage, method) for stage in ("a worker starts", "a worker connects") for method in ("fork", "spawn")),
+]
+
+
+@pytest.mark.parametrize(("stage", "method"), AT_STAGES)
+def test_ctrl_c_at_any_stage_of_the_start_ends_without_a_traceback(
+    start: StartCommand, big_file: Path, proxy: RecordingProxy, stage: str, method: str
+) -> None:
+    command = started(start, big_file, proxy.url, "2", method)
+    wait_until(lambda: STAGES[stage](command, proxy), what=stage)
+    command.signal(SIGINT, to_all=True)
+    ended = command.end()
+    assert ended.code == 130
+    assert ended.sentence == "stopped by SIGINT"

@@ -1,0 +1,199 @@
+"""The supervisor's step, called by hand: who is told what, and when it is enough."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import pytest
+
+from etl.control import Failed, Finished, Message, Stop
+from etl.errors import InterruptedRunError, TargetError, WorkerError
+from etl.run.processes import GRACE_S, Child, Supervisor
+from etl.run.signals import StopSignals
+
+
+class Process:
+    """A worker process as the parent sees it."""
+
+    def __init__(self) -> None:
+        self.exitcode: int | None = None
+        self.killed = False
+
+    def kill(self) -> None:
+        self.killed = True
+        self.exitcode = -signal.SIGKILL
+
+    def join(self) -> None:
+        assert self.exitcode is not None
+
+
+class Pipe:
+    """The parent's end of a worker's Pipe."""
+
+    def __init__(self) -> None:
+        self.said: list[Message] = []
+        self.heard: list[Any] = []
+        self.closed = False
+        self.broken = False
+
+    def poll(self) -> bool:
+        return bool(self.said)
+
+    def recv(self) -> Message:
+        return self.said.pop(0)
+
+    def send(self, message: Any) -> None:
+        if self.broken:
+            raise BrokenPipeError
+        self.heard.append(message)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Crew:
+    """A supervisor over so many workers that were never started."""
+
+    def __init__(self, workers: int) -> None:
+        self.signals = StopSignals()
+        self.supervisor = Supervisor(None, None, None, self.signals)  # type: ignore[arg-type]
+        for worker in range(workers):
+            child = Child.__new__(Child)
+            child.worker = worker
+            child.message = None
+            child.process = Process()
+            child.connection = Pipe()
+            self.children.append(child)
+
+    @property
+    def children(self) -> list[Child]:
+        return self.supervisor._children
+
+    def say(self, worker: int, message: Message) -> None:
+        self.children[worker].connection.said.append(message)
+
+    def end(self, worker: int, code: int) -> None:
+        self.children[worker].process.exitcode = code
+
+    def heard(self) -> list[int]:
+        return [len(child.connection.heard) for child in self.children]
+
+    def killed(self) -> list[bool]:
+        return [child.process.killed for child in self.children]
+
+
+@pytest.fixture
+def crew() -> Crew:
+    return Crew(3)
+
+
+def test_nobody_is_told_anything_while_somebody_works(crew: Crew) -> None:
+    crew.say(1, Finished(1, 1.0))
+    crew.supervisor.step(0)
+    assert crew.heard() == [0, 0, 0]
+    assert crew.children[1].message == Finished(1, 1.0)
+
+
+def test_when_all_have_finished_all_are_let_go_once(crew: Crew) -> None:
+    for worker in range(3):
+        crew.say(worker, Finished(worker, 1.0))
+    for _ in range(3):
+        crew.supervisor.step(0)
+    assert crew.heard() == [1, 1, 1]
+    assert all(child.connection.heard == [Stop()] for child in crew.children)
+    crew.supervisor.step(GRACE_S * 100)
+    assert crew.killed() == [False] * 3
+
+
+def test_a_failure_stops_the_others_and_after_the_grace_kills_them(crew: Crew) -> None:
+    crew.say(1, Failed(1, 1.0, TargetError("gone")))
+    crew.supervisor.step(100)
+    assert crew.heard() == [1, 1, 1]
+    crew.supervisor.step(100 + GRACE_S)
+    assert crew.killed() == [False] * 3
+    crew.supervisor.step(100 + GRACE_S + 0.1)
+    assert crew.killed() == [True] * 3
+    for child in crew.children:
+        assert isinstance(child.message, Failed)
+    assert isinstance(crew.children[1].message, Failed)
+    assert isinstance(crew.children[1].message.error, TargetError)
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "code", "says"),
+    [
+        (-9, 137, "worker 2 was killed by SIGKILL, usually for want of memory"),
+        (-11, 139, "worker 2 was killed by SIGSEGV"),
+        (1, 70, "worker 2 ended with exit code 1 before its shard was done"),
+        (0, 70, "worker 2 ended with exit code 0 before its shard was done"),
+    ],
+)
+def test_a_worker_that_ends_without_a_word_is_a_failure_that_says_how(
+    crew: Crew, exit_code: int, code: int, says: str
+) -> None:
+    crew.end(2, exit_code)
+    crew.supervisor.step(0)
+    message = crew.children[2].message
+    assert isinstance(message, Failed)
+    assert isinstance(message.error, WorkerError)
+    assert (str(message.error), message.error.exit_code) == (says, code)
+    assert crew.heard()[:2] == [1, 1]
+
+
+def test_a_worker_killed_by_a_signal_without_a_name_is_a_failure_as_well(crew: Crew) -> None:
+    crew.end(2, -(signal.SIGRTMIN + 1))
+    crew.supervisor.step(0)
+    message = crew.children[2].message
+    assert isinstance(message, Failed)
+    assert str(signal.SIGRTMIN + 1) in str(message.error)
+
+
+def test_the_last_word_of_a_worker_counts_even_if_it_has_ended(crew: Crew) -> None:
+    crew.say(0, Finished(0, 1.0))
+    crew.end(0, 0)
+    crew.supervisor.step(0)
+    assert crew.children[0].message == Finished(0, 1.0)
+
+
+def test_last_words_are_given_in_the_order_in_which_they_came(crew: Crew) -> None:
+    crew.say(2, Failed(2, 1.0, TargetError("first")))
+    crew.supervisor.step(0)
+    crew.say(0, Finished(0, 1.0))
+    crew.end(1, 1)
+    crew.supervisor.step(0)
+    assert [word.worker for word in crew.supervisor._last_words] == [2, 0, 1]
+
+
+def test_one_signal_asks_all_to_stop_and_waits_for_them(crew: Crew) -> None:
+    crew.signals.received.append(signal.SIGTERM)
+    crew.supervisor.step(0)
+    crew.supervisor.step(GRACE_S * 100)
+    assert crew.heard() == [1, 1, 1]
+    assert crew.killed() == [False] * 3
+
+
+def test_two_signals_end_all_at_once_and_say_which_was_the_first(crew: Crew) -> None:
+    crew.say(0, Finished(0, 1.0))
+    crew.signals.received += [signal.SIGINT, signal.SIGTERM]
+    crew.supervisor.step(0)
+    assert crew.killed() == [True] * 3
+    assert crew.children[0].message == Finished(0, 1.0)
+    for child in crew.children[1:]:
+        assert isinstance(child.message, Failed)
+        assert isinstance(child.message.error, InterruptedRunError)
+        assert child.message.error.exit_code == 130
+
+
+def test_a_worker_whose_pipe_is_broken_does_not_keep_the_others_from_being_told(crew: Crew) -> None:
+    crew.children[0].connection.broken = True
+    crew.say(1, Failed(1, 1.0, TargetError("gone")))
+    crew.supervisor.step(0)
+    assert crew.heard() == [0, 1, 1]
+
+
+def test_in_the_end_every_worker_that_lives_is_killed_and_every_pipe_closed(crew: Crew) -> None:
+    crew.end(0, 0)
+    crew.supervisor.kill()
+    assert crew.killed() == [False, True, True]
+    assert all(child.connection.closed for child in crew.children)

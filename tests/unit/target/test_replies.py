@@ -1,0 +1,66 @@
+"""Error replies: one table of what they mean, and no data in what is said."""
+
+from __future__ import annotations
+
+import hiredis
+import pytest
+from redis import exceptions
+
+from etl.errors import TargetError
+from etl.target.replies import MEANINGS, explain, failure, first_word
+
+SAID = {
+    "OOM": "OOM command not allowed when used memory > 'maxmemory'.",
+    "READONLY": "READONLY You can't write against a read only replica.",
+    "MASTERDOWN": "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    "LOADING": "LOADING Redis is loading the dataset in memory",
+    "MISCONF": "MISCONF Redis is configured to save RDB snapshots, but it's unable to persist to disk.",
+    "NOREPLICAS": "NOREPLICAS Not enough good replicas to write.",
+    "BUSY": "BUSY Redis is busy running a script.",
+    "NOAUTH": "NOAUTH Authentication required.",
+    "WRONGPASS": "WRONGPASS invalid username-password pair or user is disabled.",
+    "NOPERM": "NOPERM User u has no permissions to run the 'mset' command",
+    "DENIED": "DENIED Redis is running in protected mode",
+    "MOVED": "MOVED 3999 127.0.0.1:6381",
+    "CROSSSLOT": "CROSSSLOT Keys in request don't hash to the same slot",
+    "CLUSTERDOWN": "CLUSTERDOWN The cluster is down",
+}
+
+
+def test_every_row_of_the_table_is_tried_here() -> None:
+    assert set(SAID) == set(MEANINGS)
+
+
+@pytest.mark.parametrize("word", SAID)
+def test_an_error_reply_is_explained_and_quoted(word: str) -> None:
+    reply = hiredis.ReplyError(SAID[word])
+    assert first_word(reply) == word
+    assert explain(reply) == f"{MEANINGS[word]} ({SAID[word]})"
+
+
+def test_the_word_that_redis_py_took_from_the_text_still_counts() -> None:
+    reply = exceptions.ResponseError("command not allowed", status_code="OOM")
+    assert first_word(reply) == "OOM"
+    assert explain(reply).startswith(MEANINGS["OOM"])
+
+
+@pytest.mark.parametrize("text", ["WRONGTYPE Operation against a key", "ERR syntax error", "odd", ""])
+def test_a_reply_that_is_in_no_row_is_quoted(text: str) -> None:
+    assert explain(hiredis.ReplyError(text)) == text
+
+
+def test_what_the_server_quotes_of_the_data_is_left_out() -> None:
+    said = "ERR unknown command 'MSET', with args beginning with: 'key' 's3cret-value' "
+    assert explain(hiredis.ReplyError(said)) == "ERR unknown command 'MSET'"
+
+
+def test_what_the_server_says_is_cut_to_one_line_of_bounded_length() -> None:
+    assert explain(hiredis.ReplyError("ERR a\nb")) == "ERR a"
+    assert len(explain(hiredis.ReplyError("x" * 10_000))) == 200
+
+
+def test_a_failure_names_the_target() -> None:
+    error = failure(hiredis.ReplyError(SAID["OOM"]), "redis://host:1/0")
+    assert isinstance(error, TargetError)
+    assert str(error).startswith("redis://host:1/0: the server is full")
+    assert str(failure("MSET answered 3", "t")) == "t: MSET answered 3"

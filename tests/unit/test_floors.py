@@ -1,0 +1,152 @@
+"""The floors of the design: an import goes to the same floor or to one below, and each edge has its owner."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import etl
+
+PACKAGE = Path(etl.__file__).parent
+
+FLOORS = (
+    ("etl.control", "etl.options", "etl.errors", "etl.units"),
+    ("etl.encode", "etl.template", "etl.plan", "etl.report"),
+    ("etl.source", "etl.target", "etl.progress", "etl.embedded", "etl.job", "etl.rejects"),
+    ("etl.worker",),
+    ("etl.run",),
+    ("etl.verbs",),
+    ("etl.cli", "etl.__main__", "etl"),
+)
+
+OWNERS = {
+    "redis": ("etl.target",),
+    "hiredis": ("etl.target",),
+    "ssl": ("etl.target",),
+    "select": ("etl.target",),
+    # embedded talks to a server that is starting or ending; signals has a pair of them to end a wait.
+    "socket": ("etl.target", "etl.embedded", "etl.run.signals"),
+    "tqdm": ("etl.progress",),
+    # embedded only names SIGTERM, for the server that it starts.
+    "signal": ("etl.run", "etl.embedded"),
+    "multiprocessing": ("etl.run",),
+    "subprocess": ("etl.embedded",),
+    "argparse": ("etl.cli", "etl.options", "etl.__init__"),
+    "json": ("etl.cli",),
+    "pickle": (),
+    "logging": (),
+}
+
+PURE = FLOORS[1]
+IMPURE = {"os", "sys", "io", "time", "datetime", "random", "pathlib", "threading", "contextlib", "tempfile"}
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def tree(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
+def belongs(module: str, owners: tuple[str, ...]) -> bool:
+    return any(module == owner or module.startswith(owner + ".") for owner in owners)
+
+
+def floor_of(module: str) -> int | None:
+    module = module.removesuffix(".__init__")
+    exact = [floor for floor, owners in enumerate(FLOORS) if module in owners]
+    below = [floor for floor, owners in enumerate(FLOORS[:-1]) if belongs(module, owners)]
+    return next(iter([*exact, *below]), None)
+
+
+def imports(module: str) -> Iterator[str]:
+    """Yield what a module imports, anywhere in it; what only the type checker sees does not count."""
+    parsed = tree(module)
+    seen_by_the_type_checker = {
+        inner
+        for node in ast.walk(parsed)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(parsed):
+        if node in seen_by_the_type_checker:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            assert node.module
+            for alias in node.names:
+                submodule = f"{node.module}.{alias.name}"
+                known = submodule in MODULES or f"{submodule}.__init__" in MODULES
+                yield submodule if known else node.module
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_has_a_floor_and_imports_nothing_from_above(module: str) -> None:
+    floor = floor_of(module)
+    assert floor is not None, f"{module} stands on no floor of DESIGN section 5"
+    for imported in imports(module):
+        if imported == "etl" or imported.startswith("etl."):
+            below = floor_of(imported)
+            assert below is not None
+            assert below <= floor, f"{module} (floor {floor}) imports {imported} (floor {below})"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_library_is_imported_by_its_owner_only(module: str) -> None:
+    for imported in imports(module):
+        owners = OWNERS.get(imported.split(".")[0])
+        assert owners is None or belongs(module, owners), f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if belongs(module, PURE)])
+def test_what_is_pure_has_no_hands_and_no_clock(module: str) -> None:
+    roots = {imported.split(".")[0] for imported in imports(module)}
+    assert not roots & IMPURE
+    assert "open" not in calls(module)
+
+
+def calls(module: str) -> set[str]:
+    return {ast.unparse(node.func) for node in ast.walk(tree(module)) if isinstance(node, ast.Call)}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_only_the_command_line_prints_and_only_main_exits(module: str) -> None:
+    names = calls(module)
+    assert module == "etl.cli" or not names & {"print", "sys.stdout.write"}
+    assert module == "etl.__main__" or not names & {"sys.exit", "exit", "quit"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_module_evaluates_text_or_unpickles(module: str) -> None:
+    assert not calls(module) & {"eval", "exec", "pickle.loads", "pickle.load", "os.system"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_exception_is_caught_only_where_a_process_ends(module: str) -> None:
+    caught = {
+        ast.unparse(node.type) if node.type else "everything"
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.ExceptHandler)
+    }
+    assert "everything" not in caught
+    assert module in ("etl.cli", "etl.run.processes") or "Exception" not in caught
+
+
+def test_every_owner_and_every_floor_that_is_there_is_found_by_these_tests() -> None:
+    assert len(MODULES) > 30
+    assert "redis" in {imported.split(".")[0] for imported in imports("etl.target.connection")}
+    assert "etl.report" in imports("etl.plan")
+    assert "etl.report" not in imports("etl.errors")
+    assert floor_of("etl.source.lines") == 2
+    assert floor_of("etl.__init__") == 6
+    assert floor_of("etl.elsewhere") is None

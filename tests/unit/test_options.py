@@ -1,0 +1,192 @@
+"""Options: declared once, and the parser, the keywords and the README's table derive from it."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import etl
+from etl import options as declared
+from etl.errors import UsageError
+from etl.options import (
+    DEFAULT_URL,
+    LoadOptions,
+    Options,
+    VerifyOptions,
+    add_options,
+    flag,
+    from_namespace,
+    markdown_table,
+    merged,
+)
+
+KINDS: tuple[type[Options], ...] = (LoadOptions, VerifyOptions)
+
+SECRET = "s3cr3t-Marker"
+
+GOOD = [
+    ("to", "redis://host:1/2"),
+    ("key", "train:{#}"),
+    ("strip", True),
+    ("workers", 3),
+    ("split", "record"),
+    ("progress", "none"),
+    ("start_method", "spawn"),
+    ("ttl", 1.5),
+    ("if_exists", "skip"),
+]
+
+
+def parser_for(kind: type[Options]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_options(parser, kind)
+    return parser
+
+
+def argv_of(name: str, value: Any) -> list[str]:
+    switch = "--" + name.replace("_", "-")
+    return [switch] if value is True else [switch, str(value)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_option_is_in_the_parser_in_the_help_and_in_the_table(kind: type[Options]) -> None:
+    parser = parser_for(kind)
+    text = " ".join(parser.format_help().split())
+    table = markdown_table(kind)
+    for field in dataclasses.fields(kind):
+        assert flag(field) in text
+        assert f"| `{flag(field)}" in table
+        assert field.metadata["help"] in table
+        assert field.metadata["help"].split()[-1] in text
+    assert len(table.splitlines()) == 2 + len(dataclasses.fields(kind))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_command_line_without_options_gives_the_defaults(kind: type[Options]) -> None:
+    assert from_namespace(parser_for(kind).parse_args([]), kind) == kind()
+
+
+@pytest.mark.parametrize(("name", "value"), GOOD)
+def test_an_option_on_the_command_line_is_the_same_as_its_keyword(name: str, value: Any) -> None:
+    namespace = parser_for(LoadOptions).parse_args(argv_of(name, value))
+    from_line = from_namespace(namespace, LoadOptions)
+    assert from_line == LoadOptions(**{name: value})
+    assert getattr(from_line, name) == value
+
+
+def test_every_option_has_a_good_value_in_these_tests() -> None:
+    assert {name for name, _ in GOOD} == {field.name for field in dataclasses.fields(LoadOptions)}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("to", 6379),
+        ("to", b"redis://host"),
+        ("key", None),
+        ("key", 3),
+        ("key", b"{#}"),
+        ("strip", "yes"),
+        ("strip", None),
+        ("strip", 1),
+        ("workers", 0),
+        ("workers", -1),
+        ("workers", "0"),
+        ("workers", "many"),
+        ("workers", ""),
+        ("workers", 2.7),
+        ("workers", "2.7"),
+        ("workers", True),
+        ("workers", [1]),
+        ("split", "line"),
+        ("split", None),
+        ("split", ["block"]),
+        ("progress", "loud"),
+        ("start_method", "thread"),
+        ("ttl", 0),
+        ("ttl", -1),
+        ("ttl", "soon"),
+        ("ttl", math.nan),
+        ("ttl", math.inf),
+        ("ttl", 1e12),
+        ("ttl", 10**400),
+        ("ttl", True),
+        ("ttl", 0.0001),
+        ("if_exists", "merge"),
+        ("if_exists", None),
+    ],
+)
+def test_a_value_that_cannot_be_is_a_usage_error_that_names_the_option(name: str, value: Any) -> None:
+    with pytest.raises(UsageError, match=name.replace("_", "[-_]")):
+        LoadOptions(**{name: value})
+
+
+def test_a_keyword_that_is_no_option_is_a_usage_error_that_names_those_there_are() -> None:
+    with pytest.raises(UsageError, match=r"no option 'tll'.*ttl"):
+        merged(LoadOptions, None, {"tll": 3})
+
+
+def test_keywords_are_put_on_top_of_options_and_checked_again() -> None:
+    given = LoadOptions(key="a:{#}", workers=2)
+    assert merged(LoadOptions, given, {"workers": 3}) == LoadOptions(key="a:{#}", workers=3)
+    assert merged(LoadOptions, given, {}) == given
+    with pytest.raises(UsageError):
+        merged(LoadOptions, given, {"workers": 0})
+
+
+def test_the_url_is_the_option_then_the_environment_then_the_default() -> None:
+    environment = {"REDIS_URL": "redis://from-environment"}
+    assert Options(to="redis://given").url(environment) == "redis://given"
+    assert Options().url(environment) == "redis://from-environment"
+    assert Options().url({"REDIS_URL": ""}) == DEFAULT_URL
+    assert Options().url({}) == DEFAULT_URL
+
+
+def test_no_repr_and_no_error_of_options_shows_the_url() -> None:
+    assert SECRET not in repr(LoadOptions(to=f"redis://:{SECRET}@host"))
+    with pytest.raises(UsageError) as caught:
+        LoadOptions(to=f"redis://:{SECRET}@host".encode())  # type: ignore[arg-type]
+    assert SECRET not in str(caught.value)
+
+
+def test_options_pickle_and_cannot_be_changed() -> None:
+    options = LoadOptions(to="redis://host", ttl=3)
+    assert pickle.loads(pickle.dumps(options)) == options  # noqa: S301 - made in the line itself
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        options.key = "x"  # type: ignore[misc]
+
+
+def test_a_percent_sign_in_a_help_text_is_no_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Odd(Options):
+        share: str = declared._option("9%", "100 % of it, %(default)s and %s", shown_default="9%")
+
+    text = " ".join(parser_for(Odd).format_help().split())
+    assert "100 % of it, %(default)s and %s (default: 9%)" in text
+
+
+def test_a_path_is_text_where_text_is_wanted() -> None:
+    assert Options(key=Path("a/b")).key == "a/b"  # type: ignore[arg-type]
+
+
+def test_somebody_elses_parser_takes_the_options_in_and_keeps_its_own() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--epochs", type=int)
+    etl.add_arguments(parser)
+    namespace = parser.parse_args(["--epochs", "3", "--key", "k:{#}", "--workers", "2", "--strip"])
+    assert namespace.epochs == 3
+    assert etl.from_args(namespace) == LoadOptions(key="k:{#}", workers=2, strip=True)
+    assert "options of redis-etl" in parser.format_help()
+
+
+def test_from_args_refuses_what_the_parser_let_through() -> None:
+    parser = argparse.ArgumentParser()
+    etl.add_arguments(parser)
+    with pytest.raises(UsageError, match="--workers 'x'"):
+        etl.from_args(parser.parse_args(["--workers", "x"]))
