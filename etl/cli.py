@@ -73,7 +73,12 @@ def make_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        command.add_argument("sources", nargs="+", metavar="SOURCE", help="a file, a glob or a folder")
+        command.add_argument(
+            "sources",
+            nargs="*",
+            metavar="SOURCE",
+            help="a file, a glob, a folder, a URI (s3://, https://, ...), or - for standard input",
+        )
         add_options(command, verb.kind)
         command.add_argument("--json", action="store_true", help="print the report as one JSON object")
         command.set_defaults(kind=verb.kind)

@@ -214,6 +214,12 @@ class Options:
         metavar="URI",
         shown_default="DuckDB",
     )
+    if_exists: str | None = _option(
+        None,
+        "what happens to a key that is there: replace it, merge the record into it, skip the record, or fail",
+        choices=("replace", "merge", "skip", "fail"),
+        shown_default="`replace`",
+    )
     strip: bool = _option(False, "take white space off both ends of each line", shown_default="off")
     workers: int | None = _option(
         None,
@@ -285,12 +291,6 @@ class LoadOptions(Options):
         "let the keys expire at a time, in seconds since 1970",
         metavar="TEMPLATE",
         shown_default="none",
-    )
-    if_exists: str | None = _option(
-        None,
-        "what happens to a key that is there: replace it, merge the record into it, skip the record, or fail",
-        choices=("replace", "merge", "skip", "fail"),
-        shown_default="`replace`",
     )
 
 

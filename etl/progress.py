@@ -172,7 +172,7 @@ class LogPainter:
 
 
 def log_line(bytes_done: int, total: int | None, records: int, elapsed_s: float) -> str:
-    """Write one log line: percent is rounded down, so 100 % means all; None: nobody knows how much there is."""
+    """Write one log line: percent is rounded down, so 100 % means all; no ``total``: nobody knows it."""
     rate = records / elapsed_s if elapsed_s else 0.0
     counts = f"{format_count(records)} records, {format_count(round(rate))} records/s"
     if total is None:

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.encode.columns import Columns
-from etl.encode.commands import head, integer_reply, spread_counts, spread_fields
+from etl.encode.commands import spread_counts, spread_fields
 from etl.encode.question import WRONG_TYPE, Finding, Question, odd_reply, wrong_type
-from etl.encode.resp import BINARY, CRLF, Piece, argument, arguments, join, text_column
+from etl.encode.resp import BINARY, CRLF, Piece, argument, arguments, arity, integer_reply, join, text_column
 from etl.template import Template
 
 
@@ -41,12 +41,11 @@ class HashCheck:
         for pair in self._pairs(columns):
             names += pair.asked()
             values += arguments(pair.value)
-        asked = [head(2, counts), argument(b"HMGET"), *key, *names, CRLF]
-        fields = head(0, counts)
-        answer = [fields, *values, CRLF]
+        asked = [arity(2, counts), argument(b"HMGET"), *key, *names, CRLF]
+        answer = [arity(0, counts), *values, CRLF]
         if self.exact:
             asked += [b"*2", argument(b"HLEN"), *key, CRLF]
-            answer += integer_reply(fields)
+            answer += integer_reply(counts)
         return Question(
             buffers=(join(asked, columns.records).data,),
             expected=(join(answer, columns.records).data,),

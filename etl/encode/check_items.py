@@ -24,6 +24,7 @@ GROUP_ITEMS = 512
 GROUP_REPLY_BYTES = MIB
 
 _NO_KEY = Template(())
+_UNKNOWN = object()  # equals no answer, None least of all
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,10 @@ class ItemsCheck:
         items = self._items(columns)
         way = self.way
         answers = list(self._answers(items, replies))
-        if way.answer is None:
-            wanted: list[Any] = [way.constant] * items.count
+        if way.answer is not None:
+            wanted: list[Any] = items.texts(way.answer)
         else:
-            wanted = items.texts(way.answer)
+            wanted = [_UNKNOWN if way.constant is None else way.constant] * items.count
         if answers == wanted:
             return
         texts = list(zip(*(items.texts(part) for part in range(way.each)), strict=True))

@@ -123,12 +123,15 @@ def _as_float(number: int | float) -> float:
 
 
 def _holds(found: Any, patch: Any) -> bool:
-    """Say whether a document is as a merge has left it (RFC 7396): a null in the patch removes the name."""
+    """Say whether a document is as a merge has left it (RFC 7396).
+
+    A null in the patch removes the name; but a document that was not there before may keep it.
+    """
     if not isinstance(patch, dict):
         return _same(found, patch)
     if not isinstance(found, dict):
         return False
     return all(
-        name not in found if value is None else name in found and _holds(found[name], value)
+        found.get(name) is None if value is None else name in found and _holds(found[name], value)
         for name, value in patch.items()
     )

@@ -24,13 +24,17 @@ class Columns:
 
     def column(self, name: str) -> pa.Array | None:
         """Give a field as ``binary``, or None where no record of the batch has it."""
-        if name in self._names:
-            return self.batch.fields.column(name)
-        if name == NUMBER:
+        if name == NUMBER:  # whatever a field of this name would hold
             if self._numbers is None and self.batch.numbers is not None:
                 self._numbers = self.batch.numbers.cast(pa.string()).cast(BINARY)
             return self._numbers
+        if name in self._names:
+            return self.batch.fields.column(name)
         return {LINE: self.batch.line, JSON: self.batch.json}.get(name)
+
+    def field(self, name: str) -> pa.Array | None:
+        """Give a field of the records, whatever else its name may stand for in a template."""
+        return self.batch.fields.column(name) if name in self._names else None
 
     def members(self, name: str) -> pa.Array | None:
         """Give an array field as ``list<binary>`` without null members, or None where no record has it."""

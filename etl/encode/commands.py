@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from etl.encode.columns import Columns, split
 from etl.encode.command import Command
-from etl.encode.resp import BINARY, CRLF, Piece, argument, arguments, arity, join
+from etl.encode.resp import BINARY, CRLF, Piece, argument, arguments, arity, integer_reply, join
 from etl.encode.wire import Wire
 from etl.plan import Batch
 from etl.report import Refusal, Verdict
@@ -93,20 +93,12 @@ def command_pieces(command: Command, columns: Columns) -> list[Piece]:
         counts = spread_counts(spread[0], columns)
         for word in spread[1:]:
             counts = pc.add(counts, spread_counts(word, columns))
-        pieces.append(head(fixed, counts))
+        pieces.append(arity(fixed, counts))
     pieces.append(argument(command.name))
     for word in command.arguments:
         pieces += _word_pieces(word, columns)
     pieces.append(CRLF)
     return pieces
-
-
-def head(fixed: int, counts: pa.Array) -> Piece:
-    """Give the head of an array of ``fixed + counts`` elements a record."""
-    bounds = pc.min_max(counts).as_py()
-    if bounds["min"] == bounds["max"]:
-        return b"*%d" % (fixed + (bounds["min"] or 0))
-    return arity(fixed, counts)
 
 
 def _word_pieces(word: Template, columns: Columns) -> list[Piece]:
@@ -123,7 +115,7 @@ def _word_pieces(word: Template, columns: Columns) -> list[Piece]:
 def spread_fields(columns: Columns) -> Iterator[tuple[bytes, pa.Array]]:
     """Give the names and columns that ``{*}`` stands for, of those that any record of the batch has."""
     for name in columns.batch.spread:
-        value = columns.column(name)
+        value = columns.field(name)
         if value is not None:
             yield name.encode("utf-8", "surrogateescape"), value
 
@@ -184,11 +176,4 @@ def likely_reply(command: Command, columns: Columns) -> list[Piece] | None:
     if len(added) > 1:
         return None
     counts = pc.divide(spread_counts(spread[0], columns), pa.scalar(each, pa.int32()))
-    return integer_reply(head(0, counts))
-
-
-def integer_reply(elements: Piece) -> list[Piece]:
-    """Make an integer reply of an array's head: ``:3`` of ``*3``."""
-    if isinstance(elements, bytes):
-        return [b":%b\r\n" % elements[1:]]
-    return [b":", pc.binary_slice(elements, 1), CRLF]
+    return integer_reply(counts)

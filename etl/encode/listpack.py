@@ -146,19 +146,21 @@ def integer_mask(values: pa.Array, lengths: pa.Array, shortest: int, longest: in
     if shortest > _LONGEST_INTEGER:
         return None
     text = values.view(pa.string())  # digits and signs only are looked for, so no UTF-8 is needed
-    signed = pc.starts_with(text, "-")
     digits, found = text, pc.ascii_is_decimal(text)
-    if signed.true_count:
-        digits = pc.ascii_ltrim(text, "-")
-        one_sign = pc.equal(pc.subtract(lengths, pc.binary_length(digits)), pc.cast(signed, lengths.type))
-        found = pc.and_(pc.ascii_is_decimal(digits), one_sign)
+    if found.true_count < len(values) - values.null_count:
+        signed = pc.starts_with(text, "-")
+        if signed.true_count:
+            digits = pc.ascii_ltrim(text, "-")
+            found = pc.ascii_is_decimal(digits)
     if not found.true_count:
         return None
+    if digits is not text:
+        found = pc.and_(found, pc.less_equal(pc.subtract(lengths, pc.binary_length(digits)), 1))
     zero_first = pc.starts_with(digits, "0")
     if zero_first.true_count:
         found = pc.and_(found, pc.or_(pc.invert(zero_first), pc.equal(lengths, 1)))
     if longest >= len(_LARGEST):
-        found = pc.and_(found, _in_range(digits, signed))
+        found = pc.and_(found, _in_range(digits, pc.not_equal(pc.binary_length(digits), lengths)))
     return found if found.true_count else None
 
 

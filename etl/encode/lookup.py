@@ -2,7 +2,7 @@
 
 NOTE(seams): every piece of a join costs about as much as a short value does. What stands between two values
 (the end of one, a constant, the head of the next) depends on their two lengths only, so it is *one* lookup
-in a table of all pairs of lengths. ``fused`` makes such seams of neighbouring pieces where the table is small.
+in a table of all pairs of lengths. ``fused`` makes such seams of neighbours where the table is small.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from etl.encode.resp import BINARY
 LONGEST_TABLE = 1 << 13
 """Longer values are rare or worth their while: their bytes are made for the lengths that occur."""
 
-MOST_PAIRS = 1 << 13
+MOST_PAIRS = 16384
 MOST_SEAMS = 32
 _SMALLEST = 16
 
@@ -53,7 +53,7 @@ class Lookup:
 
     def column(self) -> pa.Array:
         """Look the bytes up: a ``binary`` column."""
-        table = seams if self.entries > LONGEST_TABLE or len(self.spans) > 1 else texts
+        table = seams if len(self.spans) > 1 else texts
         return table(self.atoms).take(self.index)
 
     @property
@@ -71,8 +71,12 @@ def lookup(
     """
     if longest >= LONGEST_TABLE:
         return _by_value(make, lengths, before, after)
-    size = max(_SMALLEST, 1 << longest.bit_length())
-    return Lookup((before, Span(make, size), after), lengths)
+    return Lookup((before, Span(make, table_size(longest)), after), lengths)
+
+
+def table_size(longest: int) -> int:
+    """Give the size of a table that has an entry for ``longest``; few sizes, so that tables are kept."""
+    return max(_SMALLEST, 1 << longest.bit_length())
 
 
 def _by_value(make: Callable[[int], bytes], lengths: pa.Array, before: bytes, after: bytes) -> pa.Array:

@@ -24,7 +24,8 @@ BINARY = pa.binary()
 _SHORT = 1024
 _SHORT_LENGTHS = [b"\r\n$%d\r\n" % length for length in range(_SHORT)]
 _PREFIXES = pa.array(_SHORT_LENGTHS, BINARY)
-_ARITIES = pa.array([b"*%d" % arity for arity in range(_SHORT)], BINARY)
+_ARITIES = pa.array([b"*%d" % number for number in range(_SHORT)], BINARY)
+_INTEGERS = pa.array([b":%d" % number for number in range(_SHORT)], BINARY)
 
 Piece = Any
 """Bytes (the same for every record) or a ``binary`` array (null: nothing for this record)."""
@@ -73,14 +74,25 @@ def prefix_table(before: bytes, longest: int) -> pa.Array:
     return pa.array([before + prefix for prefix in _SHORT_LENGTHS[: longest + 1]], BINARY)
 
 
-def arity(fixed: int, counts: pa.Array) -> pa.Array:
-    """Give the head of a command whose number of arguments differs: ``*`` and ``fixed + counts``."""
+def arity(fixed: int, counts: pa.Array) -> Piece:
+    """Give the head of an array whose number of elements differs: ``*`` and ``fixed + counts``."""
+    return _numbered(b"*", _ARITIES, fixed, counts)
+
+
+def integer_reply(counts: pa.Array) -> list[Piece]:
+    """Give an integer as a reply has it: ``:3\\r\\n``."""
+    return [_numbered(b":", _INTEGERS, 0, counts), CRLF]
+
+
+def _numbered(mark: bytes, table: pa.Array, fixed: int, counts: pa.Array) -> Piece:
+    bounds = pc.min_max(counts).as_py()
+    if bounds["min"] == bounds["max"]:
+        return b"%b%d" % (mark, fixed + (bounds["min"] or 0))
     numbers = pc.add(counts, pa.scalar(fixed, counts.type))
-    most = pc.max(numbers).as_py()
-    if most is None or most < _SHORT:
-        return _ARITIES.take(numbers)
+    if fixed + bounds["max"] < _SHORT:
+        return table.take(numbers)
     text = numbers.cast(pa.string()).cast(BINARY)
-    return pc.binary_join_element_wise(_scalar(b"*"), text, _scalar(b""))
+    return pc.binary_join_element_wise(_scalar(mark), text, _scalar(b""))
 
 
 def _scalar(value: bytes) -> pa.Scalar:
@@ -118,6 +130,8 @@ def join_column(pieces: Sequence[Piece], records: int) -> pa.Array:
             merged.append(piece)
     if all(isinstance(piece, bytes) for piece in merged):
         merged = [pa.repeat(_scalar(b"".join(merged)), records)]
+    if all(not isinstance(piece, bytes) and piece.null_count for piece in merged):
+        merged.append(b"")  # Arrow drops a record whose pieces are all null, instead of leaving it empty
     scalars = [_scalar(piece) if isinstance(piece, bytes) else piece for piece in merged]
     return pc.binary_join_element_wise(*scalars, _scalar(b""), null_handling="skip")
 

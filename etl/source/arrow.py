@@ -1,10 +1,11 @@
-"""Arrow IPC files (Feather V2), mapped into memory: a block is a record batch or a run of its records.
+"""Arrow IPC files (Feather V2): a block is a record batch or a run of its records.
 
-The IPC *stream* format has no table of contents and is read by ``tables.open_arrow_stream``.
+A file in the IPC *stream* format has no table of contents: see ``arrow_stream``.
 
-A file that is cut short while records of it are being read ends the worker with SIGBUS, because it is mapped;
-it is looked at before and after every few thousand records, and one that another took the place of (as
-``mv`` and careful writers do) is safe.
+NOTE(mapping): a file of record batches too big to be in memory as a whole is mapped into memory. Should it
+be cut short at the very moment in which it is read, its worker ends with SIGBUS, which nobody can catch; so
+files of smaller batches, and those are the rule, are read. A file in whose place another was put (``mv``, as
+careful writers do) is safe either way.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import pyarrow.ipc
 
 from etl.errors import SourceError
 from etl.source.arrow_batch import BATCH_RECORDS, Layout
-from etl.source.arrow_scalars import is_text
+from etl.source.arrow_valid import require_valid
 from etl.source.table_files import Group
+from etl.units import MIB
 
 _MAGIC = b"ARROW1"
+_READ_BYTES = 64 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,15 @@ class ArrowTable:
 
     def __init__(self, path: str) -> None:
         require_arrow(path)
-        self._map = pa.memory_map(path)
+        self._file = pa.OSFile(path)
         try:
             self._reader = self._open(None)
+            if self._file.size() > _READ_BYTES * self._reader.num_record_batches:
+                self._file.close()
+                self._file = pa.memory_map(path)
+                self._reader = self._open(None)
         except BaseException:
-            self._map.close()
+            self._file.close()
             raise
         self.schema: pa.Schema = self._reader.schema
         self._columns: tuple[int, ...] | None = None
@@ -67,13 +74,13 @@ class ArrowTable:
             yield some
 
     def close(self) -> None:
-        self._map.close()
+        self._file.close()
 
     def _open(self, columns: Sequence[int] | None) -> pa.RecordBatchFileReader:
         # To pyarrow, no column at all would mean every column.
         included = list(columns or [0]) if columns is not None and len(self.schema) else None
         options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=included)
-        return pa.ipc.open_file(self._map, options=options)
+        return pa.ipc.open_file(self._file, options=options)
 
 
 def is_arrow_stream(path: str) -> bool:
@@ -92,21 +99,6 @@ def require_arrow(path: str) -> None:
         )
     if head and not head.startswith(_MAGIC):
         raise SourceError(f"{path} is not an Arrow file: it does not begin with ARROW1")
-
-
-def require_valid(column: pa.Array) -> None:
-    """Raise ArrowInvalid where a column points outside of its own bytes, which would end the process.
-
-    A string that is not UTF-8 harms nobody.
-    """
-    try:
-        column.validate(full=True)
-    except pa.ArrowInvalid:
-        if not is_text(column.type):
-            raise
-        column.cast(pa.binary() if not pa.types.is_large_string(column.type) else pa.large_binary()).validate(
-            full=True
-        )
 
 
 def _is_narrow(type: pa.DataType) -> bool:

@@ -17,6 +17,7 @@ from etl.plan import Batch, Projection
 from etl.source.arrow_json import json_objects, json_of
 from etl.source.arrow_scalars import NOTHING, is_bytes, is_text
 from etl.source.arrow_text import members_of, text_of
+from etl.source.arrow_wrapped import in_range
 from etl.source.lines import number_column
 from etl.template import ALL, JSON, LINE, NUMBER
 from etl.units import MIB
@@ -184,7 +185,7 @@ def _new_name(projection: Projection, above: list[str]) -> str:
 
 
 def _find(schema: pa.Schema, projection: Projection, name: str) -> tuple[int, ...] | None:
-    """Find a field by its new name: a column, or, behind a column's old or new name and a dot, a part of it."""
+    """Find a field by its new name: a column, or behind a column's old or new name and a dot a part of it."""
     source = projection.source_name(name)
     if source in schema.names:
         return (schema.names.index(source),)
@@ -295,6 +296,6 @@ def decoded_bytes(column: pa.Array) -> int:
         return int(column.nbytes) + len(column) * 4
     values = column.dictionary
     if is_text(values.type) or is_bytes(values.type):
-        lengths = pc.binary_length(values.cast(pa.binary())).take(column.indices)
+        lengths = pc.binary_length(values.cast(pa.binary())).take(in_range(column.indices, len(values)))
         return int(pc.sum(lengths).as_py() or 0)
     return int(values.nbytes) * len(column) // max(len(values), 1)

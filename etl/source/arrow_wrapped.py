@@ -52,7 +52,7 @@ def _extension(array: pa.Array, convert: Convert) -> pa.Array:
 
 
 def _dictionary(array: pa.Array, convert: Convert) -> pa.Array:
-    indices = _in_range(array.indices, len(array.dictionary))
+    indices = in_range(array.indices, len(array.dictionary))
     if len(array.dictionary) > len(array):
         # A dictionary shared by many batches is not worth converting for the few values that are used here.
         try:
@@ -62,7 +62,7 @@ def _dictionary(array: pa.Array, convert: Convert) -> pa.Array:
     return convert(array.dictionary).take(indices)
 
 
-def _in_range(indices: pa.Array, size: int) -> pa.Array:
+def in_range(indices: pa.Array, size: int) -> pa.Array:
     """Make null what points at nothing, as it may where the struct around it is null."""
     ends = pc.min_max(indices)
     if not ends["max"].is_valid or (ends["min"].as_py() >= 0 and ends["max"].as_py() < size):
@@ -80,7 +80,7 @@ def _union(array: pa.Array, convert: Convert) -> pa.Array:
         chosen = pc.equal(codes, pa.scalar(code, pa.int8()))
         part = convert(array.field(index))
         if dense:
-            offsets = _in_range(_own(array, pa.int32(), 2), len(part))
+            offsets = in_range(_own(array, pa.int32(), 2), len(part))
             part = part.take(pc.if_else(chosen, offsets, pa.scalar(None, pa.int32())))
         result = pc.if_else(chosen, part, result)
     return result

@@ -1,18 +1,157 @@
-"""Choosing the source: what was given, and in which format."""
+"""Choosing the source: what was given (files, a stream, a Python object, a query) and in which format."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
+from etl.errors import UsageError
 from etl.options import Options
 from etl.plan import Source
-from etl.source.find import find_text
-from etl.source.lines import Lines
+from etl.source.compression import split_name
+from etl.source.find import STDIN, find_text
+from etl.source.text import TextFormat
+from etl.source.uri import is_remote, parse_uri
+
+SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".arrows": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+}
+
+TABLES = ("parquet", "arrow")
 
 
 def choose_source(sources: Sequence[Any], options: Options) -> Source:
-    """Make the source of what was given: paths, or one Python object. Raises SourceError, UsageError."""
-    paths = [os.fspath(source) for source in sources]
-    return find_text(paths, Lines(strip=options.strip))
+    """Make the source of what was given: paths and URIs, one Python object, or ``--sql``.
+
+    Raises SourceError, and UsageError for what contradicts itself.
+    """
+    if options.sql is not None:
+        return _query(sources, options)
+    if options.database is not None:
+        raise UsageError("--database says nothing without --sql")
+    if len(sources) == 1 and not isinstance(sources[0], str | os.PathLike):
+        from etl.source.tables import open_table
+
+        return open_table(sources[0])
+    paths = [_path(source) for source in sources]
+    name = options.format or format_by_name(paths)
+    if name in TABLES:
+        return _tables(paths, name)
+    return find_text(paths, _text_format(name, options))
+
+
+def _query(sources: Sequence[Any], options: Options) -> Source:
+    if sources:
+        raise UsageError("--sql names its files itself: give no source beside it")
+    from etl.source.sql import open_query
+
+    assert options.sql is not None
+    return open_query(options.sql, options.database)
+
+
+def _path(source: Any) -> str:
+    if not isinstance(source, str | os.PathLike):
+        raise UsageError(f"a {type(source).__name__} among several sources: an object is loaded by itself")
+    path = os.fspath(source)
+    if isinstance(path, bytes):
+        return os.fsdecode(path)
+    return path
+
+
+def format_by_name(paths: Sequence[str]) -> str:
+    """Tell the format by the names of the files: the same for all of them, or ``lines``.
+
+    Raises UsageError where names tell different formats.
+    """
+    told: dict[str, str] = {}
+    for path in paths:
+        for name in _files_named(path):
+            told.setdefault(_format_of(name), name)
+    if len(told) > 1:
+        (one, first), (other, second) = list(told.items())[:2]
+        raise UsageError(
+            f"{first} is {one} by its name and {second} is {other}: say --format, or load one by one"
+        )
+    return next(iter(told), "lines")
+
+
+def _files_named(path: str) -> list[str]:
+    """Give names to tell a format by: a folder's or a glob's first files stand for all of it."""
+    if path == STDIN or is_remote(path) or not os.path.isdir(path):
+        return [path]
+    from etl.source.files import find_files
+
+    return [file.path for file in find_files([path])]
+
+
+def _format_of(path: str) -> str:
+    if is_remote(path):
+        path = parse_uri(path).path
+    stem, codec = split_name(path)
+    name = SUFFIXES.get(PurePath(stem).suffix.lower(), "lines")
+    if codec is not None and name in TABLES:
+        raise UsageError(f"{path}: a {name} file is compressed inside; unpack it first")
+    return name
+
+
+def _text_format(name: str, options: Options) -> TextFormat:
+    """Make a text format; its library is imported only now."""
+    if name in ("csv", "tsv"):
+        _refuse(options, ("strip",), f"lines, and this is {name}")
+        from etl.source.csv import Csv
+
+        delimiter = options.delimiter or ("\t" if name == "tsv" else ",")
+        return Csv(delimiter, options.quote, options.names("fields"), header=not options.no_header)
+    _refuse(options, ("fields", "no_header", "delimiter"), f"CSV files, and this is {name}")
+    if name != "lines":
+        _refuse(options, ("strip",), f"lines, and this is {name}")
+    if name == "jsonl":
+        from etl.source.jsonl import Jsonl
+
+        return Jsonl()
+    if name == "json":
+        from etl.source.json_array import JsonArray
+
+        return JsonArray()
+    from etl.source.lines import Lines
+
+    return Lines(strip=options.strip)
+
+
+def _refuse(options: Options, names: Sequence[str], what_for: str) -> None:
+    for name in names:
+        if getattr(options, name):
+            raise UsageError(f"--{name.replace('_', '-')} is for {what_for}")
+
+
+def _tables(paths: Sequence[str], name: str) -> Source:
+    from etl.source.files import find_files
+    from etl.source.find import local_path
+    from etl.source.table_files import TableFormat, open_table_files
+
+    if any(is_remote(path) for path in paths):
+        raise UsageError(f"a remote {name} file cannot be read yet: copy it here, or use --sql")
+    files = find_files([local_path(path) for path in paths])
+    format: TableFormat
+    if name == "parquet":
+        from etl.source.parquet import Parquet
+
+        format = Parquet()
+    else:
+        from etl.source.arrow import Arrow
+
+        format = Arrow()
+    return open_table_files(files, format)

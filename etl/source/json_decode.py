@@ -20,7 +20,9 @@ from etl.source.json_text import (
     MAX_NESTING,
     SEPARATOR,
     WHITE,
+    ConstantError,
     Literals,
+    constant_at,
     may_hold_lone_surrogate,
     nested_too_deeply,
 )
@@ -84,9 +86,10 @@ def decode_each(spans: Iterable[tuple[int, bytes]], literals: Literals) -> Parse
     records: Objects = []
     raws: list[bytes] = []
     bad: list[Bad] = []
+    decoder = literals.decoder()
     for index, (start, raw) in enumerate(spans):
         try:
-            records.append(_decode_one(raw, literals))
+            records.append(_decode_one(raw, literals, decoder))
         except _BadRecordError as error:
             bad.append(Bad(index, start, str(error), raw))
         else:
@@ -94,11 +97,15 @@ def decode_each(spans: Iterable[tuple[int, bytes]], literals: Literals) -> Parse
     return Parsed(literals, records, raws, tuple(bad))
 
 
-def _decode_one(raw: bytes, literals: Literals) -> dict[str, Any]:
+def _decode_one(raw: bytes, literals: Literals, decoder: json.JSONDecoder) -> dict[str, Any]:
     try:
-        value = literals.decode(raw.decode())
+        text = raw.decode()
+        value = decoder.decode(text)
     except UnicodeDecodeError as error:
         raise _BadRecordError(f"it is not UTF-8 at byte {error.start + 1:,} of it") from None
+    except ConstantError as error:
+        column = constant_at(text) + 1
+        raise _BadRecordError(f"it is not JSON: the literal {error} at column {column:,}") from None
     except json.JSONDecodeError as error:
         raise _BadRecordError(f"it is not JSON: {_described(error)}") from None
     except RecursionError:

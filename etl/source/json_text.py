@@ -56,13 +56,9 @@ class Literals:
         except KeyError as error:
             raise ValueError(f"{error} is no JSON") from None
 
-    def decode(self, text: str) -> Any:
-        """Decode text by RFC 8259. Raises ValueError (JSONDecodeError) or RecursionError."""
-
-        def refuse(constant: str) -> None:
-            raise json.JSONDecodeError(f"the literal {constant}", text, _constant_at(text))
-
-        return self._decoder(refuse).decode(text)
+    def decoder(self) -> json.JSONDecoder:
+        """Make a decoder by RFC 8259. It raises ConstantError, JSONDecodeError or RecursionError."""
+        return self._decoder(_refuse)
 
     def _decoder(self, constant: Any) -> json.JSONDecoder:
         marked = self.mark.__add__
@@ -110,10 +106,19 @@ def _escape(mark: str) -> str:
     return "".join(f"\\u{ord(character):04x}" for character in mark)
 
 
+class ConstantError(ValueError):
+    """Text has ``NaN`` or an infinity, which Python's ``json`` reads and RFC 8259 does not know."""
+
+
+def _refuse(constant: str) -> None:
+    raise ConstantError(constant)
+
+
 _CONSTANT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|(NaN|-?Infinity)', re.DOTALL)
 
 
-def _constant_at(text: str) -> int:
+def constant_at(text: str) -> int:
+    """Give the place of the first such literal outside of strings."""
     return next((found.start() for found in _CONSTANT.finditer(text) if found.group(1)), 0)
 
 

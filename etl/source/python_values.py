@@ -30,7 +30,7 @@ class Written:
 
 
 class Writer:
-    """Writes elements as lines of JSON; ``listed`` are what its tokens (``prefix``, number, ``;``) stand for."""
+    """Writes elements as lines of JSON; ``listed`` is what its tokens (``prefix``, number, ``;``) mean."""
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
@@ -45,6 +45,7 @@ class Writer:
 
     def _line(self, element: Any) -> bytes:
         reason = "it is no dict"
+        listed = len(self.listed)
         try:
             if isinstance(element, dict):
                 return self._encode(element).encode()
@@ -53,10 +54,12 @@ class Writer:
         except UnfitError as error:
             reason = str(error)
         except (TypeError, ValueError, RecursionError) as error:
+            del self.listed[listed:]
             try:
                 return self._encode(self._finite(element)).encode()
             except (TypeError, ValueError, RecursionError):
                 reason = _described(error)
+        del self.listed[listed:]
         return f'"{self._token(Written(_repr(element), "null", reason))}"'.encode()
 
     def _token(self, written: Written) -> str:
@@ -87,8 +90,6 @@ class Writer:
             return self._token(Written(digits.encode(), digits))
         if isinstance(value, datetime.timedelta):
             return _duration(value)
-        if value is not value and value != value:
-            return None
         if hasattr(value, "isoformat"):
             return _moment(value)
         if isinstance(value, uuid.UUID):
@@ -97,11 +98,13 @@ class Writer:
             return os.fspath(value)
         if isinstance(value, Mapping):
             return dict(value)
+        if type(value).__name__ == "NAType":  # pandas' own null
+            return None
         return _of_numpy(value)
 
 
 def _moment(value: Any) -> str | None:
-    if value != value:  # pandas' NaT  # noqa: PLR0124
+    if value != value:  # pandas' NaT
         return None
     text = str(value.isoformat())
     for zero in (".000000000", ".000000"):
@@ -110,7 +113,7 @@ def _moment(value: Any) -> str | None:
 
 
 def _duration(value: datetime.timedelta) -> str | None:
-    if value != value:  # noqa: PLR0124
+    if value != value:
         return None
     micros = value // datetime.timedelta(microseconds=1)
     seconds, fraction = divmod(abs(micros), 1_000_000)

@@ -2,20 +2,22 @@
 
 NOTE(parity): a field that starts with a quote lasts up to the next quote that is not doubled. So a byte with
 an even number of quotes before it stands outside of quotes, and the line breaks there end records. Counting
-is exact only where quotes stand where RFC 4180 lets them stand: an opening one behind a delimiter, a line
-break or the start; a closing one before a delimiter, a line break or the end. (Two that touch are one quote
-inside a field.) Both are checked in the same pass, and that every ``\\r`` outside of quotes belongs to a
-``\\r\\n``. Text that breaks the rules (``5" pipe,...``) is walked instead, record by record, by the rules of
-Python's ``csv.reader``, which Arrow's parser shares: a quote that does not start a field is a character like
-any other, text behind a closing quote is part of the field, a ``\\r`` ends a record. On regular text both
-find the same records. A reader of CSV is at rest between two records, so where one block is irregular the
-others are as exact and as fast as ever.
+is exact where every quote that comes out as an opening one stands where RFC 4180 lets it stand: behind a
+delimiter, a line break or the start, or behind another quote (the two are one, inside a field). That is
+checked in the same pass, and that every ``\\r`` outside of quotes belongs to a ``\\r\\n``. (Closing quotes
+need no check: what follows one up to the delimiter is outside either way, and a further quote in it counts
+as an opening one and is found out.) Text that breaks the rules (``5" pipe,...``) is walked instead, record
+by record, by the rules of Python's ``csv.reader``, which Arrow's parser shares: a quote that does not start a
+field is a character like any other, text behind a closing quote is part of the field, a ``\\r`` ends a
+record. Both ways find the same records in regular text, and a reader of CSV is at rest between two records:
+so where one block is irregular, the others are as exact and as fast as ever.
 
 A blank line is no record, as for ``csv.DictReader``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -63,33 +65,36 @@ def scan_records(data: bytes, dialect: Dialect, *, final: bool) -> tuple[int, in
 def walk(data: bytes, dialect: Dialect) -> Iterator[Span]:
     """Yield the records of any text, regular or not, one by one; slower than ``scan_records``."""
     delimiter, quote = dialect.delimiter, dialect.quote
+    quotes = re.compile(b"(?:" + re.escape(quote) + b")+")
     size = len(data)
-    newline = return_ = found = -1  # the next ones; found: the next quote
+    newline = return_ = opening = -1  # the next ones
     position = 0
     while position < size:
         if data[position] in _LINE_BREAKS:
             position += 1
             continue
-        start = field = position  # field: where quotes may begin to matter again
+        start = position
         fields = 1
+        quoted = bool(quote) and data.startswith(quote, start)
         while True:
+            if quoted:
+                position = _behind_closing_quote(data, position + 1, quote, quotes)
+                if position < 0:
+                    yield Span(start, size, fields, closed=False)
+                    return
             if newline < position:
                 newline = _find(data, _NEWLINE, position)
             if return_ < position:
                 return_ = _find(data, _RETURN, position)
-            if found < position:
-                found = _find(data, quote, position) if quote else size
+            if opening < position:
+                opening = _find(data, delimiter + quote, position) if quote else size
             stop = newline if newline < return_ else return_
-            if found >= stop:
+            if opening >= stop:
                 break
-            position = found + 1
-            if found == start or (found > field and data.startswith(delimiter, found - 1)):
-                fields += data.count(delimiter, field, found)
-                position = field = _behind_closing_quote(data, position, quote)
-                if position < 0:
-                    yield Span(start, size, fields, closed=False)
-                    return
-        yield Span(start, stop, fields + data.count(delimiter, field, stop), closed=True)
+            fields += data.count(delimiter, position, opening) + 1
+            position = opening + 1
+            quoted = True
+        yield Span(start, stop, fields + data.count(delimiter, position, stop), closed=True)
         position = stop
 
 
@@ -123,14 +128,18 @@ def _find(data: bytes, byte: bytes, position: int) -> int:
     return len(data) if found < 0 else found
 
 
-def _behind_closing_quote(data: bytes, position: int, quote: bytes) -> int:
+def _behind_closing_quote(data: bytes, position: int, quote: bytes, quotes: re.Pattern[bytes]) -> int:
     while True:
         position = data.find(quote, position)
         if position < 0:
             return -1
         if not data.startswith(quote, position + 1):
             return position + 1
-        position += 2
+        run = quotes.match(data, position)
+        assert run is not None
+        position = run.end()
+        if (position - run.start()) % 2:
+            return position
 
 
 def _scan_by_walking(data: bytes, dialect: Dialect, *, final: bool) -> tuple[int, int]:
@@ -210,12 +219,9 @@ class _Pass:
         self.records += 1 if self._in_record else 0
 
     def _joins(self, window: bytes) -> bool:
-        if self._inside or not self._quote:
+        if self._inside or not self._quote or not window.startswith(self._quote):
             return True
-        first = window[:1]
-        if self._last == self._quote:
-            return first in (self._quote, self._delimiter, _NEWLINE, _RETURN)
-        return first != self._quote or self._last in (self._delimiter, _NEWLINE)
+        return self._last in (self._delimiter, _NEWLINE, self._quote)
 
     def _count(self, outside: bytes) -> bool:
         """Count the records that end in ``outside``, the text without what is inside of quotes."""
@@ -226,7 +232,7 @@ class _Pass:
             returns = _places(codes, _RETURN)
             if _followed(returns, newlines).true_count != returns.true_count:
                 return False
-        if self._quote and self._quote in outside and not self._quotes_fit(codes, newlines, returns):
+        if self._quote and self._quote in outside and not self._quotes_fit(codes, newlines):
             return False
         blank = _followed(newlines, newlines).true_count
         if returns is not None:
@@ -237,18 +243,15 @@ class _Pass:
         self.records += newlines.true_count - blank
         return True
 
-    def _quotes_fit(self, codes: pa.Array, newlines: pa.Array, returns: pa.Array | None) -> bool:
-        """Say whether all quotes of the text outside stand between the neighbours they may have.
+    def _quotes_fit(self, codes: pa.Array, newlines: pa.Array) -> bool:
+        """Say whether all quotes of the text outside stand where they may: see NOTE(parity).
 
-        The first and the last byte's other neighbours are in other windows: see ``_joins``.
+        What stands before the first byte is in another window: see ``_joins``.
         """
         quotes = _places(codes, self._quote)
-        neighbours = pc.or_(pc.or_(_places(codes, self._delimiter), newlines), quotes)
-        behind = neighbours if returns is None else pc.or_(neighbours, returns)
-        good = quotes.true_count
-        opened = _followed(neighbours, quotes).true_count + quotes[0].as_py()
-        closed = _followed(quotes, behind).true_count + quotes[-1].as_py()
-        return bool(opened == good == closed)
+        before = pc.or_(pc.or_(_places(codes, self._delimiter), newlines), quotes)
+        good = _followed(before, quotes).true_count + quotes[0].as_py()
+        return bool(good == quotes.true_count)
 
     def _bytes_behind(self, parts: list[bytes], outside: bytes) -> int:
         """Give the number of the window's bytes behind its last line break outside of quotes."""

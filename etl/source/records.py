@@ -1,4 +1,4 @@
-"""An iterable of dicts as a source: JSON lines, made in the parent, read by the workers as the format ``jsonl``.
+"""An iterable of dicts as a source: JSON lines made in the parent, which workers read as format ``jsonl``.
 
 So a dict becomes what the same record in a ``.jsonl`` file becomes. What JSON does not have is written as a
 token and listed before the lines: bytes (raw in Redis; base64 in JSON text), Decimal (its digits; a number in

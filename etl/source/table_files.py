@@ -135,7 +135,7 @@ def open_table_files(files: tuple[File, ...], format: TableFormat) -> TableFiles
     names: dict[str, None] = {}
     groups: list[Sequence[Group]] = []
     for file in files:
-        with _reading(file, format):
+        with reading(file, format):
             table = format.open(file.path)
             try:
                 require_distinct(table.schema, file.path)
@@ -185,7 +185,8 @@ class TableFilesReader:
         file = self._source.files[block.file]
         piece = self._source.piece(block)
         record = piece.first_record
-        with _reading(file, self._source.format):
+        with reading(file, self._source.format):
+            restat(file)
             self._open(block.file)
             assert self._layout is not None
             for records in self._records(piece):
@@ -199,7 +200,7 @@ class TableFilesReader:
         file = self._source.files[block.file]
         piece = self._source.piece(block)
         index = record - piece.first_record
-        with _reading(file, self._source.format):
+        with reading(file, self._source.format):
             table = self._source.format.open(file.path)
             try:
                 everything = layout(table.schema, Projection(all=True), file.path)
@@ -268,7 +269,7 @@ class _Cursor:
 
 
 @contextmanager
-def _reading(file: File, format: TableFormat) -> Iterator[None]:
+def reading(file: File, format: TableFormat) -> Iterator[None]:
     """Turn what pyarrow raises into a sentence about the file: changed, damaged, or another format."""
     try:
         yield

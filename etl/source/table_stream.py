@@ -1,6 +1,6 @@
 """Tables that come as a stream of record batches: Python objects, query results, Arrow's stream format.
 
-The parent cuts the stream and sends each block as an Arrow IPC stream of its own; text is made by the workers.
+The parent cuts the stream and sends each block as an Arrow IPC stream of its own; workers make text of it.
 """
 
 from __future__ import annotations
@@ -61,13 +61,11 @@ class TableStream:
 
     def blocks(self, block_bytes: int, *, numbered: bool) -> Iterator[Block]:
         assert self.input is not None, "a stream is cut where it was opened"
-        number = 0
         first_record = 0
         start = 0
-        for run in _runs(self.input.portions(), block_bytes):
+        for number, run in enumerate(_runs(self.input.portions(), block_bytes)):
             stop = start + run.nbytes
             yield Block(number, run.part, start, stop, first_record, payload=run.payload())
-            number += 1
             first_record += run.count
             start = stop
 

@@ -1,4 +1,4 @@
-"""What the tests of encoders share: batches made by hand, wires read back, and a load or check carried out."""
+"""What the tests of encoders share: batches made by hand, wires read back, loads and checks carried out."""
 
 from __future__ import annotations
 
@@ -47,6 +47,11 @@ def batch_of(
         json=None if json is None else pa.array(json, pa.binary()),
         rows=-1 if names else rows,
     )
+
+
+def lines_batch(lines: Sequence[bytes], first: int | None = 0) -> Batch:
+    """Make a batch as lines are read: no fields, each record its line."""
+    return batch_of(line=lines, first=first)
 
 
 def _type(name: str) -> pa.DataType:
@@ -149,5 +154,3 @@ def load(shape: Shape, batch: Batch, model: Model) -> None:
         again = good.take(pa.array(verdict.again, pa.int64()))
         verdict = send(shape.single(), again, model)
     assert not verdict.refusals, verdict.refusals
-
-

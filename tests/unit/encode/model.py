@@ -192,7 +192,7 @@ class Model:
 
     # JSON
 
-    def do_json_set(self, key: bytes, path: bytes, text: bytes) -> Any:
+    def do_json_set(self, key: bytes, path: bytes, text: bytes, *_options: bytes) -> Any:
         value = _json(text)
         if path in (b"$", b"."):
             self.keys[key] = Document(value)

