@@ -105,6 +105,10 @@ class Batch:
         )
 
 
+NO_FIELDS = pa.RecordBatch.from_arrays([], names=[])
+"""The fields of records that have none: such a batch gives its ``rows``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Projection:
     """What of a record is wanted, and under which names. Pure; readers obey it.
@@ -269,7 +273,8 @@ class Plan:
     """Everything a worker must know.
 
     ``single`` encodes the records of a merged command that was refused, one command a record. ``blocks`` is
-    None for a stream, whose blocks come one by one.
+    None for a stream, whose blocks come one by one. A ``preliminary`` plan is a pass over the keys before the
+    load: records that cannot be parsed or encoded are left to the load.
     """
 
     source: Source
@@ -283,6 +288,7 @@ class Plan:
     progress: str
     budget: Budget
     rejects: RejectSink | None
+    preliminary: bool = False
 
     def shard(self, worker: int) -> tuple[Block, ...]:
         """Give the blocks that worker ``worker`` visits.

@@ -115,8 +115,8 @@ class Shard:
         if block.passed_over is not None:
             own = self._without(own, block, block.passed_over)
         good, refusals = self._plan.encoder.part(own) if len(own) else (own, [])
-        rejects += [self._reject(block, own, refusal) for refusal in refusals]
-        self._refuse(rejects)
+        if not self._plan.preliminary:
+            self._refuse([*rejects, *(self._reject(block, own, refusal) for refusal in refusals)])
         return good
 
     def _own(self, batch: Batch) -> Batch:

@@ -14,13 +14,13 @@ from etl.encode.command import command
 from etl.encode.commands import CommandsEncoder
 from etl.encode.members import MembersEncoder
 from etl.encode.wire import Wire
-from etl.plan import Batch
+from etl.plan import NO_FIELDS, Batch
 from etl.report import Refusal, Verdict
 from etl.template import Template
 
 
 def _keyed(key: Template, batch: Batch) -> tuple[Batch, list[Refusal]]:
-    """Leave records without a key to the load itself, which refuses them and says why."""
+    """Pass over records without a key: the load itself refuses them and says why."""
     good, _ = split(batch, [key])
     return good, []
 
@@ -44,6 +44,10 @@ class ClearEncoder:
     def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
         errors = [reply for reply in replies or () if isinstance(reply, Exception)]
         return Verdict(refusals=tuple(Refusal(0, error) for error in errors[:1]))
+
+    def once(self) -> Wire | None:
+        """Give the one command that does it where the key is the same for every record, else None."""
+        return self.encode(Batch(NO_FIELDS, rows=1)) if self.key.constant else None
 
 
 @dataclass(frozen=True, slots=True)

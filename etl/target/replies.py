@@ -45,6 +45,11 @@ _EVERY_RECORD = (
 """What an ERR reply says when every record would get it."""
 
 
+def failure(reply: Exception | str, target: object) -> TargetError:
+    """Make the error that ends the run because of a reply."""
+    return TargetError(f"{target}: {explain(reply) if isinstance(reply, Exception) else reply}")
+
+
 def fatal(reply: Exception, target: object) -> TargetError | None:
     """Make the error that ends the run, for a reply that every record would get; None for a record's own.
 
@@ -52,5 +57,5 @@ def fatal(reply: Exception, target: object) -> TargetError | None:
     """
     said = str(reply)
     if first_word(reply) in MEANINGS or any(what in said for what in _EVERY_RECORD):
-        return TargetError(f"{target}: {explain(reply)}")
+        return failure(reply, target)
     return None

@@ -12,9 +12,11 @@ from typing import Any
 
 from etl.budget import Budget, parse_budget
 from etl.control import Failed, Finished, LastWord
+from etl.encode.passes import ClearEncoder
+from etl.encode.wire import Wire
 from etl.errors import EtlError, InterruptedRunError, RejectedError, UsageError
 from etl.options import MOST_WORKERS, Options
-from etl.plan import Encoder, Plan, Source, block_size
+from etl.plan import NO_FIELDS, Batch, Encoder, Plan, Source, block_size
 from etl.progress import choose_mode
 from etl.rejects import RejectFile
 from etl.report import Tally
@@ -23,6 +25,7 @@ from etl.run.processes import make_context
 from etl.run.signals import StopSignals
 from etl.source.choose import choose_source
 from etl.target.address import parse_address
+from etl.target.replies import failure
 from etl.target.standalone import StandaloneTarget
 from etl.units import MIB
 from etl.verbs.outcome import Outcome
@@ -108,13 +111,16 @@ class Run:
 
         The pass counts for itself, but for records that it has settled: they are passed over later.
         """
+        if isinstance(before, ClearEncoder) and (wire := before.once()) is not None:
+            self._ask_once(before, wire)
+            return self
         if self.plan.blocks is None:
             raise UsageError(
                 "this --if-exists has to look at all keys before the first record is written, and a stream"
                 " can be read only once: give a file, or --if-exists merge"
             )
         tally = make_tally(self.context, self.plan.workers)
-        plan = replace(self.plan, encoder=before, single=before, progress="none")
+        plan = replace(self.plan, encoder=before, single=before, progress="none", preliminary=True)
         own = replace(self, plan=plan, tally=tally)
         words = own.words()
         error = _first_error(own, words)
@@ -131,6 +137,12 @@ class Run:
             raise error
         blocks = tuple(replace(block, passed_over=present.get(block.number)) for block in self.plan.blocks)
         return replace(self, plan=replace(self.plan, blocks=blocks))
+
+    def _ask_once(self, encoder: Encoder, wire: Wire) -> None:
+        with contextlib.closing(self.plan.target.connect("redis-etl")) as session:
+            for answer in (*session.submit(wire, None), *session.drain()):
+                for refusal in encoder.judge(Batch(NO_FIELDS, rows=1), wire, answer.replies).refusals:
+                    raise failure(refusal.reason, self.plan.target)
 
 
 def _either(one: bytes, other: bytes) -> bytes:
