@@ -133,6 +133,7 @@ def _make_bar(total: int) -> Any:
         def format_dict(self) -> Any:
             values = super().format_dict
             values["percent"] = 100 * min(self.n, total) // total
+            values["ncols"] = values["ncols"] or None  # a terminal that does not know its width says 0
             return values
 
     Bar.set_lock(threading.RLock())

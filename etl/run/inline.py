@@ -21,5 +21,4 @@ def run_inline(plan: Plan, tally: Tally, signals: StopSignals) -> list[Message]:
             message: Message = run_shard(plan, 0, tally, lambda: signals.stopping)
         except EtlError as error:
             message = Failed(0, 0.0, error)
-    signals.immediate = True
     return [message]

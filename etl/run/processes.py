@@ -78,7 +78,7 @@ def run_processes(plan: Plan, context: Any, signals: StopSignals) -> tuple[list[
         return crew.run(), tally
     finally:
         crew.kill()
-        signals.immediate = signals.second_raises = True
+        signals.second_raises = True
 
 
 class Child:
