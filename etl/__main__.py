@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from etl.cli import main
@@ -9,7 +10,21 @@ from etl.cli import main
 
 def run() -> None:
     """Run the command line and exit with its code."""
+    _reserve_standard_descriptors()
     sys.exit(main(sys.argv[1:]))
+
+
+def _reserve_standard_descriptors() -> None:
+    """Open those of stdin, stdout and stderr that the caller has closed.
+
+    Else a file of ours would get the number, and a worker's progress bar would be written into it: it was
+    the memory of the shared counters.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number is this one
 
 
 if __name__ == "__main__":

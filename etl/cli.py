@@ -133,6 +133,8 @@ def _print(report: Report, arguments: argparse.Namespace) -> int:
 
 
 def _complain(text: str) -> None:
+    if sys.stderr is None:  # print would take stdout instead
+        return
     with contextlib.suppress(OSError):  # stderr is closed: the exit code says enough
         print(f"redis-etl: {_without_secret(text)}", file=sys.stderr)
 

@@ -139,6 +139,7 @@ def _make_bar(total: int | None) -> Any:
         def format_dict(self) -> Any:
             values = super().format_dict
             values["percent"] = 100 * min(self.n, total) // total if total else 0
+            values["ncols"] = values["ncols"] or None  # a terminal that does not know its width says 0
             return values
 
     Bar.set_lock(threading.RLock())

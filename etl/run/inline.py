@@ -23,5 +23,4 @@ def run_inline(plan: Plan, tally: Tally, signals: StopSignals) -> list[LastWord]
             message: LastWord = run_shard(plan, 0, tally, lambda: signals.stopping, blocks)
         except EtlError as error:
             message = Failed(0, 0.0, error)
-    signals.immediate = True
     return [message]

@@ -77,7 +77,7 @@ def run_processes(plan: Plan, context: Any, signals: StopSignals, tally: Tally) 
         return crew.run()
     finally:
         crew.kill()
-        signals.immediate = signals.second_raises = True
+        signals.second_raises = True
 
 
 class Child:

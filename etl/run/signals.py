@@ -28,8 +28,9 @@ class StopSignals:
     """Notes the signals that ask a run to stop, while it is entered.
 
     The first one asks for a graceful end (``stopping``), the second for one now (``now``). A signal raises
-    InterruptedRunError where it arrives as long as nothing is in flight (``immediate``), and the second one
-    wherever ``second_raises``. Outside of the main thread nothing can be noted, and nothing is.
+    InterruptedRunError where it arrives before anything is in flight (``immediate``), and the second one
+    wherever ``second_raises``; so the first one does not end an embedded server's save. Outside of the main
+    thread nothing can be noted, and nothing is.
     """
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ MEANINGS: dict[str, str] = {
     "MISCONF": "the server cannot save its data to disk and refuses writes; see its log",
     "NOREPLICAS": "the server has too few replicas to accept writes (min-replicas-to-write)",
     "BUSY": "the server is busy with a script",
-    "NOAUTH": "the server wants a password; put it into the URL: redis://:PASSWORD@host",
+    "NOAUTH": "the server wants a password; put it into the URL, in front of the host: :PASSWORD@host",
     "WRONGPASS": "the user name or password is wrong",
     "NOPERM": "this user may not run the command or touch the key; give it the permission (ACL SETUSER)",
     "DENIED": "the server runs in protected mode and takes no connections from here",

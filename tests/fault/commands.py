@@ -18,8 +18,8 @@ from tests.support import REPO, RecordingProxy, alive, children_of, end_cli, in_
 START_METHODS = ("fork", "forkserver", "spawn")
 
 LINE_BYTES = 1_000
-MIDDLE_BYTES = 200_000
-"""Where a connection is held: behind its handshake, in the middle of its first commands."""
+MIDDLE_BYTES = 1_500_000
+"""Where a connection is held: behind the commands of its first block (1 MiB), in those of its second."""
 
 MORE_THAN_IN_FLIGHT = 36_000_000
 """Input of which two workers leave something unread however much they have in flight (8 MiB each)."""
@@ -147,14 +147,14 @@ def start_script(path: Path, *args: str | os.PathLike[str], patch: str = "") -> 
     return start_python(path, *args)
 
 
-def start_python(*args: str | os.PathLike[str]) -> subprocess.Popen[str]:
+def start_python(*args: str | os.PathLike[str], stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
     """Start Python with these arguments as ``start_cli`` starts the command line."""
     environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
     return subprocess.Popen(
         [sys.executable, *(os.fspath(arg) for arg in args)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         env={**environment, "PYTHONPATH": str(REPO)},
         start_new_session=True,

@@ -91,13 +91,14 @@ def test_a_file_that_changes_behind_its_last_byte_read_is_noticed(
 
 
 def test_a_file_that_changes_while_it_is_verified_is_noticed(
-    start: StartCommand, tmp_path: Path, proxy: RecordingProxy
+    start: StartCommand, tmp_path: Path, real_server: RealServer, proxy: RecordingProxy
 ) -> None:
     file = write_lines(tmp_path / "input.txt", MORE_THAN_IN_FLIGHT)
-    assert start("load", file, "--to", proxy.url).end().code == 0
+    assert start("load", file, "--to", real_server.url).end().code == 0
     proxy.hold("to_client", after=500_000)
     command = start("verify", file, "--to", proxy.url, "--workers", "1")
-    proxy.wait_for_text(b"MGET")
+    proxy.wait_for_connections(2)
+    proxy.wait_for(500_001, "to_client", connection=1)
     rewrite(file)
     proxy.release()
     ended = command.end()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import hiredis
+import pyarrow as pa
 import pytest
 
 from etl.errors import EtlError, RejectedError, SourceError, TargetError
-from etl.plan import Plan
+from etl.plan import Block, Plan
 from etl.report import Tally
-from etl.source.lines import LinesSource
+from etl.source.lines import LinesReader, LinesSource
 from etl.worker import run_shard
 from tests.unit.given import files_of
 from tests.unit.memory import MemoryTarget, PairsEncoder
@@ -70,6 +72,24 @@ def test_a_shard_that_went_well_is_counted_whole_however_late_the_answers_come(
         "bytes_done": plan.source.nbytes,
         "finished": 1,
     }
+
+
+@pytest.mark.parametrize("split", ["block", "record"])
+def test_a_block_of_several_batches_is_done_when_its_last_one_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split: str
+) -> None:
+    whole = LinesReader.read
+
+    def in_pieces(reader: LinesReader, block: Block) -> Iterator[pa.RecordBatch]:
+        for batch in whole(reader, block):
+            yield from (batch.slice(row, 1) for row in range(batch.num_rows))
+
+    monkeypatch.setattr(LinesReader, "read", in_pieces)
+    plan = plan_of(tmp_path, workers=2, split=split)
+    tallies = [run(plan, worker)[0] for worker in range(2)]
+    assert sum(tally.total("records_written") for tally in tallies) == 20
+    assert sum(tally.total("bytes_done") for tally in tallies) == plan.source.nbytes
+    assert [tally.total("blocks_done") for tally in tallies] == [len(plan.shard(w)) for w in range(2)]
 
 
 @pytest.mark.parametrize("split", ["block", "record"])

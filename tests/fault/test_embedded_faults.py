@@ -1,0 +1,108 @@
+"""Signals while the target is an embedded server: the folder stays usable."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from signal import SIGCONT, SIGINT, SIGKILL, SIGSTOP, SIGTERM, Signals
+
+import pytest
+import redis
+
+from tests.fault.commands import Command, Ended, StartCommand
+from tests.support import alive, wait_until
+
+
+def client_of(folder: Path) -> redis.Redis:
+    return redis.Redis(unix_socket_path=str(folder / "redis.sock"))
+
+
+def started(start: StartCommand, file: Path, folder: Path) -> Command:
+    return start("load", file, "--to", f"embedded:{folder}", "--workers", "2")
+
+
+def in_the_middle(start: StartCommand, file: Path, folder: Path) -> tuple[Command, int]:
+    """Bring a load to its middle and have its server stand still; give the server's process id."""
+    command = started(start, file, folder)
+    wait_until((folder / "redis.sock").exists, what="the server's socket")
+    with client_of(folder) as client:
+        server = int(client.info("server")["process_id"])
+        wait_until(client.dbsize, what="the first records")
+        os.kill(server, SIGSTOP)
+    return command, server
+
+
+def loaded_again(start: StartCommand, file: Path, folder: Path) -> Ended:
+    ended = started(start, file, folder).end()
+    assert ended.code == 0
+    verified = start("verify", file, "--to", f"embedded:{folder}").end()
+    assert verified.code == 0
+    assert json.loads(verified.stdout)["records"]["equal"] == 36_000
+    return ended
+
+
+@pytest.mark.parametrize("number", [SIGINT, SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize("to_all", [False, True], ids=["to the parent", "to all"])
+def test_a_signal_keeps_what_was_written(
+    start: StartCommand, big_file: Path, tmp_path: Path, number: Signals, to_all: bool
+) -> None:
+    command, server = in_the_middle(start, big_file, tmp_path / "db")
+    command.signal_and_wait(number, to_all=to_all)
+    os.kill(server, SIGCONT)
+    ended = command.end()
+    assert ended.code == 128 + number
+    assert not alive(server)
+    written = ended.records["written"]
+    assert written > 0
+    verified = start("verify", big_file, "--to", f"embedded:{tmp_path / 'db'}").end()
+    assert verified.code == 1
+    assert verified.records["equal"] == written
+    loaded_again(start, big_file, tmp_path / "db")
+
+
+def test_two_signals_leave_the_folder_usable(start: StartCommand, big_file: Path, tmp_path: Path) -> None:
+    command, server = in_the_middle(start, big_file, tmp_path / "db")
+    command.signal_and_wait(SIGINT, to_all=True)
+    command.signal(SIGINT, to_all=True)
+    ended = command.end()
+    assert ended.code == 130
+    assert ended.sentence == "stopped by SIGINT"
+    assert not alive(server)
+    loaded_again(start, big_file, tmp_path / "db")
+
+
+def test_a_signal_while_the_data_are_saved_does_not_lose_them(
+    start: StartCommand, big_file: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "db"
+    command = started(start, big_file, folder)
+    wait_until((folder / "redis.sock").exists, what="the server's socket")
+    client_of(folder).config_set("rdb-key-save-delay", 20)
+    wait_until(lambda: list(folder.glob("temp-*.rdb")), what="the save")
+    command.signal(SIGINT)
+    ended = command.end()
+    assert ended.code == 0
+    assert ended.report["status"] == "complete"
+    verified = start("verify", big_file, "--to", f"embedded:{folder}").end()
+    assert verified.records["equal"] == 36_000
+
+
+def test_a_killed_command_leaves_no_server_and_a_usable_folder(
+    start: StartCommand, big_file: Path, tmp_path: Path
+) -> None:
+    command, server = in_the_middle(start, big_file, tmp_path / "db")
+    command.signal(SIGKILL)
+    os.kill(server, SIGCONT)
+    wait_until(lambda: not alive(server), what="the end of the server")
+    loaded_again(start, big_file, tmp_path / "db")
+
+
+def test_a_killed_server_is_told(start: StartCommand, big_file: Path, tmp_path: Path) -> None:
+    command, server = in_the_middle(start, big_file, tmp_path / "db")
+    os.kill(server, SIGKILL)
+    ended = command.end()
+    assert ended.code == 4
+    assert ended.stderr.count("redis-etl: ") == 1
+    assert "was killed by signal 9" in ended.stderr
+    loaded_again(start, big_file, tmp_path / "db")

@@ -1,0 +1,124 @@
+"""Scripts of other people that call ``etl.load``."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.fault.commands import START_METHODS, Command, start_python, write_lines
+from tests.support import RealServer
+
+UNGUARDED = """
+    import sys
+    import etl
+
+    etl.load(sys.argv[1], to=sys.argv[2], workers=2, start_method=sys.argv[3])
+"""
+
+GUARDED = """
+    import json, sys
+    import etl
+
+    if __name__ == "__main__":
+        report = etl.load(sys.argv[1], to=sys.argv[2], workers=2, start_method=sys.argv[3])
+        print(json.dumps(report.as_dict()))
+"""
+
+IN_A_THREAD = """
+    import json, sys, threading
+    import etl
+
+    def load():
+        report = etl.load(sys.argv[1], to=sys.argv[2], workers=2, start_method=sys.argv[3])
+        print(json.dumps(report.as_dict()))
+
+    if __name__ == "__main__":
+        thread = threading.Thread(target=load)
+        thread.start()
+        thread.join()
+"""
+
+KEEPS_ITS_HANDLERS = """
+    import json, signal, sys
+    import etl
+
+    def mine(number, frame):
+        pass
+
+    if __name__ == "__main__":
+        signal.signal(signal.SIGTERM, mine)
+        report = etl.load(sys.argv[1], to=sys.argv[2], workers=2, start_method=sys.argv[3])
+        assert signal.getsignal(signal.SIGTERM) is mine
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        print(json.dumps(report.as_dict()))
+"""
+
+LATER_PROCESSES_HEAR_SIGNALS = """
+    import json, multiprocessing, signal, sys
+    import etl
+
+    def handlers(connection):
+        connection.send([
+            signal.getsignal(signal.SIGTERM) == signal.SIG_DFL,
+            signal.getsignal(signal.SIGINT) is signal.default_int_handler,
+            not signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        ])
+
+    if __name__ == "__main__":
+        report = etl.load(sys.argv[1], to=sys.argv[2], workers=2, start_method=sys.argv[3])
+        context = multiprocessing.get_context(sys.argv[3])
+        ours, theirs = context.Pipe()
+        process = context.Process(target=handlers, args=(theirs,))
+        process.start()
+        assert ours.recv() == [True, True, True]
+        process.join()
+        print(json.dumps(report.as_dict()))
+"""
+
+
+def run(code: str, folder: Path, server: RealServer, method: str) -> tuple[int, str, str]:
+    script = folder / "script.py"
+    script.write_text(textwrap.dedent(code))
+    file = write_lines(folder / "some.txt", 3_000_000)
+    process = start_python(script, file, server.url, method)
+    command = Command(process)
+    try:
+        stdout, stderr = process.communicate(timeout=60)
+    finally:
+        command.clean_up()
+    return process.returncode, stdout, stderr
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_a_script_without_a_main_guard_is_told_to_have_one(
+    tmp_path: Path, real_server: RealServer, method: str
+) -> None:
+    code, stdout, stderr = run(UNGUARDED, tmp_path, real_server, method)
+    assert code != 0
+    assert stdout == ""
+    assert 'put the call under if __name__ == "__main__":' in stderr
+    assert real_server.client().dbsize() == 0
+
+
+@pytest.mark.parametrize("method", START_METHODS)
+@pytest.mark.parametrize(
+    "script", [GUARDED, KEEPS_ITS_HANDLERS, LATER_PROCESSES_HEAR_SIGNALS], ids=["guard", "own", "later"]
+)
+def test_a_script_with_a_main_guard_loads_and_keeps_its_signals(
+    tmp_path: Path, real_server: RealServer, method: str, script: str
+) -> None:
+    code, stdout, stderr = run(script, tmp_path, real_server, method)
+    assert code == 0, stderr
+    assert "Traceback" not in stderr
+    assert json.loads(stdout)["records"]["written"] == 3_000
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_a_load_in_a_thread_works(tmp_path: Path, real_server: RealServer, method: str) -> None:
+    code, stdout, stderr = run(IN_A_THREAD, tmp_path, real_server, method)
+    assert code == 0, stderr
+    assert json.loads(stdout)["records"]["written"] == 3_000
