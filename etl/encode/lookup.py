@@ -21,7 +21,7 @@ from etl.encode.resp import BINARY
 LONGEST_TABLE = 1 << 13
 """Longer values are rare or worth their while: their bytes are made for the lengths that occur."""
 
-MOST_PAIRS = 1 << 13
+MOST_PAIRS = 1 << 12
 MOST_SEAMS = 32
 _SMALLEST = 16
 

@@ -142,8 +142,13 @@ def _tables(paths: Sequence[str], name: str) -> Source:
     from etl.source.find import local_path
     from etl.source.table_files import TableFormat, open_table_files
 
-    if any(is_remote(path) for path in paths):
-        raise UsageError(f"a remote {name} file cannot be read yet: copy it here, or use --sql")
+    remote = [path for path in paths if is_remote(path)]
+    if remote:
+        if len(remote) < len(paths):
+            raise UsageError(f"{name} files here and elsewhere are loaded one after the other, not together")
+        from etl.source.remote_tables import open_remote_tables
+
+        return open_remote_tables(remote, name)
     files = find_files([local_path(path) for path in paths])
     format: TableFormat
     if name == "parquet":

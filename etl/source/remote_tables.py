@@ -1,0 +1,90 @@
+"""Remote Parquet and Arrow files: the parent reads them a few records at a time and feeds the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from etl.errors import SourceError
+from etl.source.arrow_batch import BATCH_RECORDS, field_names, require_distinct
+from etl.source.remote import RemoteFile, find_remote, open_remote
+from etl.source.table_files import first_sentence
+from etl.source.table_stream import Portion, TableStream
+
+
+def open_remote_tables(uris: Sequence[str], format: str) -> TableStream:
+    """Make a source of the files that URIs name, in order; ``format`` is ``parquet`` or ``arrow``.
+
+    Raises SourceError for what cannot be reached or is no such file.
+    """
+    files = tuple(file for uri in uris for file in find_remote(uri))
+    names: dict[str, None] = {}
+    for file in files:
+        with _opened(file, format) as table:
+            require_distinct(table.schema, file.name)
+            names.update(dict.fromkeys(field_names(table.schema)))
+    return TableStream(
+        fields=tuple(names),
+        names=tuple(file.identity for file in files),
+        parts=tuple(file.name for file in files),
+        nbytes=sum(file.nbytes or 0 for file in files),
+        input=RemoteTables(files, format),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteTables:
+    """The records of remote files (an Input, ``etl/source/table_stream.py``)."""
+
+    files: tuple[RemoteFile, ...]
+    format: str
+
+    def portions(self) -> Iterator[Portion]:
+        for part, file in enumerate(self.files):
+            size = file.nbytes or 0
+            with _opened(file, self.format) as table:
+                done = 0
+                for records in table.batches():
+                    stop = done + len(records)
+                    nbytes = size * stop // table.records - size * done // table.records
+                    yield Portion(part, records, nbytes)
+                    done = stop
+
+    def verify_unchanged(self) -> None:
+        for file in self.files:
+            file.verify_unchanged()
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    schema: pa.Schema
+    records: int
+    reader: pq.ParquetFile | pa.RecordBatchFileReader
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        if isinstance(self.reader, pq.ParquetFile):
+            yield from self.reader.iter_batches(BATCH_RECORDS, use_threads=False)
+        else:
+            for index in range(self.reader.num_record_batches):
+                yield self.reader.get_batch(index)
+
+
+@contextmanager
+def _opened(file: RemoteFile, format: str) -> Iterator[_Table]:
+    """Open a remote file; what is raised meanwhile says which file it was."""
+    raw, _ = open_remote(file)
+    try:
+        if format == "parquet":
+            parquet = pq.ParquetFile(raw, pre_buffer=False)
+            yield _Table(parquet.schema_arrow, parquet.metadata.num_rows, parquet)
+        else:
+            arrow = pa.ipc.open_file(raw)
+            yield _Table(arrow.schema, arrow.count_rows(), arrow)
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(f"{file.name} cannot be read as {format}: {first_sentence(error)}") from None
+    finally:
+        raw.close()
