@@ -64,10 +64,26 @@ def test_a_signal_keeps_what_was_written(
 def test_two_signals_leave_the_folder_usable(start: StartCommand, big_file: Path, tmp_path: Path) -> None:
     command, server = in_the_middle(start, big_file, tmp_path / "db")
     command.signal_and_wait(SIGINT, to_all=True)
-    command.signal(SIGINT, to_all=True)
+    command.signal_and_wait(SIGINT, to_all=True)
+    os.kill(server, SIGCONT)
     ended = command.end()
     assert ended.code == 130
     assert ended.sentence == "stopped by SIGINT"
+    assert not alive(server)
+    loaded_again(start, big_file, tmp_path / "db")
+
+
+def test_three_signals_end_even_a_server_that_does_not_save(
+    start: StartCommand, big_file: Path, tmp_path: Path
+) -> None:
+    command, server = in_the_middle(start, big_file, tmp_path / "db")
+    for _ in range(2):
+        command.signal_and_wait(SIGINT)
+    wait_until(lambda: not command.workers(), what="the end of the workers")
+    assert command.running
+    command.signal(SIGINT)
+    ended = command.end()
+    assert ended.code == 130
     assert not alive(server)
     loaded_again(start, big_file, tmp_path / "db")
 
