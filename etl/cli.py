@@ -111,7 +111,11 @@ def _carry_out(arguments: argparse.Namespace) -> Report:
 
 def _fail(error: EtlError, arguments: argparse.Namespace, code: int | None = None) -> int:
     report = error.report
-    if report is not None and (arguments.json or report.records["read"]):
+    if arguments.json:
+        from etl.report import Report
+
+        _print(report or Report.of_no_run(arguments.verb, error.status, str(error)), arguments)
+    elif report is not None and report.records["read"]:
         _print(report, arguments)
     _complain(str(error))
     return code if code is not None else error.exit_code

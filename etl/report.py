@@ -22,6 +22,12 @@ COUNTERS = (
 )
 """The counters of one worker, in the order of their cells."""
 
+COUNTED = {
+    "load": ("read", "written", "skipped", "rejected"),
+    "verify": ("read", "equal", "missing", "different", "rejected"),
+}
+"""What a report counts, by verb; the first is the sum of the others."""
+
 _CELL = {name: cell for cell, name in enumerate(COUNTERS)}
 
 
@@ -120,8 +126,8 @@ class Report:
 
     verb: str
     status: str
-    job: str
-    target: str
+    job: str | None
+    target: str | None
     records: dict[str, int]
     bytes: int
     seconds: float
@@ -129,6 +135,21 @@ class Report:
     resumed_from: int | None = None
     examples: tuple[Example, ...] = ()
     error: str | None = None
+
+    @classmethod
+    def of_no_run(cls, verb: str, status: str, error: str) -> Report:
+        """Make the report of a run that has not begun: nothing read, job and target None."""
+        return cls(
+            verb=verb,
+            status=status,
+            job=None,
+            target=None,
+            records=dict.fromkeys(COUNTED[verb], 0),
+            bytes=0,
+            seconds=0.0,
+            workers=(),
+            error=error,
+        )
 
     @property
     def exit_code(self) -> int:

@@ -85,7 +85,7 @@ class TextFiles:
                     " long, more than Redis takes for one value"
                 )
             else:
-                nominal *= 2
+                nominal = min(2 * nominal, MAX_RECORD_BYTES + block_bytes + 1)
 
     def open(self, projection: Projection) -> TextFilesReader:
         return TextFilesReader(self, projection)

@@ -6,13 +6,8 @@ from dataclasses import dataclass
 
 from etl.control import Finished, LastWord
 from etl.errors import EtlError
-from etl.report import Report, Tally, WorkerReport
+from etl.report import COUNTED, Report, Tally, WorkerReport
 from etl.worker import MOST_EXAMPLES
-
-_COUNTED = {
-    "load": ("read", "written", "skipped", "rejected"),
-    "verify": ("read", "equal", "missing", "different", "rejected"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +47,7 @@ class Outcome:
             status="complete" if self.error is None else self.error.status,
             job=self.job,
             target=self.target,
-            records={name: self.tally.total(f"records_{name}") for name in _COUNTED[self.verb]},
+            records={name: self.tally.total(f"records_{name}") for name in COUNTED[self.verb]},
             bytes=self.tally.total("bytes_done"),
             seconds=self.seconds,
             workers=workers,

@@ -20,12 +20,18 @@ def shape_of(options: Options, source: Source) -> Shape:
     if commands:
         _refuse_beside_commands(options)
     kind = options.as_ or ("string" if of_lines else "hash")
+    key = parse_template(options.key, option="--key")
+    if key.constant and not commands and kind in ("string", "hash", "json"):
+        raise UsageError(
+            f"--key {options.key!r} names no field: each {kind} would overwrite the one before it;"
+            " put {#} or a {field} into it"
+        )
     value = (
         default_value(of_lines) if options.value is None else parse_template(options.value, option="--value")
     )
     return Shape(
         kind=kind,
-        key=parse_template(options.key, option="--key"),
+        key=key,
         value=value,
         score=parse_template(options.score, option="--score"),
         expiry=_expiry(options),
