@@ -107,8 +107,6 @@ def _moment(value: Any) -> str | None:
     if value != value:  # pandas' NaT
         return None
     text = str(value.isoformat())
-    for zero in (".000000000", ".000000"):
-        text = text.replace(zero, "")
     return text[:-6] + "Z" if text.endswith("+00:00") else text
 
 

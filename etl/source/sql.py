@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from etl.errors import UsageError
+from etl.errors import SourceError, UsageError
 from etl.source.arrow_batch import field_names, require_distinct
 from etl.source.databases import Database, DuckDB, connect_to
 from etl.source.table_input import TableInput
@@ -30,6 +30,8 @@ def open_query(sql: str, database: str | None = None) -> TableStream:
         raise UsageError("--sql is empty: give a SELECT")
     chosen = DuckDB() if database is None else connect_to(database)
     query = TableInput(lambda: _begin(chosen, sql), _PART, repeatable=True)
+    if not len(query.schema):
+        raise SourceError(f"{chosen.name}: the query gives no records: write a SELECT")
     require_distinct(query.schema, _PART)
     return TableStream(field_names(query.schema), (chosen.name, sql), (_PART,), None, query)
 
