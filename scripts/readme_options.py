@@ -17,8 +17,10 @@ END = "\n<!-- end of options -->"
 
 def with_table(readme: str) -> str:
     """Give the README's text with its option table as it should be."""
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = ("\n" + rest).partition(END)
+    if not (begin and end):
+        raise ValueError(f"the README has lost its marks: {BEGIN.strip()} and {END.strip()}")
     return f"{before}{BEGIN}{markdown_table(LoadOptions)}{END}{after}"
 
 

@@ -13,10 +13,10 @@ NOTE(body): the bytes before the listpack's elements say how long all of it is, 
 elements are joined. So elements are joined first (the *body*), and what goes before them (the *start*) is
 looked up by the body's length.
 
-NOTE(crc): the one call a record of this package is the CRC of its body; no Arrow function computes one, and a
-CRC of table lookups by column takes twice as long. The CRC is linear (nothing is xored in at its begin and
-end): of a start and a body it is the CRC of the start and as many zeros, looked up by the body's length, xor
-the CRC of the body.
+NOTE(crc): the one call a record of this package is the CRC of its body. No Arrow function computes one, and
+one made of table lookups by column, eight bytes a step, takes half as long again (measured). The CRC is
+linear (nothing is xored in at its begin and end): of a start and a body it is the CRC of the start and as
+many zeros, looked up by the body's length, xor the CRC of the body.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Databases that queries run in: DuckDB, and SQLite and PostgreSQL through ADBC. Each is imported when used.
 
-A value of a type that the ADBC driver does not know is raw bytes of the database's own (PostgreSQL's ``inet``):
-``ip::text`` in the query makes it text. Nothing of a database's URI but what ``Uri`` shows comes into a message or a ``repr``.
+A value of a type that an ADBC driver does not know comes as the database's own raw bytes (PostgreSQL's
+``inet``): ``ip::text`` in the query makes it text. Nothing of a database's URI but what ``Uri`` shows comes
+into a message or a ``repr``.
 """
 
 from __future__ import annotations

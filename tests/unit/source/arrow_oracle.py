@@ -42,7 +42,11 @@ def json_text(value: Any, type: pa.DataType) -> str:
     if pa.types.is_dictionary(type) or pa.types.is_run_end_encoded(type):
         return json_text(value, type.value_type)
     if pa.types.is_map(type):
-        return "{" + ",".join(_key(k, type.key_type) + ":" + json_text(v, type.item_type) for k, v in value) + "}"
+        return (
+            "{"
+            + ",".join(_key(k, type.key_type) + ":" + json_text(v, type.item_type) for k, v in value)
+            + "}"
+        )
     if pa.types.is_struct(type):
         return "{" + ",".join(f"{_string(f.name)}:{json_text(value[f.name], f.type)}" for f in type) + "}"
     if isinstance(value, list):
@@ -106,7 +110,9 @@ SCALARS: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.int8(): st.integers(-128, 127),
     pa.int64(): st.integers(-(2**63), 2**63 - 1),
     pa.uint64(): st.integers(0, 2**64 - 1),
-    pa.float64(): st.one_of(st.floats(), st.integers(-(2**53), 2**53).map(float), st.sampled_from([1e22, -0.0])),
+    pa.float64(): st.one_of(
+        st.floats(), st.integers(-(2**53), 2**53).map(float), st.sampled_from([1e22, -0.0])
+    ),
     pa.float32(): st.one_of(st.floats(width=32), st.integers(-(2**24), 2**24).map(float)),
     pa.bool_(): st.booleans(),
     pa.string(): _TEXT,

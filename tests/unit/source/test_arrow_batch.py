@@ -15,7 +15,13 @@ from tests.unit.source import arrow_oracle as oracle
 
 RECORDS = pa.RecordBatch.from_pylist(
     [
-        {"id": 1, "address": {"city": "Rom", "geo": {"lat": 1.5}}, "tags": ["a", "b"], "a.b": "dot", "empty": ""},
+        {
+            "id": 1,
+            "address": {"city": "Rom", "geo": {"lat": 1.5}},
+            "tags": ["a", "b"],
+            "a.b": "dot",
+            "empty": "",
+        },
         {"id": 2, "address": None, "tags": None, "a.b": None, "empty": "x"},
     ]
 )
@@ -79,8 +85,14 @@ def test_all_fields_are_spread_in_the_order_of_the_schema() -> None:
         ({"flatten": True, "include": ("address",)}, ("address.city", "address.geo.lat")),
         ({"flatten": True, "include": ("address.geo",)}, ("address.geo.lat",)),
         ({"flatten": True, "exclude": ("address.geo", "id")}, ("address.city", "tags", "a.b", "empty")),
-        ({"flatten": True, "include": ("address",), "rename": (("address", "at"),)}, ("at.city", "at.geo.lat")),
-        ({"flatten": True, "include": ("address",), "rename": (("address.city", "c"),)}, ("c", "address.geo.lat")),
+        (
+            {"flatten": True, "include": ("address",), "rename": (("address", "at"),)},
+            ("at.city", "at.geo.lat"),
+        ),
+        (
+            {"flatten": True, "include": ("address",), "rename": (("address.city", "c"),)},
+            ("c", "address.geo.lat"),
+        ),
     ],
 )
 def test_options_choose_and_name_what_is_spread(options: dict[str, Any], spread: tuple[str, ...]) -> None:

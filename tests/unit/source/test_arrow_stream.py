@@ -70,7 +70,9 @@ def test_several_streams_may_have_different_columns(tmp_path: Path) -> None:
     assert source.fields == ("a", "b")
     assert read(source) == [{"a": b"1"}, {"b": b"x"}]
     first, second = source.blocks(1 << 20, numbered=True)
-    assert [source.name_of(block) for block in (first, second)] == [str(tmp_path / f"{n}.arrows") for n in "12"]
+    assert [source.name_of(block) for block in (first, second)] == [
+        str(tmp_path / f"{n}.arrows") for n in "12"
+    ]
 
 
 def test_dictionaries_that_change_within_a_stream_are_heeded(tmp_path: Path) -> None:

@@ -41,7 +41,9 @@ def batches_of(data: Any, projection: Projection = ALL, block_bytes: int = 1 << 
 
 
 def read(data: Any, projection: Projection = ALL, block_bytes: int = 1 << 20) -> list[dict[str, Any]]:
-    return [record for batch in batches_of(data, projection, block_bytes) for record in batch.fields.to_pylist()]
+    return [
+        record for batch in batches_of(data, projection, block_bytes) for record in batch.fields.to_pylist()
+    ]
 
 
 def rejects(data: Any) -> list[Reject]:
@@ -62,7 +64,7 @@ UTC = datetime.timezone.utc
 VALUES: list[tuple[Any, bytes | None, Any]] = [
     ("text", b"text", "text"),
     ("", b"", ""),
-    ("é\n\"\\\u2028\x00", "é\n\"\\\u2028\x00".encode(), "é\n\"\\\u2028\x00"),
+    ('é\n"\\\u2028\x00', 'é\n"\\\u2028\x00'.encode(), 'é\n"\\\u2028\x00'),
     (b"\xff\x00raw", b"\xff\x00raw", "/wByYXc="),
     (bytearray(b"x"), b"x", "eA=="),
     (memoryview(b"xy"), b"xy", "eHk="),
@@ -104,7 +106,11 @@ VALUES: list[tuple[Any, bytes | None, Any]] = [
     (np.array([1.5, math.nan], np.float32), b"[1.5,null]", [1.5, None]),
     (np.datetime64("2024-01-02"), b"2024-01-02", "2024-01-02"),
     (np.datetime64("NaT"), None, None),
-    (pd.Timestamp("2024-01-02T03:04:05.000000006"), b"2024-01-02T03:04:05.000000006", "2024-01-02T03:04:05.000000006"),
+    (
+        pd.Timestamp("2024-01-02T03:04:05.000000006"),
+        b"2024-01-02T03:04:05.000000006",
+        "2024-01-02T03:04:05.000000006",
+    ),
     (pd.NaT, None, None),
     (pd.NA, None, None),
 ]
@@ -136,7 +142,11 @@ def test_parts_of_nested_dicts_can_be_named_and_flattened() -> None:
 
 
 def test_records_need_not_have_the_same_keys() -> None:
-    assert read([{"a": 1}, {"b": 2}, {}]) == [{"a": b"1", "b": None}, {"a": None, "b": b"2"}, {"a": None, "b": None}]
+    assert read([{"a": 1}, {"b": 2}, {}]) == [
+        {"a": b"1", "b": None},
+        {"a": None, "b": b"2"},
+        {"a": None, "b": None},
+    ]
 
 
 def test_mappings_and_keys_that_json_makes_strings_of_are_read() -> None:
@@ -223,7 +233,9 @@ def test_records_without_end_are_read_as_they_come() -> None:
 def test_numbers_run_through_all_blocks() -> None:
     batches = batches_of(({"n": n} for n in range(5_000)), block_bytes=1_000)
     assert len(batches) > 20
-    numbers = [number for batch in batches if batch.numbers is not None for number in batch.numbers.to_pylist()]
+    numbers = [
+        number for batch in batches if batch.numbers is not None for number in batch.numbers.to_pylist()
+    ]
     values = [int(record["n"]) for batch in batches for record in batch.fields.to_pylist()]
     assert numbers == values == list(range(5_000))
 
@@ -263,7 +275,14 @@ def test_only_the_parent_has_the_records() -> None:
     assert "value" not in repr(source)
 
 
-PLAIN = st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | st.text(max_size=5) | st.binary(max_size=5)
+PLAIN = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**20), 10**20)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.binary(max_size=5)
+)
 
 
 def expected(value: Any) -> bytes | None:

@@ -77,7 +77,9 @@ def counting(count: int) -> pa.Table:
 
 
 @FORMATS
-@pytest.mark.parametrize(("count", "group"), [(10, 3), (1, 1), (100_000, 40_000), (100_000, 1 << 20), (700, 7)])
+@pytest.mark.parametrize(
+    ("count", "group"), [(10, 3), (1, 1), (100_000, 40_000), (100_000, 1 << 20), (700, 7)]
+)
 def test_blocks_hold_every_record_once_in_order_and_number_them(
     tmp_path: Path, format: TableFormat, write: Write, count: int, group: int
 ) -> None:

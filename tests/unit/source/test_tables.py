@@ -147,7 +147,9 @@ def test_small_batches_are_put_together() -> None:
     assert [len(of_block) for of_block in batches] == [1] * len(blocks)
 
 
-@pytest.mark.parametrize("type", [pa.string_view(), pa.dictionary(pa.int32(), pa.string()), pa.list_(pa.string_view())])
+@pytest.mark.parametrize(
+    "type", [pa.string_view(), pa.dictionary(pa.int32(), pa.string()), pa.list_(pa.string_view())]
+)
 def test_a_block_holds_nothing_of_its_neighbours(type: pa.DataType) -> None:
     texts = [f"a text of some length, {index}" for index in range(10_000)]
     column = pa.array([[text] for text in texts] if pa.types.is_list(type) else texts).cast(type)
@@ -227,7 +229,9 @@ def test_streams_hold_the_texts_of_every_type(columns: list[pa.Array], block_byt
 @pytest.mark.parametrize("start", [0, 1, 2])
 def test_parts_of_runs_and_unions_are_read(start: int) -> None:
     runs = pc.run_end_encode(pa.array(["a", "a", None, "b"]))
-    union = pa.UnionArray.from_sparse(pa.array([0, 1, 0, 1], pa.int8()), [pa.array([1, 2, 3, 4]), pa.array([*"wxyz"])])
+    union = pa.UnionArray.from_sparse(
+        pa.array([0, 1, 0, 1], pa.int8()), [pa.array([1, 2, 3, 4]), pa.array([*"wxyz"])]
+    )
     batch = pa.RecordBatch.from_arrays([runs, union], names=["r", "u"]).slice(start)
     expected = [(b"a", b"1"), (b"a", b"x"), (None, b"3"), (b"b", b"z")][start:]
     assert [(record["r"], record["u"]) for record in read(open_table(batch), 1)] == expected
