@@ -279,6 +279,13 @@ class Options:
 class LoadOptions(Options):
     """Options of ``load``."""
 
+    wire: str = _option(
+        "auto",
+        "how hashes travel: as HSET, or finished as RESTORE, cheaper for the server and more compact; auto:"
+        " RESTORE where the server takes it",
+        choices=("auto", "hset", "restore"),
+        shown_default="`auto`",
+    )
     ttl: str | None = _option(
         None,
         "let the keys expire after so many seconds",

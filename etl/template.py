@@ -30,7 +30,7 @@ _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]|[^{}]+")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """The place in a template where a record's field goes; ``members``: those of the array field (``x[]``)."""
+    """The place in a template where a field goes; ``members``: those of the array field (``x[]``)."""
 
     name: str
     members: bool = False

@@ -18,6 +18,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from etl.encode.wire import Wire
+
 CRLF = b"\r\n"
 BINARY = pa.binary()
 
@@ -144,6 +146,12 @@ def text_column(pieces: Sequence[Piece], records: int) -> pa.Array:
         return pa.repeat(_scalar(b"".join(pieces)), records)
     scalars = [_scalar(piece) if isinstance(piece, bytes) else piece for piece in pieces]
     return pc.binary_join_element_wise(*scalars, _scalar(b""))
+
+
+def plain(*commands: Sequence[bytes]) -> Wire:
+    """Make the wire of some commands, given as their words; nobody foretells their replies."""
+    sent = b"".join(b"*%d%b%b" % (len(words), b"".join(map(argument, words)), CRLF) for words in commands)
+    return Wire((sent,), range(2), None, len(sent), commands_per_group=len(commands))
 
 
 def groups(offsets: Sequence[int], *, records: int, nbytes: int) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from etl.encode.dump import payload
 from etl.encode.listpack import MOST_STRING_BYTES
-from etl.encode.resp import CRLF, argument
+from etl.encode.resp import plain
 from etl.encode.wire import Wire
 
 _TTL = b"60000"
@@ -49,8 +49,7 @@ def probe(key: bytes) -> Wire:
         (b"HGETALL", key),
         (b"DEL", key),
     )
-    sent = b"".join(b"*%d%b%b" % (len(words), b"".join(map(argument, words)), CRLF) for words in commands)
-    return Wire((sent,), range(2), None, len(sent), commands_per_group=len(commands))
+    return plain(*commands)
 
 
 def objection(replies: Sequence[Any]) -> str | None:

@@ -3,7 +3,8 @@
 | type | a record becomes | replace | merge | skip, fail |
 |---|---|---|---|---|
 | string | ``MSET``, ``SET`` | overwrites | no meaning | ``SET ... NX`` |
-| hash | ``HSET {key} {*}`` | ``DEL`` before it | adds the fields | a pass before the load looks |
+| hash by HSET | ``HSET {key} {*}`` | ``DEL`` before it | adds the fields | a pass before the load looks |
+| hash by RESTORE | ``RESTORE`` | replaces in one step | goes by HSET | the server says BUSYKEY |
 | json | ``JSON.SET {key} $ {json}`` | overwrites | ``JSON.MERGE`` | a pass before the load looks |
 | list, set, zset, stream | ``RPUSH``, ``SADD``, ... | a pass before the load deletes | adds | as above |
 
@@ -19,6 +20,7 @@ from etl.encode.commands import CommandsEncoder
 from etl.encode.members import MembersEncoder, mergeable
 from etl.encode.mset import MsetEncoder
 from etl.encode.passes import ClearEncoder, ProbeEncoder
+from etl.encode.restore import RestoreEncoder
 from etl.encode.set import SetEncoder
 from etl.errors import UsageError
 from etl.plan import Encoder
@@ -45,7 +47,8 @@ class Expiry:
 class Shape:
     """What records become: a type with its templates, or commands; checked against each other.
 
-    ``commands`` is not empty for ``--command``, and then nothing but ``if_exists`` (merge) counts.
+    ``commands`` is not empty for ``--command``, and then nothing but ``if_exists`` (merge) counts. With
+    ``restores`` hashes go by RESTORE.
     """
 
     kind: str
@@ -55,6 +58,12 @@ class Shape:
     expiry: Expiry | None
     if_exists: str
     commands: tuple[Command, ...] = ()
+    restores: bool = False
+
+    @property
+    def may_restore(self) -> bool:
+        """Say whether the records are hashes that RESTORE could make."""
+        return self.kind == "hash" and not self.commands and self.if_exists != "merge"
 
     def encoder(self) -> Encoder:
         """Make the encoder of the load. Raises UsageError for what contradicts itself."""
@@ -65,6 +74,8 @@ class Shape:
             return CommandsEncoder(self.commands)
         if self.kind == "string":
             return self._strings()
+        if self.restores:
+            return RestoreEncoder(self.key, self._expiry_words(), self.if_exists)
         main = self.main_command()
         then = self.expiry.command(self.key) if self.expiry else None
         if mergeable(main) and (then is None or then_is_constant(then)):
@@ -75,13 +86,13 @@ class Shape:
         """Make the encoder that sends each record in commands of its own."""
         if self.commands:
             return CommandsEncoder(self.commands)
-        if self.kind == "string":
-            return self._strings()
+        if self.kind == "string" or self.restores:
+            return self.encoder()
         return self._one_by_one(self.main_command(), self.expiry.command(self.key) if self.expiry else None)
 
     def before(self) -> Encoder | None:
         """Make the encoder of the pass before the load: one that deletes keys, one that looks, or None."""
-        if self.commands or self.kind == "string" or self.if_exists == "merge":
+        if self.commands or self.kind == "string" or self.restores or self.if_exists == "merge":
             return None
         if self.if_exists in ("skip", "fail"):
             return ProbeEncoder(self.key, refuse=self.if_exists == "fail")
@@ -113,8 +124,10 @@ class Shape:
             raise UsageError("--if-exists merge has no meaning for a string: it is one value")
         if self.expiry is None and self.if_exists == "replace":
             return MsetEncoder(self.key, self.value)
-        expiry = () if self.expiry is None else (Template((self.expiry.word.encode(),)), self.expiry.value)
-        return SetEncoder(self.key, self.value, expiry, self.if_exists)
+        return SetEncoder(self.key, self.value, self._expiry_words(), self.if_exists)
+
+    def _expiry_words(self) -> tuple[Template, ...]:
+        return () if self.expiry is None else (Template((self.expiry.word.encode(),)), self.expiry.value)
 
 
 def then_is_constant(then: Command) -> bool:

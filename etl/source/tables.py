@@ -26,8 +26,8 @@ _DATASET_RECORDS = 1 << 13
 def open_table(data: Any) -> TableStream | RecordStream:
     """Make a source of a Python object.
 
-    The index of a pandas DataFrame is no field (``reset_index()`` makes it one). Raises UsageError for what is no table and no
-    iterable, SourceError for a table that Arrow cannot take (as one with several types in a column).
+    The index of a pandas DataFrame is no field (``reset_index()`` makes it one). Raises UsageError for what
+    is no table and no iterable, SourceError for a table that Arrow cannot take (several types in a column).
     """
     name = _name(data)
     if isinstance(data, str | bytes | os.PathLike | Mapping):

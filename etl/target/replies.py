@@ -41,6 +41,8 @@ _EVERY_RECORD = (
     "wrong number of arguments",
     "syntax error",
     "Protocol error",
+    "DUMP payload version or checksum are wrong",
+    "Bad data format",
 )
 """What an ERR reply says when every record would get it."""
 

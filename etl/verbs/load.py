@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
+from etl.encode.restore_probe import objection, probe
+from etl.encode.types import Shape
+from etl.errors import TargetError, UsageError
 from etl.options import LoadOptions, merged
-from etl.plan import Source
+from etl.plan import Source, Target
 from etl.report import Report
+from etl.target.console import ask_once
 from etl.verbs.prepare import Encoders, carry_out
 from etl.verbs.shape import shape_of
 
@@ -22,9 +27,31 @@ def load(*sources: Any, options: LoadOptions | None = None, **changes: Any) -> R
     script, call it under ``if __name__ == "__main__":``, as multiprocessing demands.
     """
     chosen = merged(LoadOptions, options, changes)
-    return carry_out("load", sources, chosen, lambda source: _encoders(source, chosen)).report_or_raise()
+    return carry_out(Load(chosen), sources, chosen).report_or_raise()
 
 
-def _encoders(source: Source, options: LoadOptions) -> Encoders:
-    shape = shape_of(options, source)
-    return Encoders(shape.encoder(), shape.single(), shape.before())
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The Verb ``load`` (``etl/verbs/prepare.py``)."""
+
+    options: LoadOptions
+
+    name = "load"
+
+    def shape(self, source: Source) -> Shape:
+        shape = shape_of(self.options, source)
+        if self.options.wire == "restore" and not shape.may_restore:
+            raise UsageError("--wire restore is for hashes (--as hash) that replace, skip or fail")
+        return shape
+
+    def encoders(self, shape: Shape) -> Encoders:
+        return Encoders(shape.encoder(), shape.single(), shape.before())
+
+    def settle(self, shape: Shape, target: Target, job: str) -> Shape:
+        """Ask the server whether hashes can go by RESTORE. Raises TargetError where they must and cannot."""
+        if not shape.may_restore or self.options.wire == "hset":
+            return shape
+        why_not = objection(ask_once(target, probe(f"etl:{{{job}}}:probe".encode())))
+        if why_not is not None and self.options.wire == "restore":
+            raise TargetError(f"{target} takes no RESTORE: {why_not}; give --wire hset")
+        return replace(shape, restores=why_not is None)

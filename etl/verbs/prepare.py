@@ -6,17 +6,18 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from etl.budget import Budget, parse_budget
 from etl.control import Failed, Finished, LastWord
 from etl.encode.passes import ClearEncoder
+from etl.encode.types import Shape
 from etl.encode.wire import Wire
 from etl.errors import EtlError, InterruptedRunError, RejectedError, UsageError
 from etl.options import MOST_WORKERS, Options
-from etl.plan import NO_FIELDS, Batch, Encoder, Plan, Source, block_size
+from etl.plan import NO_FIELDS, Batch, Encoder, Plan, Source, Target, block_size
 from etl.progress import choose_mode
 from etl.rejects import RejectFile
 from etl.report import Tally
@@ -25,6 +26,7 @@ from etl.run.processes import make_context
 from etl.run.signals import StopSignals
 from etl.source.choose import choose_source
 from etl.target.address import parse_address
+from etl.target.console import ask_once
 from etl.target.replies import failure
 from etl.target.standalone import StandaloneTarget
 from etl.units import MIB
@@ -46,15 +48,29 @@ class Encoders:
     before: Encoder | None = None
 
 
-EncodersFor = Callable[[Source], Encoders]
+class Verb(Protocol):
+    """What differs between the verbs."""
+
+    @property
+    def name(self) -> str: ...
+
+    def shape(self, source: Source) -> Shape:
+        """Say what records become. Raises UsageError, before anybody is connected to."""
+
+    def encoders(self, shape: Shape) -> Encoders:
+        """Make the encoders. Raises UsageError."""
+
+    def settle(self, shape: Shape, target: Target, job: str) -> Shape:
+        """Settle what only the server can tell. Raises TargetError."""
 
 
-def carry_out(verb: str, sources: Sequence[Any], options: Options, encoders_for: EncodersFor) -> Outcome:
+def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
     """Plan and run one verb; give its outcome. Raises EtlError where the run has not begun."""
     started_at = time.monotonic()
     with StopSignals() as signals:
         source = choose_source(sources, options)
-        encoders = encoders_for(source)
+        shape = verb.shape(source)
+        encoders = verb.encoders(shape)
         templates = [*encoders.main.templates, *(encoders.before.templates if encoders.before else ())]
         projection = projection_of(options, templates, source)
         with _opened_target(options.url()) as (target, name):
@@ -64,6 +80,7 @@ def carry_out(verb: str, sources: Sequence[Any], options: Options, encoders_for:
             job = _job_name(source, name, options)
             rejects = RejectFile(options.rejects or f"rejects-{job}.jsonl")
             rejects.forget()
+            encoders = verb.encoders(verb.settle(shape, target, job))
             size = block_size(source.nbytes or 0, workers)
             plan = Plan(
                 source=source,
@@ -76,7 +93,7 @@ def carry_out(verb: str, sources: Sequence[Any], options: Options, encoders_for:
                 split=options.split,
                 progress=choose_mode(options.progress),
                 budget=parse_budget(options.max_rejects),
-                rejects=rejects if verb == "load" else None,
+                rejects=rejects if verb.name == "load" else None,
             )
             tally = make_tally(context, workers)
             run = Run(plan, context, signals, tally)
@@ -90,7 +107,7 @@ def carry_out(verb: str, sources: Sequence[Any], options: Options, encoders_for:
             except EtlError as failure:
                 error = failure
             seconds = time.monotonic() - started_at
-            return Outcome(verb, job, name, tally, tuple(words), seconds, error)
+            return Outcome(verb.name, job, name, tally, tuple(words), seconds, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +156,9 @@ class Run:
         return replace(self, plan=replace(self.plan, blocks=blocks))
 
     def _ask_once(self, encoder: Encoder, wire: Wire) -> None:
-        with contextlib.closing(self.plan.target.connect("redis-etl")) as session:
-            for answer in (*session.submit(wire, None), *session.drain()):
-                for refusal in encoder.judge(Batch(NO_FIELDS, rows=1), wire, answer.replies).refusals:
-                    raise failure(refusal.reason, self.plan.target)
+        replies = ask_once(self.plan.target, wire)
+        for refusal in encoder.judge(Batch(NO_FIELDS, rows=1), wire, replies).refusals:
+            raise failure(refusal.reason, self.plan.target)
 
 
 def _either(one: bytes, other: bytes) -> bytes:

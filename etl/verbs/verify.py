@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from etl.encode.check import checker
+from etl.encode.types import Shape
 from etl.options import VerifyOptions, merged
-from etl.plan import Source
+from etl.plan import Source, Target
 from etl.report import Report
 from etl.verbs.prepare import Encoders, carry_out
 from etl.verbs.shape import shape_of
@@ -20,9 +22,24 @@ def verify(*sources: Any, options: VerifyOptions | None = None, **changes: Any) 
     nor are expiries. Raises EtlError as ``load`` does.
     """
     chosen = merged(VerifyOptions, options, changes)
-    return carry_out("verify", sources, chosen, lambda source: _encoders(source, chosen)).report_or_raise()
+    return carry_out(Verify(chosen), sources, chosen).report_or_raise()
 
 
-def _encoders(source: Source, options: VerifyOptions) -> Encoders:
-    check = checker(shape_of(options, source))
-    return Encoders(check, check)
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """The Verb ``verify`` (``etl/verbs/prepare.py``)."""
+
+    options: VerifyOptions
+
+    name = "verify"
+
+    def shape(self, source: Source) -> Shape:
+        return shape_of(self.options, source)
+
+    def encoders(self, shape: Shape) -> Encoders:
+        check = checker(shape)
+        return Encoders(check, check)
+
+    def settle(self, shape: Shape, target: Target, job: str) -> Shape:
+        """However records were written, they are read alike."""
+        return shape

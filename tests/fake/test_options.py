@@ -178,7 +178,7 @@ def test_verify_finds_what_is_missing_and_different_and_shows_examples(
         missing, different, _, last = done.stdout.splitlines()
         assert missing == "record 0, key '0' is missing, the source has 'a'"
         assert different == "record 2, key '2' holds 'C', the source has 'c'"
-        assert last == "3 read = 1 equal + 1 missing + 1 different"
+        assert last == "3 read = 1 equal + 1 missing + 1 different + 0 rejected"
 
 
 def test_verify_has_its_differences_in_json(path: Path, fake_server: FakeServer) -> None:
@@ -195,13 +195,13 @@ def test_verify_finds_a_key_of_another_type(path: Path, fake_server: FakeServer)
     client.delete("1")
     client.hset("1", "field", "value")
     report = report_of("verify", path, "--to", fake_server.url, code=1)
-    assert report["records"] == {"read": 3, "equal": 2, "missing": 1, "different": 0}
+    assert report["records"] == {"read": 3, "equal": 2, "missing": 1, "different": 0, "rejected": 0}
 
 
 def test_verify_counts_every_difference_and_shows_a_few(tmp_path: Path, fake_server: FakeServer) -> None:
     path = write(tmp_path / "many.txt", some_lines(2000))
     report: dict[str, Any] = report_of("verify", path, "--to", fake_server.url, "--workers", "2", code=1)
-    assert report["records"] == {"read": 2000, "equal": 0, "missing": 2000, "different": 0}
+    assert report["records"] == {"read": 2000, "equal": 0, "missing": 2000, "different": 0, "rejected": 0}
     assert [example["record"] for example in report["examples"]] == [0, 1, 2, 3, 4]
 
 

@@ -9,7 +9,8 @@ import pytest
 from etl.options import START_METHODS
 from etl.plan import Block, block_size
 from etl.source.files import find_files
-from etl.source.lines import LinesSource
+from etl.source.lines import Lines
+from etl.source.text_files import open_text_files
 from tests.fake.loaded import (
     all_of,
     keys_by_worker,
@@ -25,7 +26,7 @@ WORKERS = (1, 2, 3, 8)
 
 
 def blocks_of(path: Path, workers: int) -> list[Block]:
-    source = LinesSource(find_files([str(path)]))
+    source = open_text_files(find_files([str(path)]), Lines())
     return list(source.blocks(block_size(source.nbytes, workers), numbered=True))
 
 
@@ -82,7 +83,7 @@ def test_verify_reads_with_the_same_workers(tmp_path: Path, fake_server: FakeSer
         argv = ("verify", path, "--to", proxy.url, "--workers", "3", "--split", split)
         report = report_of(*argv)
         sent = keys_by_worker(proxy)
-    assert report["records"] == {"read": 900, "equal": 900, "missing": 0, "different": 0}
+    assert report["records"] == {"read": 900, "equal": 900, "missing": 0, "different": 0, "rejected": 0}
     blocks = blocks_of(path, 3)
     for worker in range(3):
         assert sent[f"redis-etl-{worker}"] == owned(blocks, len(lines), worker, 3, split)

@@ -1,4 +1,4 @@
-"""What the tests of records and wires share: batches made by hand, and wires read back as commands."""
+"""What the tests of records and wires share: files and batches made by hand, wires read back as commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import hiredis
 import pyarrow as pa
 
 from etl.encode.wire import Wire
+from etl.plan import Batch
 from etl.source.files import File, find_files
+from etl.source.lines import Lines
+from etl.source.text import TextFormat
+from etl.source.text_files import TextFiles, open_text_files
 from etl.template import Template, parse_template
 
 VALUE = parse_template("{line}", option="--value")
@@ -20,12 +24,16 @@ def template(text: str) -> Template:
     return parse_template(text, option="--key")
 
 
-def batch_of(lines: Sequence[bytes], first_record: int | None = 0) -> pa.RecordBatch:
-    """Make a batch as a source of lines makes it: ``line``, and ``#`` unless ``first_record`` is None."""
-    columns: dict[str, Any] = {"line": pa.array(lines, pa.binary())}
-    if first_record is not None:
-        columns["#"] = pa.array(range(first_record, first_record + len(lines)), pa.int64())
-    return pa.RecordBatch.from_pydict(columns)
+def batch_of(lines: Sequence[bytes], first_record: int | None = 0) -> Batch:
+    """Make a batch as lines are read: the field ``line``, and numbers unless ``first_record`` is None."""
+    column = pa.array(lines, pa.binary())
+    numbers = None if first_record is None else pa.array(range(first_record, first_record + len(lines)))
+    return Batch(
+        fields=pa.RecordBatch.from_arrays([column], ["line"]),
+        spread=("line",),
+        numbers=None if numbers is None else numbers.cast(pa.int64()),
+        line=column,
+    )
 
 
 def stream_of(wire: Wire) -> bytes:
@@ -85,3 +93,8 @@ def files_of(folder: Path, contents: Iterable[bytes]) -> tuple[File, ...]:
         path.write_bytes(content)
         paths.append(str(path))
     return find_files(paths)
+
+
+def source_of(folder: Path, contents: Iterable[bytes], format: TextFormat | None = None) -> TextFiles:
+    """Write files and make the source of them, of lines where no format is given."""
+    return open_text_files(files_of(folder, contents), format or Lines())

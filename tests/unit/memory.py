@@ -1,41 +1,103 @@
-"""A target in memory, and an encoder whose wire is its records: what a worker does, without a server."""
+"""Targets in memory, and encoders whose wire is its records: what a worker does, without a server."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
-import pyarrow as pa
+import hiredis
 
+from etl.budget import Budget
 from etl.encode.wire import Wire
-from etl.plan import Answer
-from etl.report import Refusal, Verdict
+from etl.plan import Answer, Batch, Plan, Projection, Reject, Source
+from etl.report import Refusal, Tally, Verdict
+from etl.template import Template, parse_template
+from tests.unit.encode.model import Model
+from tests.unit.given import commands_in, replies_in, stream_of
+
+LACKING = b"lacking"
+"""A line that cannot be encoded."""
+
+BAD = b"bad"
+"""A line that ``refusing`` servers refuse."""
+
+REFUSED = hiredis.ReplyError("WRONGTYPE Operation against a key holding the wrong kind of value")
+
+Pair = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class PairsEncoder:
-    """One command a record: its number, a tab, and the line in hexadecimal digits."""
+    """Groups of ``size`` records to a command: number, tab, line in hexadecimal digits, one row a record.
 
-    def encode(self, batch: pa.RecordBatch) -> Wire:
-        rows = zip(batch.column("#").to_pylist(), batch.column("line").to_pylist(), strict=True)
+    A refused group of several is to be sent one by one.
+    """
+
+    size: int = 1
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        return (parse_template("{#}{line}", option="--key"),)
+
+    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+        lines = lines_in(batch)
+        kept = [index for index, line in enumerate(lines) if line != LACKING]
+        refusals = [Refusal(i, "it has no field {x}") for i, line in enumerate(lines) if line == LACKING]
+        return (batch.take(kept) if refusals else batch), refusals
+
+    def encode(self, batch: Batch) -> Wire:
+        assert batch.numbers is not None
+        rows = zip(batch.numbers.to_pylist(), lines_in(batch), strict=True)
         data = b"".join(b"%d\t%s\n" % (number, line.hex().encode()) for number, line in rows)
-        return Wire((data,), range(batch.num_rows + 1), b"+" * batch.num_rows, len(data))
+        boundaries = [*range(0, len(batch), self.size), len(batch)]
+        return Wire((data,), boundaries, b"+" * (len(boundaries) - 1), len(data))
 
-    def judge(self, batch: pa.RecordBatch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
         if replies is None:
             return Verdict(written=wire.records)
-        refusals = tuple(Refusal(i, reply) for i, reply in enumerate(replies) if reply != "OK")
+        assert len(replies) == wire.commands
+        groups = zip(pairwise(wire.boundaries), replies, strict=True)
+        refused = [(range(*bounds), reply) for bounds, reply in groups if reply != "OK"]
+        if self.size > 1:
+            again = tuple(index for indices, _ in refused for index in indices)
+            return Verdict(written=wire.records - len(again), again=again)
+        refusals = tuple(Refusal(index, reply) for indices, reply in refused for index in indices)
         return Verdict(written=wire.records - len(refusals), refusals=refusals)
+
+
+def lines_in(batch: Batch) -> list[bytes]:
+    """Give the lines of a batch of lines, or the original text of other records."""
+    column = batch.line if batch.line is not None else batch.fields.column("line")
+    lines: list[bytes] = column.to_pylist()
+    return lines
+
+
+def pairs_in(wire: Wire) -> list[Pair]:
+    """Read a wire of a PairsEncoder."""
+    rows = [row.split(b"\t") for row in stream_of(wire).split(b"\n")[:-1]]
+    return [(int(number), bytes.fromhex(digits.decode())) for number, digits in rows]
+
+
+def refusing(wire: Wire) -> Sequence[Any] | None:
+    """Answer as a server that refuses each command with a ``BAD`` line in it."""
+    lines = [line for _, line in pairs_in(wire)]
+    replies = [REFUSED if BAD in lines[start:stop] else "OK" for start, stop in pairwise(wire.boundaries)]
+    return None if set(replies) <= {"OK"} else replies
 
 
 @dataclass(slots=True)
 class MemorySession:
-    """Answers every wire with what ``answers`` holds for it, else as expected; late by ``lag`` wires."""
+    """Answers every wire with what ``answers`` holds for it, else as ``answer`` says; late by ``lag`` wires.
+
+    Instead of the wire number ``fails_at`` it meets ``failure``.
+    """
 
     name: str
     lag: int = 0
     answers: dict[int, Sequence[Any]] = field(default_factory=dict)
+    answer: Callable[[Wire], Sequence[Any] | None] = refusing
     wires: list[Wire] = field(default_factory=list)
     closed: bool = False
     waiting: list[Answer] = field(default_factory=list)
@@ -43,18 +105,15 @@ class MemorySession:
     failure: Exception | None = None
 
     @property
-    def pairs(self) -> list[tuple[int, bytes]]:
-        rows = [
-            row.split(b"\t")
-            for wire in self.wires
-            for row in b"".join(map(bytes, wire.buffers)).split(b"\n")[:-1]
-        ]
-        return [(int(number), bytes.fromhex(digits.decode())) for number, digits in rows]
+    def pairs(self) -> list[Pair]:
+        return [pair for wire in self.wires for pair in pairs_in(wire)]
 
     def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
-        if self.failure is not None and len(self.wires) == self.fails_at:
+        number = len(self.wires)
+        if self.failure is not None and number == self.fails_at:
             raise self.failure
-        self.waiting.append(Answer(token, wire, self.answers.get(len(self.wires))))
+        replies = self.answers[number] if number in self.answers else self.answer(wire)
+        self.waiting.append(Answer(token, wire, replies))
         self.wires.append(wire)
         while len(self.waiting) > self.lag:
             yield self.waiting.pop(0)
@@ -74,6 +133,10 @@ class MemoryTarget:
     sessions: list[MemorySession] = field(default_factory=list)
     plan: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def pairs(self) -> list[Pair]:
+        return [pair for session in self.sessions for pair in session.pairs]
+
     def connect(self, client_name: str) -> MemorySession:
         session = MemorySession(client_name, **self.plan)
         self.sessions.append(session)
@@ -81,3 +144,70 @@ class MemoryTarget:
 
     def __str__(self) -> str:
         return "memory"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTarget:
+    """A small Redis in memory: real commands go in, real replies come out."""
+
+    model: Model = field(default_factory=Model)
+
+    def connect(self, client_name: str) -> ModelSession:
+        return ModelSession(self.model)
+
+    def __str__(self) -> str:
+        return "model"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSession:
+    """Carries out each wire at once."""
+
+    model: Model
+
+    def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
+        stream = b"".join(self.model.answer(command) for command in commands_in(stream_of(wire)))
+        as_expected = wire.expected is not None and stream == bytes(wire.expected)
+        yield Answer(token, wire, None if as_expected else replies_in(stream))
+
+    def drain(self) -> Iterator[Answer]:
+        return iter(())
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class RejectList:
+    """A RejectSink that keeps what it is given, or fails."""
+
+    rejects: list[Reject] = field(default_factory=list)
+    failure: Exception | None = None
+
+    def write(self, rejects: list[Reject]) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.rejects.extend(rejects)
+
+
+def plan_for(source: Source, target: Any = None, *, block_bytes: int = 1 << 20, **parts: Any) -> Plan:
+    """Make a plan over a source of text; what is not given is one worker, whole blocks and no rejects."""
+    made: dict[str, Any] = {
+        "source": source,
+        "projection": Projection(names=frozenset({"line"}), line=True),
+        "target": MemoryTarget() if target is None else target,
+        "encoder": PairsEncoder(),
+        "single": PairsEncoder(),
+        "workers": 1,
+        "split": "block",
+        "progress": "none",
+        "budget": Budget(count=0),
+        "rejects": None,
+    } | parts
+    if "blocks" not in made:
+        made["blocks"] = None if source.streamed else tuple(source.blocks(block_bytes, numbered=True))
+    return Plan(**made)
+
+
+def tally_of(workers: int) -> Tally:
+    return Tally([0] * Tally.size(workers), workers)

@@ -104,7 +104,11 @@ def _shortest_float32(value: float) -> float:
 
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-_MICROS = {"min_value": datetime.datetime(1, 1, 2), "max_value": datetime.datetime(9999, 12, 30)}
+_UTC: Any = st.just(datetime.timezone.utc)
+_MICROS: dict[str, Any] = {
+    "min_value": datetime.datetime(1, 1, 2),
+    "max_value": datetime.datetime(9999, 12, 30),
+}
 
 SCALARS: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.int8(): st.integers(-128, 127),
@@ -129,8 +133,8 @@ SCALARS: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.decimal32(7, 3): st.decimals(-999, 999, places=3),
     pa.date32(): st.dates(),
     pa.timestamp("us"): st.datetimes(),
-    pa.timestamp("us", "UTC"): st.datetimes(**_MICROS, timezones=st.just(datetime.timezone.utc)),
-    pa.timestamp("us", "+05:30"): st.datetimes(**_MICROS, timezones=st.just(datetime.timezone.utc)),
+    pa.timestamp("us", "UTC"): st.datetimes(**_MICROS, timezones=_UTC),
+    pa.timestamp("us", "+05:30"): st.datetimes(**_MICROS, timezones=_UTC),
     pa.time64("us"): st.times(),
     pa.duration("us"): st.timedeltas(datetime.timedelta(days=-(10**6)), datetime.timedelta(days=10**6)),
 }

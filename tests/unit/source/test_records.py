@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from decimal import Decimal
 from enum import IntEnum
+from itertools import pairwise
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any
@@ -225,7 +226,7 @@ def test_records_without_end_are_read_as_they_come() -> None:
     assert source.fields is None
     assert all(block.payload is not None and len(block.payload) < 40_000 for block in some)
     assert len(some[-1].payload or b"") > 5_000
-    for before, block in zip(some, some[1:], strict=False):
+    for before, block in pairwise(some):
         assert block.start == before.stop
         assert (block.first_record or 0) > (before.first_record or 0)
 

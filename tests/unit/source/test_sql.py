@@ -71,7 +71,8 @@ def test_a_result_without_records_has_its_fields_and_no_blocks() -> None:
 def test_types_of_duckdb_have_their_text() -> None:
     source = open_query(
         "SELECT 1.50::DECIMAL(5,2) AS d, TIMESTAMP '2024-01-02 03:04:05' AS t, [1, 2] AS l, {'a': 1} AS s,"
-        " 'x'::ENUM ('x', 'y') AS e, INTERVAL 1 DAY AS i, 170141183460469231731687303715884105727::HUGEINT AS h"
+        " 'x'::ENUM ('x', 'y') AS e, INTERVAL 1 DAY AS i,"
+        " 170141183460469231731687303715884105727::HUGEINT AS h"
     )
     (record,) = read(source)
     assert record == {
@@ -237,6 +238,6 @@ def test_the_database_does_not_travel_to_workers(people: Path) -> None:
 def test_a_library_that_is_not_installed_is_named_with_its_install(
     monkeypatch: pytest.MonkeyPatch, people: Path, module: str, database: str | None, extra: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, module, None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=rf"pip install 'redis-etl\[{extra}\]'"):
         open_query("SELECT 1", database and database.format(people))

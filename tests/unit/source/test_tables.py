@@ -205,7 +205,7 @@ def test_an_error_in_the_middle_of_a_stream_names_the_table() -> None:
         raise RuntimeError("the cable came out")
 
     source = open_table(pa.RecordBatchReader.from_batches(TABLE.schema, batches()))
-    with pytest.raises(SourceError, match="the pyarrow.RecordBatchReader cannot be read.*cable"):
+    with pytest.raises(SourceError, match=r"the pyarrow\.RecordBatchReader cannot be read.*cable"):
         read(source)
 
 
