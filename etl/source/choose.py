@@ -140,7 +140,6 @@ def _refuse(options: Options, names: Sequence[str], what_for: str) -> None:
 def _tables(paths: Sequence[str], name: str) -> Source:
     from etl.source.files import find_files
     from etl.source.find import local_path
-    from etl.source.table_files import TableFormat, open_table_files
 
     remote = [path for path in paths if is_remote(path)]
     if remote:
@@ -150,13 +149,11 @@ def _tables(paths: Sequence[str], name: str) -> Source:
 
         return open_remote_tables(remote, name)
     files = find_files([local_path(path) for path in paths])
-    format: TableFormat
     if name == "parquet":
         from etl.source.parquet import Parquet
+        from etl.source.table_files import open_table_files
 
-        format = Parquet()
-    else:
-        from etl.source.arrow import Arrow
+        return open_table_files(files, Parquet())
+    from etl.source.arrow_stream import open_arrow_files
 
-        format = Arrow()
-    return open_table_files(files, format)
+    return open_arrow_files(files)

@@ -7,7 +7,6 @@ import json
 import math
 import os
 import uuid
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,10 +21,13 @@ class UnfitError(TypeError):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What stands for a token: its text as a field, its text inside of JSON; ``reason``: it is a reject."""
+    """What stands for a token: its text as a field, its text inside of JSON; ``reason``: it is a reject.
+
+    ``json`` None: the field's text in base64, a JSON string.
+    """
 
     text: bytes
-    json: str
+    json: str | None
     reason: str | None = None
 
 
@@ -82,7 +84,7 @@ class Writer:
         """Give what JSON has for a value of a type that it does not have. Raises UnfitError."""
         if isinstance(value, bytes | bytearray | memoryview):
             raw = bytes(value)
-            return self._token(Written(raw, f'"{b64encode(raw).decode()}"')) if raw else ""
+            return self._token(Written(raw, None)) if raw else ""
         if isinstance(value, Decimal):
             if not value.is_finite():
                 return self._token(Written(str(value).lower().replace("infinity", "inf").encode(), "null"))

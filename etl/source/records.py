@@ -132,7 +132,12 @@ def _unpacked(block: Block) -> tuple[Tokens, bytes]:
     assert block.payload is not None, "a stream's block has come without its payload"
     head, _, lines = block.payload.partition(b"\n")
     prefix, listed = json.loads(head)
-    return Tokens(prefix, [Written(b64decode(text), *rest) for text, *rest in listed]), lines
+    return Tokens(prefix, [_written(*entry) for entry in listed]), lines
+
+
+def _written(encoded: str, text_in_json: str | None, reason: str | None) -> Written:
+    in_json = f'"{encoded}"' if text_in_json is None else text_in_json
+    return Written(b64decode(encoded), in_json, reason)
 
 
 class Tokens:
@@ -186,4 +191,4 @@ class Tokens:
         return self._in_json(text) if alone is None else self._listed[int(alone[1])].text
 
     def _in_json(self, text: bytes) -> bytes:
-        return self._quoted.sub(lambda found: self._listed[int(found[1])].json.encode(), text)
+        return self._quoted.sub(lambda found: (self._listed[int(found[1])].json or "").encode(), text)

@@ -14,6 +14,7 @@ import bench
 
 from .harness.errors import BenchError
 from .harness.machine import machine_line
+from .harness.process import adopt_orphans
 from .harness.settings import Settings
 
 
@@ -35,17 +36,24 @@ def make_parser(known: dict[str, ModuleType]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--quick", action="store_true", help="one round of little data: a try, not a measurement"
     )
-    parser.add_argument("--memory", action="store_true", help="the 1 GB memory bar also with --quick")
+    parser.add_argument("--memory", action="store_true", help="the 1 GB memory bars also with --quick or --only")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="PART", help="measure that part only; may be repeated"
+    )
     parser.add_argument("--markdown", action="store_true", help="print the tables for a README")
     return parser
 
 
 def settings_of(args: argparse.Namespace, module: ModuleType) -> Settings:
+    parts = getattr(module, "PARTS", ())
+    if unknown := [part for part in args.only if part not in parts]:
+        raise BenchError(f"{args.name} has no part {unknown[0]}; it has {', '.join(parts) or 'none'}")
     return Settings(
         records=args.records or (module.QUICK_RECORDS if args.quick else module.RECORDS),
         repeat=args.repeat or (1 if args.quick else 3),
         quick=args.quick,
-        memory=args.memory or not args.quick,
+        memory=args.memory or not (args.quick or args.only),
+        only=tuple(args.only),
     )
 
 
@@ -59,6 +67,7 @@ def main() -> int:
     args = make_parser(known).parse_args()
     module = known[args.name]
     signal.signal(signal.SIGTERM, end_on_sigterm)
+    adopt_orphans()
     try:
         tables = module.tables(settings_of(args, module))
         machine = machine_line()

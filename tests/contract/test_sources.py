@@ -1,177 +1,439 @@
-"""The contract of a Source (``etl/plan.py``), for every format: a new one is a new line in FORMATS."""
+"""The contract of a Source (``etl/plan.py``), for every format and way in: see ``golden.py``."""
 
 from __future__ import annotations
 
+import json
 import pickle
-import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
+from etl.budget import Budget
+from etl.encode.commands import CommandsEncoder
+from etl.encode.command import parse_command
+from etl.encode.wire import Wire
 from etl.errors import SourceError
-from etl.plan import Block, Source
-from etl.source.lines import LinesSource
-from tests.unit.given import files_of
+from etl.plan import Answer, Batch, Block, Plan, Projection, Reject, Source
+from etl.report import Tally
+from etl.source.choose import choose_source
+from etl.worker import run_shard
+from tests.contract.golden import FORMS, GOLDEN, TYPED, Fields, Form, Row, chosen
+from tests.unit.given import commands_in
 
-Records = list[dict[str, bytes]]
+ALL = Projection(all=True)
+SIZES = (1, 100, 1 << 20)
+"""Sizes of blocks: of a record each, of a few, of everything."""
 
-
-@dataclass(frozen=True)
-class Format:
-    """One format: how records of it are drawn, and how files of it (a list of records each) are written."""
-
-    name: str
-    record: st.SearchStrategy[dict[str, bytes]]
-    write: Callable[[Path, list[Records]], Source]
-
-
-def write_lines(end: bytes, *, strip: bool = False) -> Callable[[Path, list[Records]], Source]:
-    def write(folder: Path, files: list[Records]) -> Source:
-        contents = [b"".join(record["line"] + end for record in records) for records in files]
-        return LinesSource(files_of(folder, contents), strip=strip)
-
-    return write
+FILES = [form for form in FORMS if form.files]
+TEXTS = [form for form in FORMS if form.text is not None]
 
 
-LINE = st.binary(max_size=12).map(lambda line: {"line": line.replace(b"\n", b"").rstrip(b"\r")})
-BARE_LINE = st.text("aü€0\0", max_size=6).map(lambda line: {"line": line.encode()})
-
-FORMATS = [
-    Format("lines", LINE, write_lines(b"\n")),
-    Format("lines-crlf", LINE, write_lines(b"\r\n")),
-    Format("lines-strip", BARE_LINE, write_lines(b" \t\r\n", strip=True)),
-]
+def by_name(form: Form) -> str:
+    return form.name
 
 
-@pytest.fixture(params=FORMATS, ids=lambda form: form.name)
-def form(request: pytest.FixtureRequest) -> Format:
-    assert isinstance(request.param, Format)
-    return request.param
+every_form = pytest.mark.parametrize("form", FORMS, ids=by_name)
 
 
-def some(form: Format, folder: Path) -> tuple[Source, list[Records]]:
-    """Write two files with some records and an empty one between them."""
-    shapes: list[Records] = [[{"line": b"%d" % n} for n in range(50)], [], [{"line": b"last"}] * 30]
-    return form.write(folder, shapes), shapes
-
-
-def read(source: Source, blocks: list[Block]) -> list[pa.RecordBatch]:
-    with closing(source.open()) as reader:
+def read(source: Source, blocks: Sequence[Block], projection: Projection = ALL) -> list[Batch]:
+    with closing(source.open(projection)) as reader:
         return [batch for block in blocks for batch in reader.read(block)]
 
 
-def records_in(source: Source, batches: list[pa.RecordBatch]) -> Records:
+def opened(form: Form, folder: Path, block_bytes: int = 100) -> tuple[Source, list[Block]]:
+    """Write the golden records in a form; give its source and blocks."""
+    source = form.opened(folder, form.rows())
+    return source, list(source.blocks(block_bytes, numbered=True))
+
+
+def records_in(batches: Sequence[Batch]) -> list[Fields]:
+    """Give the records without their absent fields."""
+    assert not [batch.rejects for batch in batches if batch.rejects]
     return [
-        {name: batch.column(name)[row].as_py() for name in source.fields}
+        {name: value for name, value in record.items() if value is not None}
         for batch in batches
-        for row in range(batch.num_rows)
+        for record in batch.fields.select(batch.spread).to_pylist()
     ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
-@given(data=st.data(), block_bytes=st.integers(1, 60))
-def test_every_record_is_read_once_in_order_whatever_the_block_size(
-    form: Format, data: st.DataObject, block_bytes: int
-) -> None:
-    files = data.draw(st.lists(st.lists(form.record, max_size=12), min_size=1, max_size=3))
-    with tempfile.TemporaryDirectory() as folder:
-        source = form.write(Path(folder), files)
-        blocks = list(source.blocks(block_bytes, numbered=True))
-        batches = read(source, blocks)
-    expected = [record for records in files for record in records]
-    assert records_in(source, batches) == expected
-    numbers = [number for batch in batches for number in batch.column("#").to_pylist()]
-    assert numbers == list(range(len(expected)))
+@pytest.mark.parametrize("block_bytes", SIZES)
+@every_form
+def test_what_is_read_is_the_golden_table(form: Form, tmp_path: Path, block_bytes: int) -> None:
+    source, blocks = opened(form, tmp_path, block_bytes)
+    batches = read(source, blocks)
+    assert records_in(batches) == form.expected(form.rows())
+    assert [number for batch in batches for number in batch.numbers.to_pylist()] == list(range(len(form.rows())))
+    for batch in batches:
+        assert {column.type for column in batch.fields.columns} == {pa.binary()}
+        assert set(batch.spread) <= set(batch.fields.schema.names)
 
 
-def test_blocks_are_numbered_never_empty_and_cover_the_input(form: Format, tmp_path: Path) -> None:
-    source, _ = some(form, tmp_path)
-    for block_bytes in (1, 7, 64, 1 << 20):
-        blocks = list(source.blocks(block_bytes, numbered=False))
-        assert [block.number for block in blocks] == list(range(len(blocks)))
-        assert all(block.start < block.stop for block in blocks)
-        assert sum(block.nbytes for block in blocks) == source.nbytes
-        for before, after in pairwise(blocks):
-            assert (after.file, after.start) >= (before.file, before.stop) or after.file > before.file
+@every_form
+def test_what_a_format_cannot_hold_is_little(form: Form) -> None:
+    assert set(form.cannot) <= ({"null", "line-breaks", "crlf", "protocol"} if form.only_value else set())
+    assert set(form.instead) <= {"null"}
+    assert len(form.rows()) + len(form.cannot) == len(GOLDEN)
 
 
-def test_a_block_knows_its_first_record_when_asked_and_not_otherwise(form: Format, tmp_path: Path) -> None:
-    source, _ = some(form, tmp_path)
-    numbered = list(source.blocks(32, numbered=True))
-    first = 0
-    for block in numbered:
-        assert block.first_record == first
-        first += sum(batch.num_rows for batch in read(source, [block]))
-    plain = list(source.blocks(32, numbered=False))
-    assert [(b.file, b.start, b.stop) for b in plain] == [(b.file, b.start, b.stop) for b in numbered]
-    assert {block.first_record for block in plain} == {None}
+@every_form
+def test_blocks_are_numbered_cover_the_input_and_know_their_first_record(form: Form, tmp_path: Path) -> None:
+    source, blocks = opened(form, tmp_path)
+    assert len(blocks) > 1 or not form.files
+    assert [block.number for block in blocks] == list(range(len(blocks)))
+    assert all(block.start <= block.stop for block in blocks)
+    assert all(before.stop == after.start for before, after in pairwise(blocks))
+    assert all((block.payload is not None) == source.streamed for block in blocks)
+    if source.nbytes is not None:
+        assert blocks[-1].stop == source.nbytes
+        assert blocks[0].start <= len("id,value\r\n")
+    first_record = 0
+    for block in blocks:
+        assert block.first_record == first_record
+        assert source.name_of(block)
+        first_record += sum(len(batch) for batch in read(source, [block]))
+    assert first_record == len(form.rows())
 
 
-@pytest.mark.parametrize("numbered", [True, False])
-def test_a_batch_has_binary_columns_for_the_fields_and_the_number_if_it_is_known(
-    form: Format, tmp_path: Path, numbered: bool
-) -> None:
-    source, _ = some(form, tmp_path)
-    for batch in read(source, list(source.blocks(32, numbered=numbered))):
-        expected = {name: pa.binary() for name in source.fields} | ({"#": pa.int64()} if numbered else {})
-        assert {field.name: field.type for field in batch.schema} == expected
-        assert not any(column.null_count for column in batch.columns)
+@every_form
+def test_fields_are_those_of_the_records_where_every_record_has_the_same(form: Form, tmp_path: Path) -> None:
+    fields = opened(form, tmp_path)[0].fields
+    assert fields in (None, ("line",) if form.only_value else ("id", "value"))
 
 
-def test_fields_are_names_and_the_number_is_not_among_them(form: Format, tmp_path: Path) -> None:
-    source, _ = some(form, tmp_path)
-    assert source.fields
-    assert "#" not in source.fields
-    assert all(isinstance(name, str) for name in source.fields)
-
-
-def test_blocks_may_be_read_in_any_order_and_again(form: Format, tmp_path: Path) -> None:
-    source, files = some(form, tmp_path)
-    blocks = list(source.blocks(32, numbered=True))
-    with closing(source.open()) as reader:
-        for block in (*blocks[::-1], *blocks):
-            batches = list(reader.read(block))
-            assert batches[0].column("#")[0].as_py() == block.first_record
-            names = source.name_of(block)
-            assert Path(names).exists()
-    assert len(records_in(source, read(source, blocks))) == sum(map(len, files))
-
-
-def test_a_source_travels_and_is_read_there_as_here(form: Format, tmp_path: Path) -> None:
-    source, _ = some(form, tmp_path)
+@every_form
+def test_a_source_and_its_blocks_travel_and_are_read_there_in_any_order(form: Form, tmp_path: Path) -> None:
+    source, blocks = opened(form, tmp_path)
+    here = read(source, blocks)
     travelled: Source = pickle.loads(pickle.dumps(source))  # noqa: S301 - our own
-    blocks = list(source.blocks(32, numbered=True))
-    assert travelled == source
-    assert read(travelled, pickle.loads(pickle.dumps(blocks))) == read(source, blocks)  # noqa: S301
+    copies: list[Block] = pickle.loads(pickle.dumps(blocks))  # noqa: S301
+    with closing(travelled.open(ALL)) as reader:
+        there = {block.number: list(reader.read(block)) for block in (*copies[::-1], *copies)}
+    assert records_in([batch for number in sorted(there) for batch in there[number]]) == records_in(here)
+    assert travelled.names == source.names
 
 
-def test_an_empty_input_has_no_records(form: Format, tmp_path: Path) -> None:
-    source = form.write(tmp_path, [[], []])
-    assert records_in(source, read(source, list(source.blocks(10, numbered=True)))) == []
+@every_form
+def test_every_original_is_found_again(form: Form, tmp_path: Path) -> None:
+    source, blocks = opened(form, tmp_path, 300)
+    some = form.rows()
+    stops = [*(block.first_record for block in blocks[1:]), len(some)]
+    found: list[Reject] = []
+    with closing(source.open(ALL)) as reader:
+        for block, stop in zip(blocks, stops, strict=True):
+            assert block.first_record is not None
+            assert stop is not None
+            for record in range(block.first_record, stop):
+                reject = reader.original(block, record)
+                assert (reject.file, reject.reason) == (source.name_of(block), "")
+                found.append(reject)
+    assert [reject.record for reject in found] == list(range(len(some)))
+    assert [_read_alone(form, reject.raw) for reject in found] == form.expected(some)
+    if form.text is not None:
+        text = form.text(some)
+        for reject in found:
+            assert reject.offset is not None
+            assert text[reject.offset :].startswith(reject.raw)
+        assert [reject.offset for reject in found] == sorted({reject.offset for reject in found})  # type: ignore[type-var]
+    else:
+        assert {reject.offset for reject in found} == {None}
 
 
-def test_a_reader_may_be_closed_twice(form: Format, tmp_path: Path) -> None:
-    source, _ = some(form, tmp_path)
-    reader = source.open()
-    list(reader.read(next(source.blocks(10, numbered=True))))
+def _read_alone(form: Form, raw: bytes) -> Fields:
+    """Read the original text of one record by what Python itself has for it."""
+    import csv
+    import io
+
+    kind = form.name.partition("-")[0]
+    if kind == "txt":
+        return {"line": raw}
+    if kind in ("csv", "tsv"):
+        reader = csv.reader(io.StringIO(raw.decode(), newline=""), delimiter={"csv": ",", "tsv": "\t"}[kind])
+        ((name, value),) = reader
+        return {"id": name.encode(), "value": value.encode()}
+    return {name: value.encode() for name, value in json.loads(raw).items() if value is not None}
+
+
+@every_form
+def test_the_json_of_a_record_is_json_of_its_fields(form: Form, tmp_path: Path) -> None:
+    source, blocks = opened(form, tmp_path)
+    batches = read(source, blocks, Projection(json=True))
+    objects = [json.loads(text) for batch in batches for text in batch.json.to_pylist()]
+    assert [
+        {name: value.encode() for name, value in one.items() if value is not None} for one in objects
+    ] == form.expected(form.rows())
+
+
+@pytest.mark.parametrize("form", TEXTS, ids=by_name)
+def test_the_line_of_a_record_is_its_text(form: Form, tmp_path: Path) -> None:
+    source, blocks = opened(form, tmp_path)
+    batches = read(source, blocks, Projection(line=True))
+    lines = [line for batch in batches for line in batch.line.to_pylist()]
+    with closing(source.open(ALL)) as reader:
+        for block in blocks[:3]:
+            assert block.first_record is not None
+            assert reader.original(block, block.first_record).raw == lines[block.first_record]
+    assert [_read_alone(form, line) for line in lines] == form.expected(form.rows())
+
+
+@every_form
+def test_only_what_a_projection_names_is_read(form: Form, tmp_path: Path) -> None:
+    source, blocks = opened(form, tmp_path)
+    name = "line" if form.only_value else "value"
+    batches = read(source, blocks, Projection(names=frozenset({"V"}), rename=((name, "V"),)))
+    expected = [{"V": record.get(name)} for record in form.expected(form.rows())]
+    assert [record for batch in batches for record in batch.fields.to_pylist()] == expected
+    assert {batch.spread for batch in batches} <= {(), ("V",)}
+
+
+@every_form
+def test_a_field_that_no_record_has_is_absent(form: Form, tmp_path: Path) -> None:
+    source, blocks = opened(form, tmp_path)
+    batches = read(source, blocks, Projection(names=frozenset({"nothing"})))
+    assert sum(map(len, batches)) == len(form.rows())
+    for batch in batches:
+        if "nothing" in batch.fields.schema.names:
+            assert batch.fields.column("nothing").null_count == len(batch)
+
+
+@every_form
+def test_an_empty_text_is_absent_if_it_is_to_be_left_out(form: Form, tmp_path: Path) -> None:
+    source, blocks = opened(form, tmp_path)
+    kept = [{name: value for name, value in record.items() if value} for record in form.expected(form.rows())]
+    if form.only_value:  # a line is what it is
+        kept = form.expected(form.rows())
+    assert records_in(read(source, blocks, Projection(all=True, omit_empty=True))) == kept
+
+
+@every_form
+def test_a_reader_may_be_closed_twice(form: Form, tmp_path: Path) -> None:
+    source, blocks = opened(form, tmp_path)
+    reader = source.open(ALL)
+    list(reader.read(blocks[0]))
     reader.close()
     reader.close()
 
 
-def test_a_change_is_noticed_by_a_read_and_at_the_end(form: Format, tmp_path: Path) -> None:
-    source, _ = some(form, tmp_path)
-    blocks = list(source.blocks(32, numbered=True))
+@pytest.mark.parametrize("form", FILES, ids=by_name)
+def test_a_file_that_has_grown_is_noticed_when_it_is_read_and_at_the_end(form: Form, tmp_path: Path) -> None:
+    source, blocks = opened(form, tmp_path)
     source.verify_unchanged()
-    for path in tmp_path.iterdir():
-        path.write_bytes(path.read_bytes() + b"more")
-    with pytest.raises(SourceError, match=str(tmp_path)):
-        read(source, blocks)
-    with pytest.raises(SourceError, match=str(tmp_path)):
+    (path,) = tmp_path.iterdir()
+    with path.open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(SourceError, match=str(path)):
         source.verify_unchanged()
+    with pytest.raises(SourceError, match=str(path)):
+        read(source, list(source.blocks(100, numbered=True)) if source.streamed else blocks)
+
+
+@pytest.mark.parametrize("form", FILES, ids=by_name)
+def test_a_file_that_was_replaced_is_noticed(form: Form, tmp_path: Path) -> None:
+    source, blocks = opened(form, tmp_path)
+    (path,) = tmp_path.iterdir()
+    other = tmp_path / "other"
+    other.write_bytes(path.read_bytes())
+    other.rename(path)
+    with pytest.raises(SourceError, match="replaced"):
+        source.verify_unchanged()
+    with pytest.raises(SourceError, match="replaced"):
+        read(source, list(source.blocks(100, numbered=True)) if source.streamed else blocks)
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if not form.files], ids=by_name)
+def test_what_is_no_file_cannot_have_changed(form: Form, tmp_path: Path) -> None:
+    source, _ = opened(form, tmp_path)
+    source.verify_unchanged()
+
+
+@every_form
+def test_no_records_are_no_records(form: Form, tmp_path: Path) -> None:
+    source = form.opened(tmp_path, [])
+    assert records_in(read(source, list(source.blocks(100, numbered=True)))) == []
+
+
+# Shards: what the workers of a run read between them.
+
+
+@dataclass
+class Kept:
+    """A target that remembers the commands it is given, and agrees with everything."""
+
+    commands: list[list[bytes]] = field(default_factory=list)
+
+    def connect(self, client_name: str) -> Kept:
+        return self
+
+    def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
+        self.commands += commands_in(b"".join(bytes(buffer) for buffer in wire.buffers))
+        yield Answer(token, wire, None)
+
+    def drain(self) -> Iterator[Answer]:
+        return iter(())
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def shards(source: Source, blocks: Sequence[Block], workers: int, split: str) -> list[list[tuple[int, Fields]]]:
+    """Carry out every shard of a load; give each one's records in order, with their numbers."""
+    encoder = CommandsEncoder((parse_command("HSET {#} {*}"),))
+    found = []
+    tally = Tally([0] * Tally.size(workers), workers)
+    for worker in range(workers):
+        target = Kept()
+        plan = Plan(
+            source=source,
+            projection=ALL,
+            target=target,
+            encoder=encoder,
+            single=encoder,
+            blocks=tuple(blocks),
+            workers=workers,
+            split=split,
+            progress="none",
+            budget=Budget(count=0),
+            rejects=None,
+        )
+        run_shard(plan, worker, tally, lambda: False)
+        found.append(
+            [
+                (int(number), {k.decode(): v for k, v in zip(words[::2], words[1::2], strict=True)})
+                for _, number, *words in target.commands
+            ]
+        )
+    assert tally.total("records_read") == sum(map(len, found))
+    assert tally.total("bytes_done") == sum(block.nbytes for block in blocks)
+    return found
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("split", ["block", "record"])
+@every_form
+def test_the_shards_of_a_source_have_every_record_once_and_in_order(
+    form: Form, tmp_path: Path, split: str, workers: int
+) -> None:
+    source, blocks = opened(form, tmp_path, 100)
+    found = shards(source, blocks, workers, split)
+    expected = list(enumerate(form.expected(form.rows())))
+    assert sorted((number, record) for shard in found for number, record in shard) == expected
+    for worker, shard in enumerate(found):
+        numbers = [number for number, _ in shard]
+        assert numbers == sorted(numbers)
+        if split == "record":
+            assert numbers == list(range(worker, len(expected), workers))
+
+
+# Several files
+
+
+@pytest.mark.parametrize("kind", ["txt", "csv", "tsv", "jsonl", "json", "parquet", "arrow", "arrow-stream"])
+def test_files_are_read_one_after_the_other_and_empty_ones_are_no_records(kind: str, tmp_path: Path) -> None:
+    form = next(form for form in FORMS if form.name == kind)
+    some = form.rows()
+    paths = []
+    for index, part in enumerate((some[:3], [], some[3:])):
+        folder = tmp_path / f"{index}"
+        folder.mkdir()
+        form.opened(folder, part)
+        paths += list(folder.iterdir())
+    source = chosen(*paths)
+    blocks = list(source.blocks(100, numbered=True))
+    assert {block.file for block in blocks} == {0, 2}
+    assert [block.number for block in blocks] == list(range(len(blocks)))
+    batches = read(source, blocks)
+    assert records_in(batches) == form.expected(some)
+    assert [number for batch in batches for number in batch.numbers.to_pylist()] == list(range(len(some)))
+    assert {source.name_of(block) for block in blocks} == {str(paths[0]), str(paths[2])}
+
+
+# Typed values: what is no text in the source.
+
+
+def first_of(source: Source, projection: Projection = ALL) -> Fields:
+    (record,) = records_in(read(source, list(source.blocks(100, numbered=True)), projection))
+    return record
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json"])
+def test_json_numbers_keep_their_text_and_nested_values_are_json(kind: str, tmp_path: Path) -> None:
+    some = [typed for typed in TYPED if typed.json is not None]
+    text = "{" + ", ".join(f'"{typed.name}": {typed.json}' for typed in some) + "}"
+    path = tmp_path / f"typed.{kind}"
+    path.write_text(text if kind == "jsonl" else f"[{text}]")
+    assert first_of(chosen(path)) == {typed.name: (typed.json_text or "").encode() for typed in some}
+
+
+@pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "007", "+1", ".5", "1.", "0x10", "True"])
+@pytest.mark.parametrize("kind", ["jsonl", "json"])
+def test_what_json_does_not_have_is_a_reject_and_costs_no_neighbour(
+    kind: str, literal: str, tmp_path: Path
+) -> None:
+    objects = ['{"a": 1}', f'{{"a": {literal}}}', '{"a": 3}']
+    path = tmp_path / f"typed.{kind}"
+    path.write_text("\n".join(objects) if kind == "jsonl" else f"[{','.join(objects)}]")
+    source = chosen(path)
+    (batch,) = read(source, list(source.blocks(1 << 20, numbered=True)))
+    assert batch.fields.to_pylist() == [{"a": b"1"}, {"a": b"3"}]
+    assert batch.numbers.to_pylist() == [0, 2]
+    (reject,) = batch.rejects
+    assert (reject.file, reject.record, reject.raw) == (str(path), 1, objects[1].encode())
+    assert reject.offset == path.read_bytes().index(reject.raw)
+    assert reject.reason.startswith("it is not JSON")
+
+
+def typed_table() -> pa.Table:
+    return pa.table({typed.name: typed.column for typed in TYPED})
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow", "pyarrow"])
+def test_columns_of_any_type_become_the_text_of_their_values(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / f"typed.{kind}"
+    if kind == "parquet":
+        pyarrow.parquet.write_table(typed_table(), path)
+    elif kind == "arrow":
+        with pa.ipc.new_file(path, typed_table().schema) as writer:
+            writer.write_table(typed_table())
+    source = chosen(typed_table() if kind == "pyarrow" else path)
+    assert first_of(source) == {typed.name: typed.column_text for typed in TYPED}
+    source = chosen(typed_table() if kind == "pyarrow" else path)
+    assert first_of(source, Projection(all=True, vectors="text"))["vector"] == b"[1.0,0.5]"
+
+
+def test_python_values_become_the_text_of_their_values() -> None:
+    source = chosen([{typed.name: typed.value for typed in TYPED}])
+    assert first_of(source) == {typed.name: typed.value_text for typed in TYPED}
+
+
+def test_bytes_that_are_no_text_arrive_as_they_are_where_no_text_is_needed(tmp_path: Path) -> None:
+    for name, content, expected in (
+        ("x.txt", b"\xff\xfe\x80\n", {"line": b"\xff\xfe\x80"}),
+        ("x.csv", b"id,value\n1,\xff\xfe\x80\n", {"id": b"1", "value": b"\xff\xfe\x80"}),
+    ):
+        (tmp_path / name).write_bytes(content)
+        assert first_of(chosen(tmp_path / name)) == expected
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x.json"])
+def test_bytes_that_are_no_text_are_a_reject_where_json_is_wanted(tmp_path: Path, name: str) -> None:
+    content = {
+        "x.csv": b"value\na\n\xff\nb\n",
+        "x.jsonl": b'{"value": "a"}\n{"value": "\xff"}\n{"value": "b"}\n',
+        "x.json": b'[{"value": "a"},{"value": "\xff"},{"value": "b"}]',
+    }[name]
+    (tmp_path / name).write_bytes(content)
+    source = chosen(tmp_path / name)
+    (batch,) = read(source, list(source.blocks(1 << 20, numbered=True)), Projection(json=True))
+    assert [json.loads(text) for text in batch.json.to_pylist()] == [{"value": "a"}, {"value": "b"}]
+    assert [(reject.record, b"\xff" in reject.raw) for reject in batch.rejects] == [(1, True)]
+    assert batch.numbers.to_pylist() == [0, 2]
+
+
+def test_one_way_to_choose_serves_every_form() -> None:
+    assert choose_source.__module__ == "etl.source.choose"

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import hiredis
+import pyarrow as pa
 
 from etl.budget import Budget
 from etl.encode.wire import Wire
@@ -45,7 +46,7 @@ class PairsEncoder:
         lines = lines_in(batch)
         kept = [index for index, line in enumerate(lines) if line != LACKING]
         refusals = [Refusal(i, "it has no field {x}") for i, line in enumerate(lines) if line == LACKING]
-        return (batch.take(kept) if refusals else batch), refusals
+        return (batch.take(pa.array(kept, pa.int64())) if refusals else batch), refusals
 
     def encode(self, batch: Batch) -> Wire:
         assert batch.numbers is not None

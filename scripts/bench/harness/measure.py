@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from .process import run as run_command
+from .reading import Reads
 from .server import Server
 
 
@@ -19,6 +20,7 @@ class Contender:
     ``command`` makes the argv for a server; ``standard_input`` is a file. ``check`` gets the server and
     the command's stdout and raises BenchError for a wrong result. ``prepare`` is run before, unmeasured.
     ``own_seconds`` finds in the stdout how long the work itself took, without the start of the program.
+    ``read`` reads from the server afterwards and says how long that takes.
     """
 
     name: str
@@ -28,14 +30,20 @@ class Contender:
     standard_input: Path | None = None
     prepare: Callable[[Server], list[str]] | None = None
     own_seconds: Callable[[str], float] | None = None
+    read: Callable[[Server], Reads] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
+    """``redis_bytes``: by how much the server's memory has grown."""
+
     seconds: float
     work_seconds: float
     server_cpu_s: float
+    client_cpu_s: float
     peak_bytes: int
+    redis_bytes: int
+    reads: Reads | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,25 @@ class Result:
     def peak_bytes(self) -> int:
         return max(each.peak_bytes for each in self.measurements)
 
+    @property
+    def client_cpu_s_per_million(self) -> float:
+        """CPU seconds of the command's processes, together, for a million records."""
+        cpu_s = median(each.client_cpu_s for each in self.measurements)
+        return cpu_s * 1e6 / self.contender.records
+
+    @property
+    def redis_bytes_per_record(self) -> float:
+        return median(each.redis_bytes for each in self.measurements) / self.contender.records
+
+    @property
+    def reads(self) -> Reads | None:
+        """Medians of the medians; None where nobody has read."""
+        taken = [each.reads for each in self.measurements if each.reads]
+        if not taken:
+            return None
+        fields = [each.field_us for each in taken if each.field_us is not None]
+        return Reads(median(each.whole_us for each in taken), median(fields) if fields else None)
+
     def time_ratio(self, other: Result) -> float:
         """This one's time for a record by the other's: below 1 is faster."""
         return other.records_per_s / self.records_per_s
@@ -87,12 +114,15 @@ def measure(contender: Contender) -> Measurement:
     with Server() as server:
         if contender.prepare:
             run_command(contender.prepare(server))
-        cpu_before_s = server.cpu_s()
+        cpu_before_s, bytes_before = server.cpu_s(), server.used_bytes()
         finished = run_command(contender.command(server), stdin=contender.standard_input)
-        cpu_s = server.cpu_s() - cpu_before_s
+        cpu_s, redis_bytes = server.cpu_s() - cpu_before_s, server.used_bytes() - bytes_before
         contender.check(server, finished.stdout)
+        reads = contender.read(server) if contender.read else None
     work_seconds = contender.own_seconds(finished.stdout) if contender.own_seconds else finished.seconds
-    return Measurement(finished.seconds, work_seconds, cpu_s, finished.peak_bytes)
+    return Measurement(
+        finished.seconds, work_seconds, cpu_s, finished.cpu_s, finished.peak_bytes, redis_bytes, reads
+    )
 
 
 def median_seconds(

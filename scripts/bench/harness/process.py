@@ -1,7 +1,10 @@
-"""Runs one command: how long it took and how much memory the largest of its processes held."""
+"""Runs one command: how long it took, the CPU time of its processes and the memory of the largest one."""
 
 from __future__ import annotations
 
+import ctypes
+import os
+import resource
 import subprocess
 import tempfile
 import threading
@@ -13,28 +16,43 @@ from .errors import BenchError
 
 PROJECT = Path(__file__).resolve().parents[3]
 SAMPLE_INTERVAL_S = 0.05
+ORPHAN_TIMEOUT_S = 10
+ORPHAN_INTERVAL_S = 0.002
+PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """``peak_bytes``: the largest peak resident size (VmHWM) of any process of its tree; 0 if not sampled."""
+    """``cpu_s``: user and system time of all processes of its tree. ``peak_bytes``: the largest peak resident
+    size (VmHWM) of any of them; 0 if not sampled.
+    """
 
     seconds: float
+    cpu_s: float
     peak_bytes: int
     stdout: str
+
+
+def adopt_orphans() -> None:
+    """Has the kernel make this process the parent of what its commands leave behind, such as a forkserver:
+    else nobody could say how much CPU time it and its children took.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def run(argv: list[str], *, stdin: Path | None = None, sampled: bool = True) -> Finished:
     """Runs the command in the project folder to its end.
 
     Raises:
-        BenchError: it ended with another code than 0.
+        BenchError: it ended with another code than 0, or left a process behind that does not end.
     """
     with (
         Path(stdin or "/dev/null").open("rb") as given,
         tempfile.TemporaryFile() as out,
         tempfile.TemporaryFile() as err,
     ):
+        others = children()
+        cpu_before_s = children_cpu_s()
         started_at = time.monotonic()
         process = subprocess.Popen(argv, stdin=given, stdout=out, stderr=err, cwd=PROJECT)
         try:
@@ -45,12 +63,14 @@ def run(argv: list[str], *, stdin: Path | None = None, sampled: bool = True) -> 
             if process.poll() is None:
                 process.terminate()
                 process.wait()
+        await_orphans(others, argv)
+        cpu_s = children_cpu_s() - cpu_before_s
         out.seek(0)
         err.seek(0)
         if exit_code != 0:
             tail = err.read().decode(errors="replace")[-2000:]
             raise BenchError(f"exit code {exit_code} from: {' '.join(argv)}\n{tail}")
-        return Finished(seconds, sampler.peak_bytes, out.read().decode())
+        return Finished(seconds, cpu_s, sampler.peak_bytes, out.read().decode())
 
 
 class PeakSampler:
@@ -86,9 +106,31 @@ def process_tree(pid: int) -> list[int]:
     """The process and all its descendants, as far as they still live."""
     found = [pid]
     for parent in found:
-        for children in Path(f"/proc/{parent}/task").glob("*/children"):
-            found.extend(int(child) for child in read_proc(children).split())
+        found.extend(children(parent))
     return found
+
+
+def children(pid: int | str = "self") -> list[int]:
+    """The children of a process, zombies too."""
+    texts = (read_proc(path) for path in Path(f"/proc/{pid}/task").glob("*/children"))
+    return [int(child) for text in texts for child in text.split()]
+
+
+def await_orphans(others: list[int], argv: list[str]) -> None:
+    """Waits for the end of all children of this process but ``others``: a command has left them behind."""
+    deadline = time.monotonic() + ORPHAN_TIMEOUT_S
+    while orphans := set(children()).difference(others):
+        for pid in orphans:
+            os.waitpid(pid, os.WNOHANG)
+        if time.monotonic() > deadline:
+            raise BenchError(f"left processes behind that do not end: {' '.join(argv)}")
+        time.sleep(ORPHAN_INTERVAL_S)
+
+
+def children_cpu_s() -> float:
+    """CPU seconds of all processes that this one has waited for, and of those that they have waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def peak_resident_bytes(pid: int) -> int:

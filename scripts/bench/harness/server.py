@@ -54,6 +54,10 @@ class Server:
         fields = stat.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
+    def used_bytes(self) -> int:
+        """Memory that the server has allocated (``used_memory``)."""
+        return int(self.client.info("memory")["used_memory"])
+
     def stop(self) -> None:
         self.client.close()
         self._process.terminate()

@@ -1,24 +1,19 @@
-"""Lines: every record exactly once, its bytes as they are, whatever the bytes, the workers and the blocks."""
+"""Lines: their bytes as they are, whatever the bytes; counted, parsed and found again."""
 
 from __future__ import annotations
 
 import pickle
-import tempfile
-from contextlib import closing
-from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from etl.errors import SourceError
-from etl.plan import Block, Plan
-from etl.report import Tally
-from etl.source.lines import LinesSource, split_lines, strip
-from etl.worker import run_shard
-from tests.unit.given import files_of, lines_of
-from tests.unit.memory import MemoryTarget, PairsEncoder
+from etl.plan import Projection, Reject
+from etl.source.lines import Lines, split_lines, strip
+from etl.source.text_files import Place
+from tests.unit.given import lines_of
 
 PIECES = [b"\n", b"\r\n", b"\r", b"", b" ", b"\t", b"a", b"word", b"\0", b"\xff\xfe", "ü€😀".encode()]
 CONTENT = st.binary(max_size=80) | st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join)
@@ -96,105 +91,70 @@ def test_strip_keeps_bytes_that_are_no_utf8(line: bytes, stripped: bytes) -> Non
     assert strip(pa.array([line, b"\xff"], pa.binary())).to_pylist() == [stripped, b"\xff"]
 
 
-@given(
-    contents=st.lists(CONTENT, min_size=1, max_size=3),
-    workers=st.integers(1, 9),
-    block_bytes=st.integers(1, 90),
-    split=st.sampled_from(["block", "record"]),
-    stripped=st.booleans(),
+@given(CONTENT, st.booleans())
+def test_scan_gives_the_bytes_of_whole_lines_and_counts_them(content: bytes, final: bool) -> None:
+    length, records = Lines().scan(content, final=final)
+    whole = content if final else content[: content.rfind(b"\n") + 1]
+    assert (length, records) == (len(whole), len(lines_of(whole)))
+
+
+def test_nothing_is_whole_before_its_line_break_has_come_unless_nothing_follows() -> None:
+    assert Lines().scan(b"abc", final=False) == (0, 0)
+    assert Lines().scan(b"abc\r", final=False) == (0, 0)
+    assert Lines().scan(b"abc", final=True) == (3, 1)
+    assert Lines().scan(b"", final=True) == (0, 0)
+
+
+def test_lines_begin_at_the_first_byte_whatever_it_is() -> None:
+    for head in (b"", b"\xef\xbb\xbfa", b"\xff\xfea\0"):
+        assert Lines(strip=True).begin(head, final=False, file="f") == (Lines(strip=True), 0)
+
+
+LINE = frozenset({"line"})
+
+
+@pytest.mark.parametrize(
+    ("projection", "names", "spread", "line"),
+    [
+        (Projection(names=LINE), ["line"], ("line",), None),
+        (Projection(names=LINE, line=True), ["line"], ("line",), [b"a", b"", b"b"]),
+        (Projection(all=True, exclude=("line",)), ["line"], (), None),
+        (Projection(all=True, include=("other",)), ["line"], (), None),
+        (Projection(all=True, rename=(("line", "text"),)), ["text"], ("text",), None),
+    ],
 )
-def test_every_record_is_loaded_exactly_once_in_order_with_its_number_by_its_worker(
-    contents: list[bytes], workers: int, block_bytes: int, split: str, stripped: bool
+def test_a_batch_has_the_lines_under_the_name_that_is_wanted(
+    projection: Projection, names: list[str], spread: tuple[str, ...], line: Any
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        source = LinesSource(files_of(Path(folder), contents), strip=stripped)
-        blocks = tuple(source.blocks(block_bytes, numbered=True))
-        shards = [loaded(plan_of(source, blocks, workers, split), worker) for worker in range(workers)]
-    records = [
-        line.decode("utf-8", "surrogateescape").strip().encode("utf-8", "surrogateescape")
-        if stripped
-        else line
-        for content in contents
-        for line in lines_of(content)
-    ]
-    assert sorted(pair for shard in shards for pair in shard) == list(enumerate(records))
-    for worker, shard in enumerate(shards):
-        numbers = [number for number, _ in shard]
-        assert numbers == sorted(numbers)
-        if split == "record":
-            assert numbers == list(range(worker, len(records), workers))
-        else:
-            assert all(block_of(number, blocks).number % workers == worker for number in numbers)
+    batch = Lines().parse(b"a\r\n\nb", projection, Place("f", 10, 7))
+    assert batch.fields.schema == pa.schema([(name, pa.binary()) for name in names])
+    assert batch.fields.column(0).to_pylist() == [b"a", b"", b"b"]
+    assert batch.spread == spread
+    assert batch.numbers is not None
+    assert (batch.numbers.type, batch.numbers.to_pylist()) == (pa.int64(), [7, 8, 9])
+    assert (None if batch.line is None else batch.line.to_pylist()) == line
+    assert (batch.json, batch.rejects, len(batch)) == (None, (), 3)
 
 
-def plan_of(source: LinesSource, blocks: tuple[Block, ...], workers: int, split: str) -> Plan:
-    return Plan(
-        job="job",
-        source=source,
-        target=MemoryTarget(),
-        encoder=PairsEncoder(),
-        blocks=blocks,
-        workers=workers,
-        split=split,
-        progress="none",
-    )
+def test_records_that_nobody_counted_have_no_numbers() -> None:
+    assert Lines().parse(b"a\nb\n", Projection(names=LINE), Place("f", 0, None)).numbers is None
+    assert Lines().original(b"a\nb\n", 1, Place("f", 5, None)) == Reject("f", None, 7, "", b"b")
 
 
-def loaded(plan: Plan, worker: int) -> list[tuple[int, bytes]]:
-    """Run a shard; give the records it sent and check that its counters say the same."""
-    target = plan.target
-    assert isinstance(target, MemoryTarget)
-    tally = Tally([0] * Tally.size(plan.workers), plan.workers)
-    run_shard(plan, worker, tally, lambda: False)
-    pairs = [pair for session in target.sessions for pair in session.pairs]
-    target.sessions.clear()
-    assert tally.of(worker, "records_read") == tally.of(worker, "records_written") == len(pairs)
-    assert tally.of(worker, "bytes_done") == sum(
-        block.nbytes for block in plan.blocks if block.number % plan.workers == worker
-    )
-    return pairs
+@given(CONTENT.filter(len), st.integers(0, 1 << 40), st.integers(0, 1 << 40))
+def test_every_line_is_found_again_with_its_number_and_offset(
+    content: bytes, offset: int, first: int
+) -> None:
+    for index, line in enumerate(lines_of(content)):
+        reject = Lines(strip=True).original(content, index, Place("f", offset, first))
+        assert (reject.file, reject.record, reject.reason) == ("f", first + index, "")
+        assert reject.offset is not None
+        start = reject.offset - offset
+        assert len(lines_of(content[:start])) == index
+        assert not start or content[start - 1] == ord("\n")
+        assert content.startswith(reject.raw, start)
+        assert reject.raw == line
 
 
-def block_of(record: int, blocks: tuple[Block, ...]) -> Block:
-    return max((block for block in blocks if (block.first_record or 0) <= record), key=lambda b: b.number)
-
-
-def test_without_numbers_a_batch_has_lines_only(tmp_path: Path) -> None:
-    source = LinesSource(files_of(tmp_path, [b"a\nb\n"]))
-    with closing(source.open()) as reader:
-        (batch,) = [batch for block in source.blocks(10, numbered=False) for batch in reader.read(block)]
-    assert batch.schema.names == ["line"]
-
-
-def test_blocks_of_several_files_may_be_read_in_any_order(tmp_path: Path) -> None:
-    source = LinesSource(files_of(tmp_path, [b"a\nb\n", b"c\nd\n"]))
-    blocks = list(source.blocks(2, numbered=True))
-    with closing(source.open()) as reader:
-        for block in (*reversed(blocks), *blocks):
-            (batch,) = reader.read(block)
-            assert batch.column("line").to_pylist() == [b"abcd"[block.number : block.number + 1]]
-            assert batch.column("#").to_pylist() == [block.number]
-            assert source.name_of(block).endswith(f"part-{block.file}.txt")
-
-
-def test_a_reader_may_be_closed_twice_and_before_it_has_read(tmp_path: Path) -> None:
-    source = LinesSource(files_of(tmp_path, [b"a\n"]))
-    reader = source.open()
-    reader.close()
-    list(reader.read(next(source.blocks(10, numbered=True))))
-    reader.close()
-    reader.close()
-
-
-def test_a_source_says_its_size_and_pickles(tmp_path: Path) -> None:
-    source = LinesSource(files_of(tmp_path, [b"abc\n", b"", b"de"]), strip=True)
-    assert source.nbytes == 6
-    assert pickle.loads(pickle.dumps(source)) == source  # noqa: S301 - our own
-
-
-def test_a_change_of_any_file_is_noticed_at_the_end(tmp_path: Path) -> None:
-    source = LinesSource(files_of(tmp_path, [b"abc\n", b"de"]))
-    source.verify_unchanged()
-    (tmp_path / "part-1.txt").write_bytes(b"def")
-    with pytest.raises(SourceError, match=r"part-1\.txt grew"):
-        source.verify_unchanged()
+def test_lines_pickle() -> None:
+    assert pickle.loads(pickle.dumps(Lines(strip=True))) == Lines(strip=True)  # noqa: S301 - our own

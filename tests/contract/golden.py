@@ -1,0 +1,330 @@
+"""The golden records, and every form in which they are written: a new format is a new line in FORMS.
+
+Two tables. GOLDEN has texts, each in a record of its own (its name and the text): what any format has to
+hold, or ``cannot`` by the format's nature. TYPED has values with types, all of them fields of one record.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet
+
+from etl.options import LoadOptions
+from etl.plan import Source
+from etl.source.choose import choose_source
+from etl.source.csv import Csv
+from etl.source.inputs import StandardInput
+from etl.source.json_array import JsonArray
+from etl.source.jsonl import Jsonl
+from etl.source.lines import Lines
+from etl.source.text import TextFormat
+from etl.source.text_stream import open_text_stream
+from tests.unit.source.streams import SUFFIX, compress
+
+GOLDEN: dict[str, str | None] = {
+    "plain": "a",
+    "unicode": "ünï €uro 漢字 😀 \u202e",
+    "empty": "",
+    "nul": "a\0b",
+    "megabyte": "x" * (1 << 20),
+    "minus-zero": "-0.0",
+    "nan": "NaN",
+    "null": None,
+    "word-null": "null",
+    "braces": "{a}{{b}}{#}{*}{x[]}",
+    "quotes": "\"q\" 'q' \"\"",
+    "backslashes": "\\n\\\\\\u0041\\",
+    "line-breaks": "first\nsecond\n\nlast\n",
+    "crlf": "first\r\nsecond\r\n",
+    "delimiters": "a,b;c\td|e",
+    "white": "  a\t ",
+    "zeros": "007",
+    "cents": "1.10",
+    "exponent": "1e5",
+    "twenty-digits": "12345678901234567890",
+    "protocol": "*1\r$8\rFLUSHALL\r",
+    "array": '[{"a": [1, 2]}, "]"]',
+    "last": "z",
+}
+
+Fields = dict[str, bytes]
+"""A record as a Reader gives it: without the fields that are absent."""
+
+Row = tuple[str, str | None]
+
+
+def rows(*, without: Sequence[str] = ()) -> list[Row]:
+    return [(name, text) for name, text in GOLDEN.items() if name not in without]
+
+
+@dataclass(frozen=True)
+class Form:
+    """A way to write records: ``opened(folder, rows)`` writes them and gives the source.
+
+    ``cannot`` names the golden records that it cannot hold; ``instead`` says what it makes of some.
+    ``text``: the whole text of the input, where it is one. ``files``: it can be changed behind our back.
+    """
+
+    name: str
+    opened: Callable[[Path, Sequence[Row]], Source]
+    text: Callable[[Sequence[Row]], bytes] | None = None
+    cannot: tuple[str, ...] = ()
+    instead: Mapping[str, Fields] = field(default_factory=dict)
+    only_value: bool = False
+    files: bool = True
+
+    def rows(self) -> list[Row]:
+        return rows(without=self.cannot)
+
+    def expected(self, some: Sequence[Row]) -> list[Fields]:
+        return [self.instead.get(name, self._fields(name, text)) for name, text in some]
+
+    def _fields(self, name: str, text: str | None) -> Fields:
+        if self.only_value:
+            assert text is not None
+            return {"line": text.encode()}
+        return {"id": name.encode()} | ({} if text is None else {"value": text.encode()})
+
+
+def _lines(some: Sequence[Row]) -> bytes:
+    return b"".join((text or "").encode() + b"\n" for _, text in some)
+
+
+def _separated(delimiter: str, end: str) -> Callable[[Sequence[Row]], bytes]:
+    def text(some: Sequence[Row]) -> bytes:
+        out = io.StringIO(newline="")
+        writer = csv.writer(out, delimiter=delimiter, lineterminator=end)
+        writer.writerows([("id", "value"), *some])
+        return out.getvalue().encode()
+
+    return text
+
+
+def _objects(some: Sequence[Row], *, ensure_ascii: bool) -> list[str]:
+    return [json.dumps({"id": name, "value": text}, ensure_ascii=ensure_ascii) for name, text in some]
+
+
+def _jsonl(some: Sequence[Row]) -> bytes:
+    return "".join(line + "\n" for line in _objects(some, ensure_ascii=True)).encode()
+
+
+def _json(some: Sequence[Row]) -> bytes:
+    return ("[\n" + ",\n".join(_objects(some, ensure_ascii=False)) + "\n]\n").encode()
+
+
+def chosen(*sources: Any, **options: Any) -> Source:
+    """Choose a source as the command line does."""
+    return choose_source(sources, LoadOptions(**options))
+
+
+def _file(name: str, text: Callable[[Sequence[Row]], bytes]) -> Callable[[Path, Sequence[Row]], Source]:
+    def opened(folder: Path, some: Sequence[Row]) -> Source:
+        path = folder / f"golden.{name}"
+        path.write_bytes(text(some))
+        return chosen(path)
+
+    return opened
+
+
+def _compressed(
+    name: str, codec: str, text: Callable[[Sequence[Row]], bytes]
+) -> Callable[[Path, Sequence[Row]], Source]:
+    def opened(folder: Path, some: Sequence[Row]) -> Source:
+        path = folder / f"golden.{name}{SUFFIX[codec]}"
+        path.write_bytes(compress(codec, text(some)))
+        return chosen(path)
+
+    return opened
+
+
+def _piped(
+    format: TextFormat, text: Callable[[Sequence[Row]], bytes]
+) -> Callable[[Path, Sequence[Row]], Source]:
+    """Open standard input, which is a pipe that somebody writes into meanwhile."""
+
+    def opened(folder: Path, some: Sequence[Row]) -> Source:
+        end_read, end_write = os.pipe()
+
+        def write() -> None:
+            with open(end_write, "wb") as pipe:
+                pipe.write(text(some))
+
+        threading.Thread(target=write, daemon=True).start()
+        return open_text_stream([StandardInput(end_read)], format)
+
+    return opened
+
+
+_TEXTS: list[tuple[str, TextFormat, Callable[[Sequence[Row]], bytes], dict[str, Any]]] = [
+    ("txt", Lines(), _lines, {"cannot": ("null", "line-breaks", "crlf", "protocol"), "only_value": True}),
+    ("csv", Csv(), _separated(",", "\r\n"), {"instead": {"null": {"id": b"null", "value": b""}}}),
+    ("tsv", Csv("\t"), _separated("\t", "\n"), {"instead": {"null": {"id": b"null", "value": b""}}}),
+    ("jsonl", Jsonl(), _jsonl, {}),
+    ("json", JsonArray(), _json, {}),
+]
+
+
+def _texts() -> list[Form]:
+    forms = []
+    for name, format, text, more in _TEXTS:
+        forms.append(Form(name, _file(name, text), text=text, **more))
+        forms += [
+            Form(f"{name}-{codec}", _compressed(name, codec, text), text=text, **more) for codec in SUFFIX
+        ]
+        forms.append(Form(f"{name}-stdin", _piped(format, text), text=text, files=False, **more))
+    return forms
+
+
+def table_of(some: Sequence[Row]) -> pa.Table:
+    names = pa.array([name for name, _ in some], pa.string())
+    return pa.table({"id": names, "value": pa.array([text for _, text in some], pa.string())})
+
+
+def _parquet(folder: Path, some: Sequence[Row]) -> Source:
+    pyarrow.parquet.write_table(table_of(some), folder / "golden.parquet", row_group_size=4)
+    return chosen(folder / "golden.parquet")
+
+
+def _arrow(folder: Path, some: Sequence[Row]) -> Source:
+    table = table_of(some)
+    with pa.ipc.new_file(folder / "golden.arrow", table.schema) as writer:
+        writer.write_table(table, max_chunksize=4)
+    return chosen(folder / "golden.arrow")
+
+
+def _arrow_stream(folder: Path, some: Sequence[Row]) -> Source:
+    table = table_of(some)
+    with pa.ipc.new_stream(folder / "golden.arrows", table.schema) as writer:
+        writer.write_table(table, max_chunksize=4)
+    return chosen(folder / "golden.arrows")
+
+
+def _feather(folder: Path, some: Sequence[Row]) -> Source:
+    pyarrow.feather.write_feather(table_of(some), str(folder / "golden.feather"), compression="lz4", chunksize=4)
+    return chosen(folder / "golden.feather")
+
+
+def _object(make: Callable[[Sequence[Row]], Any]) -> Callable[[Path, Sequence[Row]], Source]:
+    return lambda folder, some: chosen(make(some))
+
+
+def _pandas(some: Sequence[Row]) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame({"id": [name for name, _ in some], "value": [text for _, text in some]})
+
+
+def _polars(some: Sequence[Row]) -> Any:
+    import polars as pl
+
+    return pl.DataFrame(
+        {"id": [name for name, _ in some], "value": [text for _, text in some]},
+        schema={"id": pl.String, "value": pl.String},
+    )
+
+
+def _reader(some: Sequence[Row]) -> pa.RecordBatchReader:
+    return table_of(some).to_reader(max_chunksize=4)
+
+
+def _dicts(some: Sequence[Row]) -> list[dict[str, Any]]:
+    return [{"id": name, "value": text} for name, text in some]
+
+
+TEXT_FORMS = _texts()
+TABLE_FORMS = [
+    Form("parquet", _parquet),
+    Form("arrow", _arrow),
+    Form("feather", _feather),
+    Form("arrow-stream", _arrow_stream),
+    Form("pyarrow", _object(table_of), files=False),
+    Form("record-batches", _object(_reader), files=False),
+    Form("pandas", _object(_pandas), files=False),
+    Form("polars", _object(_polars), files=False),
+]
+FORMS = [
+    *TEXT_FORMS,
+    *TABLE_FORMS,
+    Form("dicts", _object(_dicts), files=False),
+    Form("generator", _object(lambda some: iter(_dicts(some))), files=False),
+]
+
+
+# Values with types: one record, a field each.
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A value: as JSON, as an Arrow column of one, as a Python object, and the texts that these become.
+
+    ``None`` where there is no such thing: JSON has no NaN and no bytes.
+    """
+
+    name: str
+    json: str | None
+    json_text: str | None
+    column: pa.Array
+    column_text: bytes
+    value: Any
+    value_text: bytes
+
+
+TYPED = [
+    Typed("minus-zero", "-0.0", "-0.0", pa.array([-0.0]), b"-0.0", -0.0, b"-0.0"),
+    Typed("nan", None, None, pa.array([float("nan")]), b"nan", float("nan"), b"nan"),
+    Typed("infinity", None, None, pa.array([float("-inf")]), b"-inf", float("-inf"), b"-inf"),
+    Typed("float", "0.1", "0.1", pa.array([0.1]), b"0.1", 0.1, b"0.1"),
+    Typed("float32", "0.10000", "0.10000", pa.array([0.1], pa.float32()), b"0.1", 0.5, b"0.5"),
+    Typed(
+        "cents",
+        "1.10",
+        "1.10",
+        pa.array([Decimal("1.10")], pa.decimal128(9, 2)),
+        b"1.10",
+        Decimal("1.10"),
+        b"1.10",
+    ),
+    Typed("exponent", "1e5", "1e5", pa.array([1e5]), b"100000.0", 1e5, b"100000.0"),
+    Typed(
+        "twenty-digits",
+        "12345678901234567890",
+        "12345678901234567890",
+        pa.array([12345678901234567890], pa.uint64()),
+        b"12345678901234567890",
+        12345678901234567890,
+        b"12345678901234567890",
+    ),
+    Typed("yes", "true", "true", pa.array([True]), b"true", True, b"true"),
+    Typed("no", "false", "false", pa.array([False]), b"false", False, b"false"),
+    Typed(
+        "nested",
+        '{"a" : [1.10, null, "\\u00fc"]}',
+        '{"a":[1.10,null,"ü"]}',
+        pa.array([{"a": [1, None]}]),
+        b'{"a":[1,null]}',
+        {"a": [1, None, "ü"]},
+        '{"a":[1,null,"ü"]}'.encode(),
+    ),
+    Typed("bytes", None, None, pa.array([b"\xff\0"]), b"\xff\0", b"\xff\0", b"\xff\0"),
+    Typed(
+        "vector",
+        "[1, 0.5]",
+        "[1,0.5]",
+        pa.array([[1.0, 0.5]], pa.list_(pa.float32(), 2)),
+        b"\0\0\x80\x3f\0\0\0\x3f",
+        [1, 0.5],
+        b"[1,0.5]",
+    ),
+]
