@@ -210,7 +210,7 @@ class Options:
     )
     database: str | None = _option(
         None,
-        "the database of --sql: sqlite:///FILE or postgresql://...",
+        "the database of --sql: postgresql://HOST/NAME, sqlite:PATH or duckdb:PATH",
         metavar="URI",
         shown_default="DuckDB",
     )

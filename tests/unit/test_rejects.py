@@ -1,0 +1,133 @@
+"""The reject file: whole lines, appended, for its owner's eyes only, and the original bytes in each."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pickle
+import stat
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from etl import rejects as module
+from etl.errors import SourceError
+from etl.plan import Reject
+from etl.rejects import RejectFile, reject_line
+
+
+def reject(raw: bytes = b"raw", **changes: Any) -> Reject:
+    return Reject(**{"file": "a.csv", "record": 3, "offset": 17, "reason": "why", "raw": raw, **changes})
+
+
+def entries(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def test_a_line_names_file_record_offset_reason_and_the_original() -> None:
+    assert json.loads(reject_line(reject(b'a,"b\n'))) == {
+        "file": "a.csv",
+        "record": 3,
+        "offset": 17,
+        "reason": "why",
+        "raw": 'a,"b\n',
+    }
+    assert json.loads(reject_line(reject(record=None, offset=None)))["record"] is None
+
+
+@given(st.binary(max_size=40), st.text(max_size=20), st.text(max_size=20))
+@example(b"\xff\xfe\0", "", "")
+@example("ü\u2028\x85\r\n".encode(), "\udcff", "\ud800")
+def test_a_reject_is_one_line_whatever_is_in_it_and_its_bytes_come_back(
+    raw: bytes, file: str, reason: str
+) -> None:
+    line = reject_line(reject(raw, file=file, reason=reason))
+    assert line.count(b"\n") == 1
+    assert line.endswith(b"\n")
+    entry = json.loads(line.decode("utf-8"))
+    back = entry["raw"].encode() if "raw" in entry else base64.b64decode(entry["raw_base64"])
+    assert back == raw
+    assert ("raw" in entry) != ("raw_base64" in entry)
+
+
+def test_bytes_that_are_no_utf8_are_written_as_base64_and_others_as_they_are() -> None:
+    assert json.loads(reject_line(reject(b"\xff")))["raw_base64"] == "/w=="
+    assert "raw" not in json.loads(reject_line(reject(b"\xff")))
+    assert "ü€😀".encode() in reject_line(reject("ü€😀".encode()))
+
+
+def test_the_file_is_made_with_the_first_reject_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "rejects.jsonl"
+    sink = RejectFile(str(path))
+    assert not path.exists()
+    umask = os.umask(0)
+    try:
+        sink.write([reject()])
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_rejects_are_appended_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "rejects.jsonl"
+    sink = RejectFile(str(path))
+    sink.write([reject(record=1), reject(record=2)])
+    sink.write([reject(record=3)])
+    assert [entry["record"] for entry in entries(path)] == [1, 2, 3]
+
+
+def test_what_an_earlier_run_left_can_be_forgotten_or_may_be_missing(tmp_path: Path) -> None:
+    path = tmp_path / "rejects.jsonl"
+    sink = RejectFile(str(path))
+    sink.forget()
+    sink.write([reject()])
+    sink.forget()
+    assert not path.exists()
+
+
+def test_lines_of_several_writers_never_mix(tmp_path: Path) -> None:
+    path = tmp_path / "rejects.jsonl"
+    begin = threading.Barrier(4)
+
+    def write(worker: int) -> None:
+        sink: RejectFile = pickle.loads(pickle.dumps(RejectFile(str(path))))  # noqa: S301 - our own
+        begin.wait(10)
+        for number in range(20):
+            sink.write([reject(b"%d" % worker * 5000, file=str(worker), record=number)])
+
+    threads = [threading.Thread(target=write, args=(worker,)) for worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    written = entries(path)
+    for worker in range(4):
+        own = [entry for entry in written if entry["file"] == str(worker)]
+        assert [entry["record"] for entry in own] == list(range(20))
+        assert {entry["raw"] for entry in own} == {str(worker) * 5000}
+    assert len(written) == 80
+
+
+def test_a_write_that_takes_a_part_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = os.write
+    monkeypatch.setattr(module.os, "write", lambda descriptor, data: whole(descriptor, data[:7]))
+    path = tmp_path / "rejects.jsonl"
+    RejectFile(str(path)).write([reject(record=1), reject(record=2)])
+    assert [entry["record"] for entry in entries(path)] == [1, 2]
+
+
+def test_a_file_that_cannot_be_written_is_an_error_and_no_reject_is_dropped_in_silence(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "missing" / "rejects.jsonl"
+    with pytest.raises(SourceError, match=rf"cannot write rejects to {path}: No such file"):
+        RejectFile(str(path)).write([reject()])
+    with pytest.raises(SourceError, match="cannot write rejects to /dev/full: No space left on device"):
+        RejectFile("/dev/full").write([reject()])
+    with pytest.raises(SourceError, match="Is a directory"):
+        RejectFile(str(tmp_path)).write([reject()])
