@@ -67,6 +67,17 @@ def _whole_number(value: Any) -> int:
     return number
 
 
+MOST_PACKED = 512
+"""The most fields of a hash that Redis keeps as a listpack (``hash-max-listpack-entries``)."""
+
+
+def _pack(value: Any) -> int:
+    number = _whole_number(value)
+    if not 2 <= number <= MOST_PACKED:
+        raise ValueError(f"must be from 2 to {MOST_PACKED}")
+    return number
+
+
 def _ttl(text: str) -> str:
     text = str(text)
     if "{" in text:
@@ -142,6 +153,14 @@ class Options:
         " stands in the file, {json}: as JSON text",
         metavar="TEMPLATE",
         shown_default="whole record",
+    )
+    pack: int | None = _option(
+        None,
+        "keep strings by number, N to a hash: record k is the field k % N of the key that has k // N in the"
+        " place of {#}; for many small values, which take several times the room as keys of their own",
+        metavar="N",
+        parse=_pack,
+        shown_default="off: a key each",
     )
     score: str = _option(
         "{score}", "the score of a zset's member", metavar="TEMPLATE", shown_default="`{score}`"
@@ -281,8 +300,8 @@ class LoadOptions(Options):
 
     wire: str = _option(
         "auto",
-        "how hashes travel: as HSET, or finished as RESTORE, cheaper for the server and more compact; auto:"
-        " RESTORE where the server takes it",
+        "how hashes and packed strings travel: as HSET, or finished as RESTORE, cheaper for the server and"
+        " more compact; auto: RESTORE where the server takes it",
         choices=("auto", "hset", "restore"),
         shown_default="`auto`",
     )

@@ -7,9 +7,9 @@ workers never mix. The file holds data: nobody but its owner may read it (mode 0
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
+import stat
 from dataclasses import dataclass
 
 from etl.errors import SourceError
@@ -23,9 +23,20 @@ class RejectFile:
     path: str
 
     def forget(self) -> None:
-        """Take away what an earlier run left."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)
+        """Take away what an earlier run left. Raises SourceError where that, or a new file, cannot be.
+
+        What is no regular file (``/dev/null``, a pipe) is written to and not taken away.
+        """
+        try:
+            mode = os.stat(self.path).st_mode
+            if stat.S_ISREG(mode):
+                os.unlink(self.path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._unwritten(error.strerror) from None
+        if stat.S_ISDIR(mode):
+            raise self._unwritten("it is a folder")
 
     def write(self, rejects: list[Reject]) -> None:
         """Append rejects. Raises SourceError where the file cannot be written: no reject is dropped."""
@@ -38,7 +49,10 @@ class RejectFile:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise SourceError(f"cannot write rejects to {self.path}: {error.strerror}") from None
+            raise self._unwritten(error.strerror) from None
+
+    def _unwritten(self, why: str | None) -> SourceError:
+        return SourceError(f"cannot write rejects to {self.path}: {why}")
 
 
 def reject_line(reject: Reject) -> bytes:

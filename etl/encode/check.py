@@ -6,6 +6,7 @@ The very bytes that a server answers when it holds what the source has are predi
 | written by | asked with | compared |
 |---|---|---|
 | string, ``SET``, ``SETEX``, ``MSET`` | ``MGET`` | the value; a key of another type is missing |
+| string, packed | ``HGETALL`` of whole buckets, ``HMGET`` | the record's field |
 | hash, ``HSET``, ``HSETNX`` | ``HMGET`` (constant key: many records each) | the record's fields |
 | hash that replaces | and ``HLEN`` | no other fields |
 | json, ``JSON.SET``, ``JSON.MERGE`` | ``JSON.GET`` | as JSON (merge: what the record has) |
@@ -29,6 +30,7 @@ from typing import Any
 from etl.encode.check_command import POSSIBLE, check_of
 from etl.encode.check_hash import HashCheck
 from etl.encode.check_items import ItemsCheck
+from etl.encode.check_pack import PackCheck
 from etl.encode.columns import Columns, split, survivors
 from etl.encode.excerpts import excerpts
 from etl.encode.question import Check, Finding
@@ -57,6 +59,8 @@ def checker(shape: Shape) -> Encoder:
 
 
 def _check_of_kind(shape: Shape) -> Check:
+    if shape.pack is not None:
+        return PackCheck(shape.key, shape.value, shape.pack)
     if shape.kind == "string":
         return ItemsCheck(STRING, None, (shape.key, shape.value))
     main = shape.main_command()

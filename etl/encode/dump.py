@@ -162,6 +162,11 @@ def _tables(fields: Fields, records: int) -> Payloads:
     return _sealed(pieces, records, _table_start, _table_head)
 
 
+def listpacks(elements: pa.Array, fields: int) -> Payloads:
+    """Make the payloads of hashes that all have this many fields, given each one's elements in a row."""
+    return _sealed([_element_count(fields), elements, END], len(elements), _listpack_start, _listpack_head)
+
+
 def _each_count(fields: Fields, records: int, make: Callable[[int], bytes]) -> Any:
     if not any(values.null_count for _, values in fields):
         return make(len(fields))

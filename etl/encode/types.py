@@ -3,6 +3,7 @@
 | type | a record becomes | replace | merge | skip, fail |
 |---|---|---|---|---|
 | string | ``MSET``, ``SET`` | overwrites | no meaning | ``SET ... NX`` |
+| string, packed | ``RESTORE`` or ``HSET`` of a bucket | overwrites | adds the fields | refused |
 | hash by HSET | ``HSET {key} {*}`` | ``DEL`` before it | adds the fields | a pass before the load looks |
 | hash by RESTORE | ``RESTORE`` | replaces in one step | goes by HSET | the server says BUSYKEY |
 | json | ``JSON.SET {key} $ {json}`` | overwrites | ``JSON.MERGE`` | a pass before the load looks |
@@ -13,18 +14,19 @@ A key that is there is one that was there before the run: records of one run may
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from etl.encode.command import Command, command
 from etl.encode.commands import CommandsEncoder
 from etl.encode.members import MembersEncoder, mergeable
 from etl.encode.mset import MsetEncoder
+from etl.encode.pack import PackEncoder
 from etl.encode.passes import ClearEncoder, ProbeEncoder
 from etl.encode.restore import RestoreEncoder
 from etl.encode.set import SetEncoder
 from etl.errors import UsageError
 from etl.plan import Encoder
-from etl.template import ALL, JSON, LINE, Field, Template
+from etl.template import ALL, JSON, LINE, NUMBER, Field, Template
 
 TYPES = ("string", "hash", "json", "list", "set", "zset", "stream")
 IF_EXISTS = ("replace", "merge", "skip", "fail")
@@ -48,7 +50,7 @@ class Shape:
     """What records become: a type with its templates, or commands; checked against each other.
 
     ``commands`` is not empty for ``--command``, and then nothing but ``if_exists`` (merge) counts. With
-    ``restores`` hashes go by RESTORE.
+    ``restores`` hashes go by RESTORE. ``pack`` is how many strings a hash holds (None: each is a key).
     """
 
     kind: str
@@ -59,10 +61,13 @@ class Shape:
     if_exists: str
     commands: tuple[Command, ...] = ()
     restores: bool = False
+    pack: int | None = None
 
     @property
     def may_restore(self) -> bool:
-        """Say whether the records are hashes that RESTORE could make."""
+        """Say whether the records are hashes, or packed into hashes, that RESTORE could make."""
+        if self.pack is not None:
+            return self.if_exists == "replace"
         return self.kind == "hash" and not self.commands and self.if_exists != "merge"
 
     def encoder(self) -> Encoder:
@@ -72,6 +77,8 @@ class Shape:
             if not more and mergeable(first):
                 return MembersEncoder(first)
             return CommandsEncoder(self.commands)
+        if self.pack is not None:
+            return self._packed(self.pack)
         if self.kind == "string":
             return self._strings()
         if self.restores:
@@ -86,6 +93,8 @@ class Shape:
         """Make the encoder that sends each record in commands of its own."""
         if self.commands:
             return CommandsEncoder(self.commands)
+        if self.pack is not None:
+            return replace(self._packed(self.pack), restores=False, clears=True)
         if self.kind == "string" or self.restores:
             return self.encoder()
         return self._one_by_one(self.main_command(), self.expiry.command(self.key) if self.expiry else None)
@@ -126,8 +135,32 @@ class Shape:
             return MsetEncoder(self.key, self.value)
         return SetEncoder(self.key, self.value, self._expiry_words(), self.if_exists)
 
+    def _packed(self, size: int) -> PackEncoder:
+        if self.kind != "string":
+            raise UsageError(f"--pack is for strings: give --as string (here it is {self.kind})")
+        if [part for part in self.key.parts if isinstance(part, Field)] != [Field(NUMBER)]:
+            raise UsageError("--pack goes by the record's number: --key has {#} once and no other field")
+        if self.if_exists in ("skip", "fail"):
+            raise UsageError(
+                f"--if-exists {self.if_exists} has no meaning with --pack: a key is there for many records"
+            )
+        ttl = b""
+        absolute = False
+        if self.expiry is not None:
+            if not self.expiry.value.constant:
+                raise UsageError("--pack lets many strings expire as one: the expiry cannot name a field")
+            absolute = self.expiry.word == "EXAT"
+            ttl = _constant(self.expiry.value) + (b"" if self.expiry.word == "PX" else b"000")
+        return PackEncoder(
+            self.key, self.value, size, ttl, absolute, self.if_exists == "replace", self.restores
+        )
+
     def _expiry_words(self) -> tuple[Template, ...]:
         return () if self.expiry is None else (Template((self.expiry.word.encode(),)), self.expiry.value)
+
+
+def _constant(template: Template) -> bytes:
+    return b"".join(part for part in template.parts if isinstance(part, bytes))
 
 
 def then_is_constant(then: Command) -> bool:

@@ -196,6 +196,7 @@ class Supervisor:
         """Leave no worker behind, however the run ends."""
         if self._feeder is not None:
             self._feeder.stop()
+            self._feeder.ended.close()
         for child in self._children:
             child.kill()
 

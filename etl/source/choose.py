@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -11,7 +12,8 @@ from etl.errors import UsageError
 from etl.options import Options
 from etl.plan import Source
 from etl.source.compression import split_name
-from etl.source.find import STDIN, find_text
+from etl.source.files import find_files
+from etl.source.find import STDIN, find_text, local_path
 from etl.source.text import TextFormat
 from etl.source.uri import is_remote, parse_uri
 
@@ -32,6 +34,8 @@ SUFFIXES = {
 
 TABLES = ("parquet", "arrow")
 
+_OF_CSV = ("fields", "no_header", "delimiter")
+
 
 def choose_source(sources: Sequence[Any], options: Options) -> Source:
     """Make the source of what was given: paths and URIs, one Python object, or ``--sql``.
@@ -45,10 +49,13 @@ def choose_source(sources: Sequence[Any], options: Options) -> Source:
     if len(sources) == 1 and not isinstance(sources[0], str | os.PathLike):
         from etl.source.tables import open_table
 
+        _refuse(options, ("format",), "files, and this is a Python object")
+        _require_plain(options, "a Python object")
         return open_table(sources[0])
     paths = [_path(source) for source in sources]
     name = options.format or format_by_name(paths)
     if name in TABLES:
+        _require_plain(options, name)
         return _tables(paths, name)
     return find_text(paths, _text_format(name, options))
 
@@ -58,6 +65,8 @@ def _query(sources: Sequence[Any], options: Options) -> Source:
         raise UsageError("--sql names its files itself: give no source beside it")
     from etl.source.sql import open_query
 
+    _refuse(options, ("format",), "files, and this is a query")
+    _require_plain(options, "a query")
     assert options.sql is not None
     return open_query(options.sql, options.database)
 
@@ -89,11 +98,12 @@ def format_by_name(paths: Sequence[str]) -> str:
 
 
 def _files_named(path: str) -> list[str]:
-    """Give names to tell a format by: a folder's or a glob's first files stand for all of it."""
-    if path == STDIN or is_remote(path) or not os.path.isdir(path):
+    """Give names to tell a format by: of a folder or a glob those of its files."""
+    if path == STDIN or is_remote(path):
         return [path]
-    from etl.source.files import find_files
-
+    path = local_path(path)
+    if not os.path.isdir(path) and (os.path.lexists(path) or not glob.has_magic(path)):
+        return [path]
     return [file.path for file in find_files([path])]
 
 
@@ -115,20 +125,25 @@ def _text_format(name: str, options: Options) -> TextFormat:
 
         delimiter = options.delimiter or ("\t" if name == "tsv" else ",")
         return Csv(delimiter, options.quote, options.names("fields"), header=not options.no_header)
-    _refuse(options, ("fields", "no_header", "delimiter"), f"CSV files, and this is {name}")
-    if name != "lines":
-        _refuse(options, ("strip",), f"lines, and this is {name}")
+    if name == "lines":
+        from etl.source.lines import Lines
+
+        _refuse(options, _OF_CSV, "CSV files, and this is lines")
+        return Lines(strip=options.strip)
+    _require_plain(options, name)
     if name == "jsonl":
         from etl.source.jsonl import Jsonl
 
         return Jsonl()
-    if name == "json":
-        from etl.source.json_array import JsonArray
+    from etl.source.json_array import JsonArray
 
-        return JsonArray()
-    from etl.source.lines import Lines
+    return JsonArray()
 
-    return Lines(strip=options.strip)
+
+def _require_plain(options: Options, what: str) -> None:
+    """Refuse the options of other formats than ``what``."""
+    _refuse(options, _OF_CSV, f"CSV files, and this is {what}")
+    _refuse(options, ("strip",), f"lines, and this is {what}")
 
 
 def _refuse(options: Options, names: Sequence[str], what_for: str) -> None:
@@ -138,9 +153,6 @@ def _refuse(options: Options, names: Sequence[str], what_for: str) -> None:
 
 
 def _tables(paths: Sequence[str], name: str) -> Source:
-    from etl.source.files import find_files
-    from etl.source.find import local_path
-
     remote = [path for path in paths if is_remote(path)]
     if remote:
         if len(remote) < len(paths):

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.csv
 
+from etl.errors import SourceError
 from etl.plan import Batch, Projection, Reject
 from etl.source.json_objects import not_text, object_texts
 from etl.source.lines import number_column, record_number
@@ -31,9 +32,16 @@ _BINARY = pa.binary()
 def parse_block(
     data: bytes, dialect: Dialect, names: Sequence[str], projection: Projection, origin: Origin
 ) -> Batch:
-    """Parse whole records whose fields are ``names``. See ``TextFormat.parse``."""
+    """Parse whole records whose fields are ``names``. See ``TextFormat.parse``.
+
+    Raises SourceError where a renaming gives two of the fields that are wanted one name.
+    """
     parser = _Parser(dialect, tuple(names), omit_empty=projection.omit_empty)
     wanted = [name for name in names if projection.wants(name)]
+    new_names = [projection.new_name(name) for name in wanted]
+    if len(set(new_names)) < len(new_names):
+        twice = next(name for name in new_names if new_names.count(name) > 1)
+        raise SourceError(f"{origin.file}: two fields would be named {twice!r}: rename or exclude one of them")
     spread = [name for name in wanted if projection.spreads(name)]
     spans: list[Span] = []
     faults: dict[int, str] = {}
@@ -58,9 +66,7 @@ def parse_block(
     if projection.json:
         json = object_texts(new_spread, [columns.arrays[name] for name in spread], columns.rows)
     return Batch(
-        fields=pa.RecordBatch.from_arrays(
-            [columns.arrays[name] for name in wanted], names=[projection.new_name(name) for name in wanted]
-        ),
+        fields=pa.RecordBatch.from_arrays([columns.arrays[name] for name in wanted], names=new_names),
         spread=tuple(new_spread),
         numbers=numbers,
         line=split_records(kept.data, dialect) if projection.line else None,

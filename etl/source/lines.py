@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.plan import Batch, Projection, Reject
+from etl.source.json_objects import not_text, object_texts
 from etl.source.text import Origin
 from etl.template import LINE
 
@@ -38,12 +39,21 @@ class Lines:
         if self.strip:
             lines = strip(lines)
         name = projection.new_name(LINE)
+        spread = (name,) if projection.spreads(LINE) else ()
+        numbers = number_column(origin.first_record, len(lines))
+        rejects: list[Reject] = []
+        if projection.json and (wrong := not_text(lines)):
+            why = "it is not UTF-8, which JSON has to be"
+            rejects = [replace(self.original(data, index, origin), reason=why) for index in wrong]
+            good = pa.array(sorted({*range(len(lines))} - {*wrong}), pa.int64())
+            lines, numbers = lines.take(good), None if numbers is None else numbers.take(good)
         return Batch(
             fields=pa.RecordBatch.from_arrays([lines], names=[name]),
-            spread=(name,) if projection.spreads(LINE) else (),
-            numbers=number_column(origin.first_record, len(lines)),
+            spread=spread,
+            numbers=numbers,
             line=lines if projection.line else None,
-            json=None,
+            json=object_texts(spread, [lines] * len(spread), len(lines)) if projection.json else None,
+            rejects=tuple(rejects),
         )
 
     def original(self, data: bytes, index: int, origin: Origin) -> Reject:

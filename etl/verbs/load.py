@@ -41,7 +41,10 @@ class Load:
     def shape(self, source: Source) -> Shape:
         shape = shape_of(self.options, source)
         if self.options.wire == "restore" and not shape.may_restore:
-            raise UsageError("--wire restore is for hashes (--as hash) that replace, skip or fail")
+            raise UsageError(
+                "--wire restore is for hashes (--as hash) that replace, skip or fail, and for packed strings"
+                " (--pack) that replace"
+            )
         return shape
 
     def encoders(self, shape: Shape) -> Encoders:

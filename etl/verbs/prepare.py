@@ -78,8 +78,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
             context = make_context(options.start_method) if workers > 1 else None
             target.connect("redis-etl").close()  # refused now rather than by every worker
             job = _job_name(source, name, options)
-            rejects = RejectFile(options.rejects or f"rejects-{job}.jsonl")
-            rejects.forget()
+            rejects = _reject_file(source, job, options) if verb.name == "load" else None
             encoders = verb.encoders(verb.settle(shape, target, job))
             size = block_size(source.nbytes or 0, workers)
             plan = Plan(
@@ -93,7 +92,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                 split=options.split,
                 progress=choose_mode(options.progress),
                 budget=parse_budget(options.max_rejects),
-                rejects=rejects if verb.name == "load" else None,
+                rejects=rejects,
             )
             tally = make_tally(context, workers)
             run = Run(plan, context, signals, tally)
@@ -194,11 +193,22 @@ def _job_name(source: Source, target: str, options: Options) -> str:
     """Derive a job's name from what makes two runs the same job: sources, target and templates."""
     digest = hashlib.sha256()
     parts = (*source.names, target, options.key, options.as_ or "", options.value or "", *options.command)
+    if options.pack is not None:
+        parts += (str(options.pack),)
     for part in parts:
         digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
     stem = os.path.basename(source.names[0]).partition(".")[0] if source.names else ""
     clean = "".join(letter if letter.isalnum() else "-" for letter in stem)[:40] or "job"
     return f"{clean}-{digest.hexdigest()[:8]}"
+
+
+def _reject_file(source: Source, job: str, options: Options) -> RejectFile:
+    """Give the file for rejects, without those of an earlier run. Raises UsageError where it is a source."""
+    rejects = RejectFile(options.rejects or f"rejects-{job}.jsonl")
+    if os.path.realpath(rejects.path) in source.names:
+        raise UsageError(f"--rejects {rejects.path} is one of the sources: give another file")
+    rejects.forget()
+    return rejects
 
 
 def _first_error(run: Run, words: Sequence[LastWord]) -> EtlError | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from etl.encode.command import parse_command
 from etl.encode.types import Expiry, Shape, default_value
@@ -21,6 +22,8 @@ def shape_of(options: Options, source: Source) -> Shape:
         _refuse_beside_commands(options)
     kind = options.as_ or ("string" if of_lines else "hash")
     key = parse_template(options.key, option="--key")
+    if options.pack is not None and options.split == "record":
+        raise UsageError("--pack wants --split block: a bucket's records would be with as many workers")
     if key.constant and not commands and kind in ("string", "hash", "json"):
         raise UsageError(
             f"--key {options.key!r} names no field: each {kind} would overwrite the one before it;"
@@ -37,11 +40,12 @@ def shape_of(options: Options, source: Source) -> Shape:
         expiry=_expiry(options),
         if_exists=if_exists or ("merge" if commands else "replace"),
         commands=commands,
+        pack=options.pack,
     )
 
 
 def _refuse_beside_commands(options: Options) -> None:
-    for name in ("as_", "value", "if_exists", "ttl", "expire_at"):
+    for name in ("as_", "value", "pack", "if_exists", "ttl", "expire_at"):
         if getattr(options, name, None) is not None:
             option = "--" + name.strip("_").replace("_", "-")
             raise UsageError(f"{option} says nothing beside --command: put it into the command itself")
@@ -78,6 +82,10 @@ def projection_of(options: Options, templates: Iterable[Template], source: Sourc
         omit_empty=options.omit_empty,
         vectors=options.vectors,
     )
+    # Two fields may get one name, where they are of different files; where they meet the source objects.
+    for name, count in Counter(old for old, _ in projection.rename).items():
+        if count > 1:
+            raise UsageError(f"--rename gives two names to the field {name}")
     if source.fields is not None:
         _require_fields(projection, source.fields)
     return projection
@@ -90,15 +98,22 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _require_fields(projection: Projection, fields: tuple[str, ...]) -> None:
     """Refuse names that no record can have. What is nested (``a.b``) only the records tell."""
-    wanted = {
-        "a template": [projection.source_name(name) for name in projection.names | projection.lists],
+    templates = sorted(projection.names | projection.lists)
+    named = {
+        "a template": [projection.source_name(name) for name in templates if name not in (LINE, JSON)],
         "--include": list(projection.include or ()),
         "--exclude": list(projection.exclude),
         "--rename": [old for old, _ in projection.rename],
     }
-    for option, names in wanted.items():
-        for name in sorted(names):
-            known = name in fields or name.partition(".")[0] in fields
-            if not known and not (option == "a template" and name in (LINE, JSON)):
-                there = ", ".join(fields[:20]) + (", ..." if len(fields) > 20 else "")
-                raise UsageError(f"{option} names the field {name}, which the records do not have: {there}")
+    for option, names in named.items():
+        for name in names:
+            if name not in fields and name.partition(".")[0] not in fields:
+                raise _unknown(option, name, fields)
+    for name in templates:
+        if projection.source_name(name) == name != projection.new_name(name):
+            raise _unknown("a template", name, [projection.new_name(field) for field in fields])
+
+
+def _unknown(option: str, name: str, fields: Sequence[str]) -> UsageError:
+    there = ", ".join(fields[:20]) + (", ..." if len(fields) > 20 else "")
+    return UsageError(f"{option} names the field {name}, which the records do not have: {there}")

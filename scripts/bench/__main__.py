@@ -36,7 +36,9 @@ def make_parser(known: dict[str, ModuleType]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--quick", action="store_true", help="one round of little data: a try, not a measurement"
     )
-    parser.add_argument("--memory", action="store_true", help="the 1 GB memory bars also with --quick or --only")
+    parser.add_argument(
+        "--memory", action="store_true", help="the 1 GB memory bars also with --quick or --only"
+    )
     parser.add_argument(
         "--only", action="append", default=[], metavar="PART", help="measure that part only; may be repeated"
     )

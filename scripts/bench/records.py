@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from .harness import data
 from .harness.bar import Bar, bars_table, mib, percent, times
@@ -46,16 +47,21 @@ READS = 20_000
 WORKERS = (1, 2, 8)
 MEMORY_RECORDS = (100_000, 1_000_000)
 
-WIRES: dict[str, tuple[str, ...]] = {"HSET": ()}
-"""How this loader sends hashes: name and options. A wire to compare is a line here, such as
-``"RESTORE": ("--wire", "restore")``; bars hold the first one.
-"""
-STRING_WIRES: dict[str, tuple[str, ...]] = {"MSET": ()}
+Wires = dict[str, tuple[str, ...]]
+"""How this loader sends records, by name: the options that make it do so. Each is measured."""
+
+HSET = "HSET"
+RESTORE = "RESTORE"
+WIRES: dict[str, Wires] = {
+    "hash": {HSET: ("--wire", "hset"), RESTORE: ("--wire", "restore")},
+    "string": {"MSET": ()},
+}
 
 RIVAL = Path(__file__).parent / "rivals" / "records.py"
 SCRIPTS = {"csv": "csv.DictReader", "jsonl": "json.loads", "parquet": "pyarrow to_pylist"}
 LIBRARIES = {"csv": ("pandas", "duckdb"), "jsonl": (), "parquet": ("duckdb",)}
 REDIS_CLI = "redis-cli --pipe, ready-made"
+VERIFY = "redis-etl verify, 2 workers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +84,16 @@ class Scene:
         return f"{self.name}: six fields, one of {self.variant.note_bytes} bytes{quoted}, to {goal}"
 
     @property
-    def wires(self) -> dict[str, tuple[str, ...]]:
-        return WIRES if self.kind == "hash" else STRING_WIRES
+    def wires(self) -> Wires:
+        return WIRES[self.kind]
 
     @property
     def script(self) -> str:
         return f"{SCRIPTS[self.format]} + redis-py pipelines, 2 processes"
 
-    def load_name(self, workers: int, wire: str | None = None) -> str:
-        wire = wire or next(iter(self.wires))
-        return f"redis-etl load, {wire}, {workers} worker{'s' if workers > 1 else ''}"
 
-    def verify_name(self) -> str:
-        return "redis-etl verify, 2 workers"
+def load_name(workers: int, wire: str) -> str:
+    return f"redis-etl load, {wire}, {workers} worker{'s' if workers > 1 else ''}"
 
 
 SCENES = {
@@ -158,39 +161,37 @@ def installed(package: str) -> str:
         return ""
 
 
-def loading(scene: Scene, file: PeopleFile, workers: int, wire: str | None = None) -> Contender:
+def loading(scene: Scene, file: PeopleFile, workers: int, wire: str) -> Contender:
     def check(server: Server, stdout: str) -> None:
         check_complete(stdout, file.records)
         check_people(server, scene, file, keys=file.records + own_keys(server, stdout))
 
     return Contender(
-        name=scene.load_name(workers, wire),
+        name=load_name(workers, wire),
         records=file.records,
-        command=lambda server: scene_command("load", scene, file, server, workers, wire),
+        command=lambda server: own_command("load", scene, file, server, workers, *scene.wires[wire]),
         check=check,
         own_seconds=report_seconds,
         read=reading(scene, file),
     )
 
 
-def verifying(scene: Scene, file: PeopleFile) -> Contender:
+def verifying(scene: Scene, file: PeopleFile, workers: int = 2) -> Contender:
     return Contender(
-        name=scene.verify_name(),
+        name=VERIFY,
         records=file.records,
-        prepare=loading(scene, file, workers=2).command,
-        command=lambda server: scene_command("verify", scene, file, server, workers=2),
+        prepare=lambda server: own_command("load", scene, file, server, workers),
+        command=lambda server: own_command("verify", scene, file, server, workers),
         check=lambda _server, stdout: check_complete(stdout, file.records),
         own_seconds=report_seconds,
     )
 
 
-def scene_command(
-    verb: str, scene: Scene, file: PeopleFile, server: Server, workers: int, wire: str | None = None
+def own_command(
+    verb: str, scene: Scene, file: PeopleFile, server: Server, workers: int, *options: str
 ) -> list[str]:
-    """``wire`` is one of the scene's; None: the first for a load, and none for a verify."""
-    options = scene.wires[wire or next(iter(scene.wires))] if verb == "load" else ()
-    shape = ("--as", scene.kind, "--key", KEY)
-    return etl_command(verb, file.path, server, *shape, "--workers", str(workers), *options)
+    shape = ("--as", scene.kind, "--key", KEY, "--workers", str(workers))
+    return etl_command(verb, file.path, server, *shape, *options)
 
 
 def redis_cli(scene: Scene, file: PeopleFile, protocol: Path) -> Contender:
@@ -235,11 +236,10 @@ def check_people(server: Server, scene: Scene, file: PeopleFile, *, keys: int) -
 
 def stored(server: Server, scene: Scene, key: str) -> dict[str, str]:
     """What the server holds under a key, each value as text."""
+    client: Any = server.client
     if scene.kind == "hash":
-        fields = server.client.hgetall(key)
-        return {name.decode(): value.decode() for name, value in fields.items()}
-    document = json.loads(server.client.get(key) or b"{}")
-    return {name: str(value) for name, value in document.items()}
+        return {name.decode(): value.decode() for name, value in client.hgetall(key).items()}
+    return {name: str(value) for name, value in json.loads(client.get(key) or b"{}").items()}
 
 
 def reading(scene: Scene, file: PeopleFile) -> Callable[[Server], Reads]:
@@ -304,31 +304,56 @@ def left_out(scene: Scene, width: int) -> Iterator[list[str]]:
 
 
 def speed_bars(scene: Scene, results: dict[str, Result]) -> list[Bar]:
-    load = results[scene.load_name(2)]
+    bars = [bar for wire in scene.wires for bar in wire_bars(scene, wire, results)]
+    if RESTORE in scene.wires:
+        bars += reading_bars(scene, results)
+    return bars
+
+
+def wire_bars(scene: Scene, wire: str, results: dict[str, Result]) -> list[Bar]:
+    load = results[load_name(2, wire)]
+    name = f"{scene.name}, {wire}, 2 workers"
     bars: list[Bar] = []
     if scene.kind == "hash":
-        faster = results[scene.script].time_ratio(load)
         least = 3 if scene.format == "jsonl" else 5
-        bars.append(Bar(f"{scene.name}: speed / script, 2 workers", least, faster, times, at_least=True))
+        faster = results[scene.script].time_ratio(load)
+        bars.append(Bar(f"{name}: speed / script", least, faster, times, at_least=True))
     if scene.kind == "hash" and scene.format != "jsonl":
+        most = 0.75 if wire == RESTORE else 1.15
         ratio = load.time_ratio(results[REDIS_CLI])
-        bars.append(Bar(f"{scene.name}: time / redis-cli --pipe, 2 workers", 1.15, ratio, times))
-    ratio = results[scene.verify_name()].seconds / load.seconds
-    return [*bars, Bar(f"{scene.name}: verify / load, 2 workers", 1.5, ratio, times)]
+        bars.append(Bar(f"{name}: time / redis-cli --pipe", most, ratio, times))
+    ratio = results[VERIFY].seconds / load.seconds
+    return [*bars, Bar(f"{name}: verify / load", 1.5, ratio, times)]
+
+
+def reading_bars(scene: Scene, results: dict[str, Result]) -> list[Bar]:
+    """What RESTORE leaves behind, beside what HSET does."""
+    ours, theirs = results[load_name(2, RESTORE)], results[REDIS_CLI]
+    bars: list[Bar] = []
+    if scene.variant != SHORT:
+        ratio = ours.redis_bytes_per_record / theirs.redis_bytes_per_record
+        bars.append(Bar(f"{scene.name}: memory in Redis, RESTORE / HSET", 0.45, ratio, times))
+    if ours.reads and theirs.reads and ours.reads.field_us and theirs.reads.field_us:
+        whole = ours.reads.whole_us / theirs.reads.whole_us
+        field = ours.reads.field_us / theirs.reads.field_us
+        bars.append(Bar(f"{scene.name}: HGETALL time, RESTORE / HSET", 1.1, whole, times))
+        bars.append(Bar(f"{scene.name}: HGET time, RESTORE / HSET", 1.1, field, times))
+    return bars
 
 
 def memory_bars() -> list[Bar]:
     bars: list[Bar] = []
     for format in SCRIPTS:
         note(f"memory: 100 MB and 1 GB of {format}")
-        small, large = (peak_bytes(people(format, records, WIDE)) for records in MEMORY_RECORDS)
-        name = f"{format} to hashes: memory of the largest process"
-        bars += [
-            Bar(f"{name}, 1 GB / 100 MB", 1.1, large / small, times),
-            Bar(f"{name}, 1 GB", 200 * 2**20, large, mib),
-        ]
+        for wire in WIRES["hash"]:
+            small, large = (peak_bytes(people(format, records, WIDE), wire) for records in MEMORY_RECORDS)
+            name = f"{format} to hashes, {wire}: memory of the largest process"
+            bars += [
+                Bar(f"{name}, 1 GB / 100 MB", 1.1, large / small, times),
+                Bar(f"{name}, 1 GB", 200 * 2**20, large, mib),
+            ]
     return bars
 
 
-def peak_bytes(file: PeopleFile) -> int:
-    return measure(loading(Scene(file.format, "hash", file.variant), file, workers=2)).peak_bytes
+def peak_bytes(file: PeopleFile, wire: str) -> int:
+    return measure(loading(Scene(file.format, "hash", file.variant), file, 2, wire)).peak_bytes

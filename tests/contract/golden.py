@@ -84,6 +84,7 @@ class Form:
     instead: Mapping[str, Fields] = field(default_factory=dict)
     only_value: bool = False
     files: bool = True
+    codec: str | None = None
 
     def rows(self) -> list[Row]:
         return rows(without=self.cannot)
@@ -102,10 +103,12 @@ def _lines(some: Sequence[Row]) -> bytes:
     return b"".join((text or "").encode() + b"\n" for _, text in some)
 
 
-def _separated(delimiter: str, end: str) -> Callable[[Sequence[Row]], bytes]:
+def _separated(delimiter: str, end: str, *, quote_all: bool = False) -> Callable[[Sequence[Row]], bytes]:
+    quoting = csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
+
     def text(some: Sequence[Row]) -> bytes:
         out = io.StringIO(newline="")
-        writer = csv.writer(out, delimiter=delimiter, lineterminator=end)
+        writer = csv.writer(out, delimiter=delimiter, lineterminator=end, quoting=quoting)
         writer.writerows([("id", "value"), *some])
         return out.getvalue().encode()
 
@@ -170,7 +173,7 @@ def _piped(
 _TEXTS: list[tuple[str, TextFormat, Callable[[Sequence[Row]], bytes], dict[str, Any]]] = [
     ("txt", Lines(), _lines, {"cannot": ("null", "line-breaks", "crlf", "protocol"), "only_value": True}),
     ("csv", Csv(), _separated(",", "\r\n"), {"instead": {"null": {"id": b"null", "value": b""}}}),
-    ("tsv", Csv("\t"), _separated("\t", "\n"), {"instead": {"null": {"id": b"null", "value": b""}}}),
+    ("tsv", Csv("\t"), _separated("\t", "\n", quote_all=True), {"instead": {"null": {"id": b"null", "value": b""}}}),
     ("jsonl", Jsonl(), _jsonl, {}),
     ("json", JsonArray(), _json, {}),
 ]
@@ -181,7 +184,8 @@ def _texts() -> list[Form]:
     for name, format, text, more in _TEXTS:
         forms.append(Form(name, _file(name, text), text=text, **more))
         forms += [
-            Form(f"{name}-{codec}", _compressed(name, codec, text), text=text, **more) for codec in SUFFIX
+            Form(f"{name}-{codec}", _compressed(name, codec, text), text=text, codec=codec, **more)
+            for codec in SUFFIX
         ]
         forms.append(Form(f"{name}-stdin", _piped(format, text), text=text, files=False, **more))
     return forms

@@ -1,39 +1,106 @@
-"""The contract of an Encoder (``etl/plan.py``), for every strategy: a new one is a new line in ENCODERS."""
+"""The contract of an Encoder (``etl/plan.py``), for every strategy: a new one is a new line in ENCODERS.
+
+What the commands do to a server is the matter of ``test_types.py``.
+"""
 
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import hiredis
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etl.encode.mget import MgetVerifier
-from etl.encode.mset import MsetEncoder
-from etl.encode.set import SetEncoder
-from etl.plan import Encoder
+from etl.encode.check import checker
+from etl.encode.passes import ClearEncoder, ProbeEncoder
+from etl.encode.restore import RestoreEncoder
+from etl.encode.types import Expiry, Shape
+from etl.plan import Batch, Encoder
 from etl.report import Verdict
-from tests.unit.given import VALUE, batch_of, commands_in, replies_in, stream_of, template
+from tests.unit.encode.given import (
+    batch_of,
+    commands_in,
+    expected_in,
+    replies_in,
+    shape_of,
+    stream_of,
+    template,
+)
 
-KEY = template("k:{#}")
+MINUTE = Expiry("PX", template("60000"))
+FIELD_TTL = Expiry("EX", template("{ttl}"))
+FIELD_TIME = Expiry("EXAT", template("{ttl}"))
 
-ENCODERS: dict[str, Encoder] = {
-    "mset": MsetEncoder(KEY, VALUE),
-    "mset-line-as-key": MsetEncoder(template("{line}"), VALUE),
-    "set": SetEncoder(KEY, VALUE, None, "replace"),
-    "set-ttl": SetEncoder(KEY, VALUE, 60_000, "replace"),
-    "set-skip": SetEncoder(KEY, VALUE, None, "skip"),
-    "set-fail-ttl": SetEncoder(KEY, VALUE, 60_000, "fail"),
-    "mget": MgetVerifier(KEY, VALUE),
+SHAPES: dict[str, Shape] = {
+    "string": shape_of(),
+    "string-line-as-key": shape_of(key="{v}", value="{id}"),
+    "string-skip": shape_of(if_exists="skip"),
+    "string-fail": shape_of(if_exists="fail"),
+    "string-ttl": shape_of(expiry=MINUTE),
+    "string-ttl-field": shape_of(expiry=FIELD_TTL, if_exists="skip"),
+    "string-time-field": shape_of(expiry=FIELD_TIME),
+    "hash": shape_of("hash"),
+    "hash-merge": shape_of("hash", if_exists="merge"),
+    "hash-ttl": shape_of("hash", expiry=FIELD_TTL),
+    "json": shape_of("json"),
+    "json-merge-ttl": shape_of("json", if_exists="merge", expiry=MINUTE),
+    "list": shape_of("list"),
+    "list-one-key": shape_of("list", key="all"),
+    "set": shape_of("set", expiry=FIELD_TIME),
+    "set-one-key": shape_of("set", key="all"),
+    "set-one-key-ttl": shape_of("set", key="all", expiry=MINUTE),
+    "set-one-key-ttl-field": shape_of("set", key="all", expiry=FIELD_TTL),
+    "zset": shape_of("zset", score="{ttl}"),
+    "zset-one-key": shape_of("zset", key="all", score="{ttl}"),
+    "stream": shape_of("stream", expiry=MINUTE),
+    "command": shape_of("string", "HSET h:{id} v {v}", if_exists="merge"),
+    "command-one-key": shape_of("string", "SADD all {v}", if_exists="merge"),
+    "command-all": shape_of("string", "HSET h:{id} {*}", if_exists="merge"),
+    "commands": shape_of("string", "SET s:{id} {v} EX 60", "SADD all {v}", "HSET h {#} {v}", if_exists="merge"),
+    "command-members": shape_of("string", "RPUSH tags:{id} {v} {tags[]}", if_exists="merge"),
+    "command-any": shape_of("string", "XADD s:{id} MAXLEN 5 * v {v}", if_exists="merge"),
 }
 
-LINES = st.lists(st.binary(max_size=20), min_size=1, max_size=30)
-REPLY = st.sampled_from([b"OK", None, 0, b"", [], [b"OK"], [None], hiredis.ReplyError("OOM no")])
+LOADS: dict[str, Encoder] = {
+    **{name: shape.encoder() for name, shape in SHAPES.items()},
+    **{f"{name}, one by one": shape.single() for name, shape in SHAPES.items()},
+    "restore": RestoreEncoder(template("k:{id}"), (), "replace"),
+    "restore-skip-ttl": RestoreEncoder(template("k:{id}"), (template("EX"), template("{ttl}")), "skip"),
+}
+CHECKS: dict[str, Encoder] = {
+    f"check-{name}": checker(shape)
+    for name, shape in SHAPES.items()
+    if name not in ("stream", "command-any")
+}
+PASSES: dict[str, Encoder] = {
+    "clear": ClearEncoder(template("k:{id}")),
+    "probe-skip": ProbeEncoder(template("k:{id}"), refuse=False),
+    "probe-fail": ProbeEncoder(template("k:{id}"), refuse=True),
+}
+COUNTING = {**LOADS, **CHECKS}
+ENCODERS = {**COUNTING, **PASSES}
 
-quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+VALUES = st.lists(st.binary(max_size=20), min_size=1, max_size=30)
+REPLY = st.sampled_from([b"OK", None, 0, 1, b"", b"7", [], [b"OK"], [None], hiredis.ReplyError("ERR bad")])
+
+quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=10)
+
+
+def some(values: Sequence[bytes], first: int = 0) -> Batch:
+    """Make records that every encoder can take: id, v, ttl, and tags, of which some have one and some two."""
+    fields: dict[str, list[Any]] = {
+        "id": [b"%d" % (first + at) for at in range(len(values))],
+        "v": list(values),
+        "ttl": [b"%d" % (60 + at) for at in range(len(values))],
+        "tags[]": [[b"a", value][: 1 + at % 2] for at, value in enumerate(values)],
+    }
+    return batch_of(fields, first=first)
 
 
 @pytest.fixture(params=ENCODERS)
@@ -41,92 +108,142 @@ def encoder(request: pytest.FixtureRequest) -> Encoder:
     return ENCODERS[request.param]
 
 
+@pytest.fixture(params=COUNTING)
+def counting(request: pytest.FixtureRequest) -> Encoder:
+    """A load or a check: its verdicts count every record."""
+    return COUNTING[request.param]
+
+
 def accounted(verdict: Verdict) -> int:
     counted = verdict.written + verdict.skipped + verdict.equal + verdict.missing + verdict.different
-    return counted + len(verdict.refusals)
+    return counted + len(verdict.refusals) + len(verdict.again)
 
 
 @quick
-@given(lines=LINES, first=st.integers(0, 1 << 40))
+@given(values=VALUES, first=st.integers(0, 1 << 40))
 def test_a_wire_is_commands_in_arrays_of_bulk_strings_that_cover_the_batch(
-    encoder: Encoder, lines: list[bytes], first: int
+    encoder: Encoder, values: list[bytes], first: int
 ) -> None:
-    wire = encoder.encode(batch_of(lines, first))
-    commands = commands_in(stream_of(wire))
-    assert wire.commands == len(commands) == len(wire.boundaries) - 1
-    assert wire.records == len(lines)
+    wire = encoder.encode(some(values, first))
+    assert len(commands_in(wire)) == wire.commands == wire.groups * wire.commands_per_group
+    assert wire.records == len(values)
     assert wire.boundaries[0] == 0
     assert all(before < after for before, after in pairwise(wire.boundaries))
-    assert wire.nbytes == len(stream_of(wire))
-    assert len(replies_in(bytes(wire.expected))) == wire.commands
+    if wire.expected is not None:
+        assert len(expected_in(wire)) == wire.commands
 
 
 @quick
-@given(lines=LINES, command=st.integers(0, 29))
-def test_a_command_carries_the_records_of_its_boundaries(
-    encoder: Encoder, lines: list[bytes], command: int
+@given(values=VALUES, group=st.integers(0, 29))
+def test_a_group_of_commands_carries_the_records_of_its_boundaries(
+    encoder: Encoder, values: list[bytes], group: int
 ) -> None:
-    batch = batch_of(lines)
+    batch = some(values)
     wire = encoder.encode(batch)
-    commands = commands_in(stream_of(wire))
-    command %= len(commands)
-    start, stop = wire.boundaries[command], wire.boundaries[command + 1]
-    assert commands_in(stream_of(encoder.encode(batch.slice(start, stop - start)))) == [commands[command]]
+    group %= wire.groups
+    own = batch.take(pa.array(range(wire.boundaries[group], wire.boundaries[group + 1]), pa.int64()))
+    each = wire.commands_per_group
+    assert commands_in(encoder.encode(own)) == commands_in(wire)[group * each : (group + 1) * each]
 
 
 @quick
-@given(lines=LINES)
+@given(values=VALUES)
 def test_replies_as_expected_and_the_same_ones_parsed_have_one_verdict(
-    encoder: Encoder, lines: list[bytes]
+    encoder: Encoder, values: list[bytes]
 ) -> None:
-    batch = batch_of(lines)
+    batch = some(values)
     wire = encoder.encode(batch)
     compared = encoder.judge(batch, wire, None)
-    assert compared == encoder.judge(batch, wire, replies_in(bytes(wire.expected)))
-    assert accounted(compared) == compared.written + compared.equal == len(lines)
+    if wire.expected is not None:
+        assert compared == encoder.judge(batch, wire, replies_in(bytes(wire.expected)))
+    assert not compared.refusals
+    assert not compared.again
 
 
 @quick
-@given(lines=LINES, data=st.data())
-def test_whatever_the_replies_every_record_is_accounted_for_once(
-    encoder: Encoder, lines: list[bytes], data: st.DataObject
+@given(values=VALUES)
+def test_replies_as_expected_are_good_for_every_record(counting: Encoder, values: list[bytes]) -> None:
+    batch = some(values)
+    verdict = counting.judge(batch, counting.encode(batch), None)
+    assert accounted(verdict) == verdict.written + verdict.equal == len(values)
+
+
+@pytest.mark.parametrize("name", LOADS)
+@quick
+@given(values=VALUES, data=st.data())
+def test_whatever_the_replies_to_a_load_every_record_is_accounted_for_once(
+    name: str, values: list[bytes], data: st.DataObject
 ) -> None:
-    batch = batch_of(lines)
+    encoder = LOADS[name]
+    batch = some(values)
     wire = encoder.encode(batch)
     replies: list[Any] = data.draw(st.lists(REPLY, min_size=wire.commands, max_size=wire.commands))
     verdict = encoder.judge(batch, wire, replies)
-    assert accounted(verdict) == len(lines)
+    assert accounted(verdict) == len(values)
     indices = [refusal.index for refusal in verdict.refusals]
     assert indices == sorted(set(indices))
-    assert all(0 <= index < len(lines) for index in indices)
-    assert all(isinstance(refusal.reason, (Exception, str)) for refusal in verdict.refusals)
-    assert all(difference.key is not None for difference in verdict.differences)
+    assert not set(indices) & set(verdict.again)
+    assert all(0 <= index < len(values) for index in (*indices, *verdict.again))
+    assert all(isinstance(refusal.reason, Exception | str) for refusal in verdict.refusals)
 
 
-def test_an_error_reply_refuses_the_records_of_its_command_and_no_others(encoder: Encoder) -> None:
-    batch = batch_of([b"%d" % number for number in range(1000)])
+@pytest.mark.parametrize("name", LOADS)
+def test_an_error_reply_concerns_the_records_of_its_group_and_no_others(name: str) -> None:
+    encoder = LOADS[name]
+    batch = some([b"%d" % number for number in range(1100)])
     wire = encoder.encode(batch)
-    replies = replies_in(bytes(wire.expected))
-    error = hiredis.ReplyError("OOM no")
-    replies[1] = error
+    error = hiredis.ReplyError("ERR this one is bad")
+    good: list[Any] = [1 if "string" not in name and "restore" not in name else b"OK"] * wire.commands
+    replies = replies_in(bytes(wire.expected)) if wire.expected is not None else good
+    replies[wire.commands_per_group] = error  # the first command of the second group
     verdict = encoder.judge(batch, wire, replies)
-    assert [refusal.index for refusal in verdict.refusals] == list(
-        range(wire.boundaries[1], wire.boundaries[2])
+    concerned = [refusal.index for refusal in verdict.refusals] + list(verdict.again)
+    assert concerned == list(range(wire.boundaries[1], wire.boundaries[2]))
+    assert {refusal.reason for refusal in verdict.refusals} <= {error}
+    assert verdict.written == 1100 - len(concerned)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_what_sends_records_one_by_one_blames_each_for_itself(name: str) -> None:
+    wire = SHAPES[name].single().encode(some([b"%d" % number for number in range(20)]))
+    if not name.startswith("string"):
+        assert wire.groups == 20
+
+
+@pytest.mark.parametrize("missing", ["id", "v", "ttl"])
+def test_a_record_that_lacks_a_field_is_refused_by_its_index_and_costs_no_neighbour(
+    encoder: Encoder, missing: str
+) -> None:
+    batch = some([b"a", b"b", b"c", b"d"])
+    index = batch.fields.schema.get_field_index(missing)
+    holes = pa.array([None if at in (1, 3) else value.as_py() for at, value in enumerate(batch.fields[index])])
+    fields = batch.fields.set_column(index, missing, holes.cast(pa.binary()))
+    holed = replace(batch, fields=fields, spread=("v",))
+    good, refusals = encoder.part(holed)
+    needed = any(missing in each.fields for each in encoder.templates) or (
+        missing == "v" and any("*" in each.fields for each in encoder.templates)
     )
-    assert {refusal.reason for refusal in verdict.refusals} == {error}
-    assert verdict.written + verdict.equal == 1000 - len(verdict.refusals)
+    if encoder in PASSES.values():
+        assert refusals == []
+        assert len(good) == (2 if needed else 4)
+    else:
+        assert [refusal.index for refusal in refusals] == ([1, 3] if needed else [])
+        assert len(good) == 4 - len(refusals)
+    assert [number for number in (0, 2) if number not in good.numbers.to_pylist()] == []
+    assert encoder.encode(good).records == len(good)
 
 
 def test_an_encoder_travels_and_encodes_there_as_here(encoder: Encoder) -> None:
     travelled: Encoder = pickle.loads(pickle.dumps(encoder))  # noqa: S301 - our own
-    batch = batch_of([b"a", b"b\r\n"])
+    batch = some([b"a", b"b\r\n"])
     assert travelled == encoder
     assert stream_of(travelled.encode(batch)) == stream_of(encoder.encode(batch))
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"\0", b"\r\nFLUSHALL\r\n", b"*1\r\n$8\r\nFLUSHALL\r\n", b"x" * (1 << 20)]
+    "value", [b"", b"\0", b"\r\nFLUSHALL\r\n", b"*1\r\n$8\r\nFLUSHALL\r\n", b"x" * (1 << 20)]
 )
-def test_data_cannot_become_a_command(encoder: Encoder, line: bytes) -> None:
-    commands = commands_in(stream_of(encoder.encode(batch_of([line] * 3))))
-    assert {command[0] for command in commands} <= {b"MSET", b"SET", b"MGET"}
+def test_data_cannot_become_a_command(encoder: Encoder, value: bytes) -> None:
+    harmless = {command[0] for command in commands_in(encoder.encode(some([b"a"] * 3)))}
+    assert {command[0] for command in commands_in(encoder.encode(some([value] * 3)))} == harmless
+    assert b"FLUSHALL" not in harmless

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import pickle
 from collections.abc import Iterator, Sequence
@@ -22,17 +24,19 @@ from etl.encode.wire import Wire
 from etl.errors import SourceError
 from etl.plan import Answer, Batch, Block, Plan, Projection, Reject, Source
 from etl.report import Tally
-from etl.source.choose import choose_source
 from etl.worker import run_shard
 from tests.contract.golden import FORMS, GOLDEN, TYPED, Fields, Form, Row, chosen
 from tests.unit.given import commands_in
 
 ALL = Projection(all=True)
-SIZES = (1, 100, 1 << 20)
+SIZES = (20, 100, 1 << 20)
 """Sizes of blocks: of a record each, of a few, of everything."""
 
+KINDS = [form for form in FORMS if form.codec in (None, "gzip")]
+"""Every form, but of the compressed ones only one a format: behind the codec they are the same."""
+
 FILES = [form for form in FORMS if form.files]
-TEXTS = [form for form in FORMS if form.text is not None]
+TEXTS = [form for form in KINDS if form.text is not None]
 
 
 def by_name(form: Form) -> str:
@@ -40,6 +44,7 @@ def by_name(form: Form) -> str:
 
 
 every_form = pytest.mark.parametrize("form", FORMS, ids=by_name)
+every_kind = pytest.mark.parametrize("form", KINDS, ids=by_name)
 
 
 def read(source: Source, blocks: Sequence[Block], projection: Projection = ALL) -> list[Batch]:
@@ -75,7 +80,7 @@ def test_what_is_read_is_the_golden_table(form: Form, tmp_path: Path, block_byte
         assert set(batch.spread) <= set(batch.fields.schema.names)
 
 
-@every_form
+@every_kind
 def test_what_a_format_cannot_hold_is_little(form: Form) -> None:
     assert set(form.cannot) <= ({"null", "line-breaks", "crlf", "protocol"} if form.only_value else set())
     assert set(form.instead) <= {"null"}
@@ -91,8 +96,9 @@ def test_blocks_are_numbered_cover_the_input_and_know_their_first_record(form: F
     assert all(before.stop == after.start for before, after in pairwise(blocks))
     assert all((block.payload is not None) == source.streamed for block in blocks)
     if source.nbytes is not None:
-        assert blocks[-1].stop == source.nbytes
-        assert blocks[0].start <= len("id,value\r\n")
+        # Behind the last record an Arrow stream has a mark that is in no block.
+        assert source.nbytes - blocks[-1].stop == (8 if form.name == "arrow-stream" else 0)
+        assert blocks[0].start <= len('"id","value"\r\n')
     first_record = 0
     for block in blocks:
         assert block.first_record == first_record
@@ -101,7 +107,7 @@ def test_blocks_are_numbered_cover_the_input_and_know_their_first_record(form: F
     assert first_record == len(form.rows())
 
 
-@every_form
+@every_kind
 def test_fields_are_those_of_the_records_where_every_record_has_the_same(form: Form, tmp_path: Path) -> None:
     fields = opened(form, tmp_path)[0].fields
     assert fields in (None, ("line",) if form.only_value else ("id", "value"))
@@ -119,7 +125,7 @@ def test_a_source_and_its_blocks_travel_and_are_read_there_in_any_order(form: Fo
     assert travelled.names == source.names
 
 
-@every_form
+@every_kind
 def test_every_original_is_found_again(form: Form, tmp_path: Path) -> None:
     source, blocks = opened(form, tmp_path, 300)
     some = form.rows()
@@ -147,20 +153,18 @@ def test_every_original_is_found_again(form: Form, tmp_path: Path) -> None:
 
 def _read_alone(form: Form, raw: bytes) -> Fields:
     """Read the original text of one record by what Python itself has for it."""
-    import csv
-    import io
-
     kind = form.name.partition("-")[0]
     if kind == "txt":
         return {"line": raw}
     if kind in ("csv", "tsv"):
+        csv.field_size_limit(1 << 21)
         reader = csv.reader(io.StringIO(raw.decode(), newline=""), delimiter={"csv": ",", "tsv": "\t"}[kind])
         ((name, value),) = reader
         return {"id": name.encode(), "value": value.encode()}
     return {name: value.encode() for name, value in json.loads(raw).items() if value is not None}
 
 
-@every_form
+@every_kind
 def test_the_json_of_a_record_is_json_of_its_fields(form: Form, tmp_path: Path) -> None:
     source, blocks = opened(form, tmp_path)
     batches = read(source, blocks, Projection(json=True))
@@ -182,7 +186,7 @@ def test_the_line_of_a_record_is_its_text(form: Form, tmp_path: Path) -> None:
     assert [_read_alone(form, line) for line in lines] == form.expected(form.rows())
 
 
-@every_form
+@every_kind
 def test_only_what_a_projection_names_is_read(form: Form, tmp_path: Path) -> None:
     source, blocks = opened(form, tmp_path)
     name = "line" if form.only_value else "value"
@@ -192,7 +196,7 @@ def test_only_what_a_projection_names_is_read(form: Form, tmp_path: Path) -> Non
     assert {batch.spread for batch in batches} <= {(), ("V",)}
 
 
-@every_form
+@every_kind
 def test_a_field_that_no_record_has_is_absent(form: Form, tmp_path: Path) -> None:
     source, blocks = opened(form, tmp_path)
     batches = read(source, blocks, Projection(names=frozenset({"nothing"})))
@@ -202,7 +206,7 @@ def test_a_field_that_no_record_has_is_absent(form: Form, tmp_path: Path) -> Non
             assert batch.fields.column("nothing").null_count == len(batch)
 
 
-@every_form
+@every_kind
 def test_an_empty_text_is_absent_if_it_is_to_be_left_out(form: Form, tmp_path: Path) -> None:
     source, blocks = opened(form, tmp_path)
     kept = [{name: value for name, value in record.items() if value} for record in form.expected(form.rows())]
@@ -211,7 +215,7 @@ def test_an_empty_text_is_absent_if_it_is_to_be_left_out(form: Form, tmp_path: P
     assert records_in(read(source, blocks, Projection(all=True, omit_empty=True))) == kept
 
 
-@every_form
+@every_kind
 def test_a_reader_may_be_closed_twice(form: Form, tmp_path: Path) -> None:
     source, blocks = opened(form, tmp_path)
     reader = source.open(ALL)
@@ -252,7 +256,7 @@ def test_what_is_no_file_cannot_have_changed(form: Form, tmp_path: Path) -> None
     source.verify_unchanged()
 
 
-@every_form
+@every_kind
 def test_no_records_are_no_records(form: Form, tmp_path: Path) -> None:
     source = form.opened(tmp_path, [])
     assert records_in(read(source, list(source.blocks(100, numbered=True)))) == []
@@ -313,9 +317,8 @@ def shards(source: Source, blocks: Sequence[Block], workers: int, split: str) ->
     return found
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])
-@pytest.mark.parametrize("split", ["block", "record"])
-@every_form
+@pytest.mark.parametrize(("split", "workers"), [("block", 1), ("block", 3), ("record", 2), ("record", 3)])
+@every_kind
 def test_the_shards_of_a_source_have_every_record_once_and_in_order(
     form: Form, tmp_path: Path, split: str, workers: int
 ) -> None:
@@ -345,12 +348,12 @@ def test_files_are_read_one_after_the_other_and_empty_ones_are_no_records(kind: 
         paths += list(folder.iterdir())
     source = chosen(*paths)
     blocks = list(source.blocks(100, numbered=True))
-    assert {block.file for block in blocks} == {0, 2}
     assert [block.number for block in blocks] == list(range(len(blocks)))
     batches = read(source, blocks)
     assert records_in(batches) == form.expected(some)
     assert [number for batch in batches for number in batch.numbers.to_pylist()] == list(range(len(some)))
-    assert {source.name_of(block) for block in blocks} == {str(paths[0]), str(paths[2])}
+    full = [block for block in blocks if any(map(len, read(source, [block])))]  # of "[]" one is empty
+    assert {source.name_of(block) for block in full} == {str(paths[0]), str(paths[2])}
 
 
 # Typed values: what is no text in the source.
@@ -420,9 +423,10 @@ def test_bytes_that_are_no_text_arrive_as_they_are_where_no_text_is_needed(tmp_p
         assert first_of(chosen(tmp_path / name)) == expected
 
 
-@pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x.json"])
+@pytest.mark.parametrize("name", ["x.txt", "x.csv", "x.jsonl", "x.json"])
 def test_bytes_that_are_no_text_are_a_reject_where_json_is_wanted(tmp_path: Path, name: str) -> None:
     content = {
+        "x.txt": b"a\n\xff\nb\n",
         "x.csv": b"value\na\n\xff\nb\n",
         "x.jsonl": b'{"value": "a"}\n{"value": "\xff"}\n{"value": "b"}\n',
         "x.json": b'[{"value": "a"},{"value": "\xff"},{"value": "b"}]',
@@ -430,10 +434,7 @@ def test_bytes_that_are_no_text_are_a_reject_where_json_is_wanted(tmp_path: Path
     (tmp_path / name).write_bytes(content)
     source = chosen(tmp_path / name)
     (batch,) = read(source, list(source.blocks(1 << 20, numbered=True)), Projection(json=True))
-    assert [json.loads(text) for text in batch.json.to_pylist()] == [{"value": "a"}, {"value": "b"}]
+    texts = [list(json.loads(text).values()) for text in batch.json.to_pylist()]
+    assert texts == [["a"], ["b"]]
     assert [(reject.record, b"\xff" in reject.raw) for reject in batch.rejects] == [(1, True)]
     assert batch.numbers.to_pylist() == [0, 2]
-
-
-def test_one_way_to_choose_serves_every_form() -> None:
-    assert choose_source.__module__ == "etl.source.choose"

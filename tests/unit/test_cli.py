@@ -12,7 +12,16 @@ import pytest
 
 import etl
 from etl import cli
-from etl.errors import EtlError, SourceError, TargetError, UsageError
+from etl.errors import (
+    EtlError,
+    InterruptedRunError,
+    MissingExtraError,
+    RejectedError,
+    SourceError,
+    TargetError,
+    UsageError,
+    WorkerError,
+)
 from etl.options import LoadOptions, VerifyOptions
 from etl.report import Report, WorkerReport
 
@@ -56,6 +65,36 @@ def test_sources_and_options_reach_the_verb(monkeypatch: pytest.MonkeyPatch) -> 
     assert verb.calls == [(("a", "b"), LoadOptions(key="k:{#}", workers=3, if_exists="skip"))]
 
 
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        (["--as", "set", "--value", "{id}"], LoadOptions(as_="set", value="{id}")),
+        (
+            ["--command", "HSET u:{id} {*}", "--command", "SADD all {id}"],
+            LoadOptions(command=("HSET u:{id} {*}", "SADD all {id}")),
+        ),
+        (
+            ["--format", "tsv", "--fields", "a,b", "--quote", ""],
+            LoadOptions(format="tsv", fields="a,b", quote=""),
+        ),
+        (["--max-rejects", "1%", "--rejects", "r.jsonl"], LoadOptions(max_rejects="1%", rejects="r.jsonl")),
+        (["--ttl", "{ttl}", "--omit-empty"], LoadOptions(ttl="{ttl}", omit_empty=True)),
+    ],
+)
+def test_every_kind_of_option_reaches_the_verb(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], options: LoadOptions
+) -> None:
+    verb = replaced(monkeypatch, REPORT)
+    assert cli.main(["load", "a", *words]) == 0
+    assert verb.calls == [(("a",), options)]
+
+
+def test_a_query_needs_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    verb = replaced(monkeypatch, REPORT)
+    assert cli.main(["load", "--sql", "SELECT 1"]) == 0
+    assert verb.calls == [((), LoadOptions(sql="SELECT 1"))]
+
+
 def test_verify_has_its_own_options(monkeypatch: pytest.MonkeyPatch) -> None:
     verb = replaced(monkeypatch, REPORT, "verify")
     assert cli.main(["verify", "a", "--strip"]) == 0
@@ -83,7 +122,16 @@ def test_records_that_are_amiss_give_exit_code_1(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(UsageError("no"), 2), (SourceError("no"), 3), (TargetError("no"), 4), (EtlError("no"), 70)],
+    [
+        (UsageError("no"), 2),
+        (MissingExtraError("no"), 2),
+        (SourceError("no"), 3),
+        (TargetError("no"), 4),
+        (RejectedError("no"), 5),
+        (InterruptedRunError("no", 15), 143),
+        (WorkerError("no", 137), 137),
+        (EtlError("no"), 70),
+    ],
 )
 def test_an_error_is_one_line_on_stderr_and_its_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: EtlError, code: int
@@ -140,6 +188,19 @@ def test_a_bug_shows_its_traceback_and_ends_with_70(
         ["load", "a", "--ttl", "0"],
         ["load", "a", "--key", "{"],
         ["load", "a", "--key", "{id}"],
+        ["load", "a", "--key", "constant"],
+        ["load", "a", "--as", "bitmap"],
+        ["load", "a", "--as", "set", "--command", "SADD a {line}"],
+        ["load", "a", "--command", "FLUSHALL now"],
+        ["load", "a", "--command", "SET '{line} b"],
+        ["load", "a", "--ttl", "3", "--expire-at", "{line}"],
+        ["load", "a", "--max-rejects", "some"],
+        ["load", "a", "--rename", "a"],
+        ["load", "a", "--delimiter", "|"],
+        ["load", "a", "--database", "sqlite:x"],
+        ["load", "a", "--sql", "SELECT 1"],
+        ["load", "a", "-", "-"],
+        ["load", "a", "a"],
         ["load", "a", "--to", "http://host"],
     ],
 )

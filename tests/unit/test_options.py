@@ -30,16 +30,43 @@ KINDS: tuple[type[Options], ...] = (LoadOptions, VerifyOptions)
 
 SECRET = "s3cr3t-Marker"
 
-GOOD = [
+GOOD: list[tuple[str, Any]] = [
     ("to", "redis://host:1/2"),
+    ("format", "csv"),
+    ("as_", "zset"),
     ("key", "train:{#}"),
+    ("value", "{name}"),
+    ("score", "{age}"),
+    ("command", ("SADD city:{city} {id}", "HSET user:{id} {*}")),
+    ("command", ("SADD all {id}",)),
+    ("include", "a,b"),
+    ("exclude", "a.b"),
+    ("rename", ("a=b", "c.d==")),
+    ("flatten", True),
+    ("omit_empty", True),
+    ("vectors", "text"),
+    ("fields", "id,name,a b"),
+    ("no_header", True),
+    ("delimiter", "|"),
+    ("delimiter", "\t"),
+    ("quote", "'"),
+    ("quote", ""),
+    ("sql", "SELECT 1"),
+    ("database", "sqlite:x.db"),
+    ("if_exists", "skip"),
+    ("if_exists", "merge"),
     ("strip", True),
     ("workers", 3),
     ("split", "record"),
+    ("max_rejects", "10"),
+    ("max_rejects", "0.5%"),
+    ("rejects", "bad.jsonl"),
     ("progress", "none"),
     ("start_method", "spawn"),
-    ("ttl", 1.5),
-    ("if_exists", "skip"),
+    ("wire", "hset"),
+    ("ttl", "1.5"),
+    ("ttl", "{seconds}"),
+    ("expire_at", "{ts}"),
 ]
 
 
@@ -50,8 +77,12 @@ def parser_for(kind: type[Options]) -> argparse.ArgumentParser:
 
 
 def argv_of(name: str, value: Any) -> list[str]:
-    switch = "--" + name.replace("_", "-")
-    return [switch] if value is True else [switch, str(value)]
+    switch = "--" + name.rstrip("_").replace("_", "-")
+    if value is True:
+        return [switch]
+    return [
+        word for text in (value if isinstance(value, tuple) else (value,)) for word in (switch, str(text))
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -89,9 +120,36 @@ def test_every_option_has_a_good_value_in_these_tests() -> None:
     [
         ("to", 6379),
         ("to", b"redis://host"),
+        ("format", "xml"),
+        ("as_", "bitmap"),
         ("key", None),
         ("key", 3),
         ("key", b"{#}"),
+        ("value", 3),
+        ("score", None),
+        ("command", 3),
+        ("command", [3]),
+        ("command", None),
+        ("include", ""),
+        ("include", "a,,b"),
+        ("exclude", "a,"),
+        ("fields", ",a"),
+        ("rename", "a"),
+        ("rename", "=b"),
+        ("rename", "a="),
+        ("rename", ["a=b", "c"]),
+        ("flatten", "yes"),
+        ("vectors", "json"),
+        ("vectors", None),
+        ("delimiter", ""),
+        ("delimiter", "ab"),
+        ("delimiter", "\n"),
+        ("delimiter", "\r"),
+        ("delimiter", "ü"),
+        ("quote", "''"),
+        ("quote", "\n"),
+        ("quote", None),
+        ("sql", b"SELECT 1"),
         ("strip", "yes"),
         ("strip", None),
         ("strip", 1),
@@ -107,8 +165,16 @@ def test_every_option_has_a_good_value_in_these_tests() -> None:
         ("split", "line"),
         ("split", None),
         ("split", ["block"]),
+        ("max_rejects", "-1"),
+        ("max_rejects", -1),
+        ("max_rejects", "some"),
+        ("max_rejects", "101%"),
+        ("max_rejects", 0.5),
+        ("max_rejects", None),
+        ("rejects", b"x"),
         ("progress", "loud"),
         ("start_method", "thread"),
+        ("wire", "mset"),
         ("ttl", 0),
         ("ttl", -1),
         ("ttl", "soon"),
@@ -118,13 +184,56 @@ def test_every_option_has_a_good_value_in_these_tests() -> None:
         ("ttl", 10**400),
         ("ttl", True),
         ("ttl", 0.0001),
-        ("if_exists", "merge"),
-        ("if_exists", None),
+        ("expire_at", 3.5),
+        ("if_exists", "overwrite"),
     ],
 )
 def test_a_value_that_cannot_be_is_a_usage_error_that_names_the_option(name: str, value: Any) -> None:
-    with pytest.raises(UsageError, match=name.replace("_", "[-_]")):
+    with pytest.raises(UsageError, match=name.rstrip("_").replace("_", "[-_]")):
         LoadOptions(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "parsed"),
+    [
+        ("command", "SADD a b", ("SADD a b",)),
+        ("command", ["SADD a b", "SADD c d"], ("SADD a b", "SADD c d")),
+        ("rename", "a=b", ("a=b",)),
+        ("rename", iter(["a=b"]), ("a=b",)),
+        ("delimiter", "\\t", "\t"),
+        ("quote", "\\t", "\t"),
+        ("ttl", 3, "3"),
+        ("ttl", 1.5, "1.5"),
+        ("max_rejects", 5, "5"),
+        ("workers", "3", 3),
+    ],
+)
+def test_a_keyword_may_be_given_as_python_has_it(name: str, value: Any, parsed: Any) -> None:
+    assert getattr(LoadOptions(**{name: value}), name) == parsed
+
+
+def test_an_option_that_may_be_given_many_times_is_empty_unless_it_is() -> None:
+    namespace = parser_for(LoadOptions).parse_args([])
+    assert namespace.command is None
+    assert from_namespace(namespace, LoadOptions).command == ()
+    for _ in range(2):  # one command line does not add to the next
+        again = parser_for(LoadOptions).parse_args(["--command", "SADD a b"])
+        assert from_namespace(again, LoadOptions).command == ("SADD a b",)
+
+
+def test_names_are_those_between_the_commas_and_none_where_none_are_given() -> None:
+    options = LoadOptions(include="a,b c,d.e")
+    assert options.names("include") == ("a", "b c", "d.e")
+    assert options.names("exclude") is None
+
+
+def test_as_is_called_so_on_the_command_line_and_as_with_a_dash_below_in_python() -> None:
+    fields = {field.name: field for field in dataclasses.fields(LoadOptions)}
+    assert flag(fields["as_"]) == "--as"
+    assert flag(fields["omit_empty"]) == "--omit-empty"
+    assert LoadOptions(as_="set").as_ == "set"
+    with pytest.raises(UsageError, match=r"there is no option 'as'; there are as_"):
+        merged(LoadOptions, None, {"as": "set"})
 
 
 def test_a_keyword_that_is_no_option_is_a_usage_error_that_names_those_there_are() -> None:
@@ -156,7 +265,7 @@ def test_no_repr_and_no_error_of_options_shows_the_url() -> None:
 
 
 def test_options_pickle_and_cannot_be_changed() -> None:
-    options = LoadOptions(to="redis://host", ttl=3)
+    options = LoadOptions(to="redis://host", ttl="3", command=("SADD a b",))
     assert pickle.loads(pickle.dumps(options)) == options  # noqa: S301 - made in the line itself
     with pytest.raises(dataclasses.FrozenInstanceError):
         options.key = "x"  # type: ignore[misc]
@@ -183,6 +292,18 @@ def test_somebody_elses_parser_takes_the_options_in_and_keeps_its_own() -> None:
     assert namespace.epochs == 3
     assert etl.from_args(namespace) == LoadOptions(key="k:{#}", workers=2, strip=True)
     assert "options of redis-etl" in parser.format_help()
+
+
+def test_somebody_elses_script_chooses_the_type_and_the_commands_by_its_command_line() -> None:
+    parser = argparse.ArgumentParser()
+    etl.add_arguments(parser)
+    words = ["--as", "zset", "--value", "{user}", "--score", "{points}", "--ttl", "{ttl}"]
+    chosen = etl.from_args(parser.parse_args(words))
+    assert chosen == LoadOptions(as_="zset", value="{user}", score="{points}", ttl="{ttl}")
+    words = ["--command", "HSET u:{id} {*}", "--command", "SADD all {id}", "--rename", "a=b"]
+    chosen = etl.from_args(parser.parse_args(words))
+    assert chosen == LoadOptions(command=("HSET u:{id} {*}", "SADD all {id}"), rename=("a=b",))
+    assert etl.from_args(parser.parse_args([])) == LoadOptions()
 
 
 def test_from_args_refuses_what_the_parser_let_through() -> None:

@@ -8,6 +8,7 @@ import re
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,9 +18,8 @@ from etl import progress
 from etl.plan import Plan
 from etl.progress import BarPainter, LogPainter, Painting, choose_mode, log_line, painting
 from etl.report import Tally
-from etl.source.lines import LinesSource
-from tests.unit.given import files_of
-from tests.unit.memory import MemoryTarget, PairsEncoder
+from tests.unit.given import source_of
+from tests.unit.memory import plan_for
 
 
 class Sketch:
@@ -55,16 +55,14 @@ def tally_of(workers: int, *, finished: int = 0, bytes_done: int = 0, records: i
 
 
 def plan_of(folder: Path, mode: str, content: bytes = b"a\nb\n") -> Plan:
-    return Plan(
-        job="job",
-        source=LinesSource(files_of(folder, [content])),
-        target=MemoryTarget(),
-        encoder=PairsEncoder(),
-        blocks=(),
-        workers=1,
-        split="block",
-        progress=mode,
-    )
+    return plan_for(source_of(folder, [content]), progress=mode)
+
+
+class Endless:
+    """A source of unknown size."""
+
+    nbytes = None
+    streamed = True
 
 
 class Terminal(io.StringIO):
@@ -176,7 +174,33 @@ def test_nothing_is_painted_where_nothing_is_asked_for_or_there_is_nothing_to_re
     assert capsys.readouterr() == ("", "")
 
 
-def drawn(monkeypatch: pytest.MonkeyPatch, total: int, *states: tuple[int, int, float]) -> str:
+def test_of_an_input_of_unknown_size_a_log_line_says_how_far_and_how_fast() -> None:
+    line = "redis-etl: 100.0 MB, 1,000,000 records, 100,000 records/s"
+    assert log_line(100_000_000, None, 1_000_000, 10) == line
+    assert log_line(0, None, 0, 0) == "redis-etl: 0 B, 0 records, 0 records/s"
+
+
+def test_of_an_input_of_unknown_size_all_bytes_so_far_are_shown() -> None:
+    sketch = Sketch()
+    Painting(sketch, tally_of(2, bytes_done=150, records=7), None).paint()
+    assert sketch.painted == [(150, 7)]
+
+
+def test_a_bar_without_a_total_has_no_percentage(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = drawn(monkeypatch, None, (0, 0, 0.0), (250_000, 5_000, 2.0))
+    assert "%" not in lines
+    assert re.search(r"250k \[.*5,000 records, 2,500/s\]", lines)
+
+
+@pytest.mark.parametrize("mode", ["bar", "log"])
+def test_an_input_of_unknown_size_is_painted(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    endless: Any = Endless()
+    with painting(plan_for(endless, progress=mode), tally_of(1)) as thread:
+        assert thread is not None
+
+
+def drawn(monkeypatch: pytest.MonkeyPatch, total: int | None, *states: tuple[int, int, float]) -> str:
     """Give what a bar leaves on a terminal, each drawing on a line of its own."""
     monkeypatch.setattr(sys, "stderr", Terminal())
     painter = BarPainter(total)

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from etl import rejects as module
 from etl.errors import SourceError
 from etl.plan import Reject
 from etl.rejects import RejectFile, reject_line
@@ -90,6 +89,18 @@ def test_what_an_earlier_run_left_can_be_forgotten_or_may_be_missing(tmp_path: P
     assert not path.exists()
 
 
+def test_only_a_regular_file_is_taken_away(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    RejectFile(str(pipe)).forget()
+    assert pipe.exists()
+    with pytest.raises(SourceError, match="it is a folder"):
+        RejectFile(str(tmp_path)).forget()
+    (tmp_path / "file").touch()
+    with pytest.raises(SourceError, match="Not a directory"):
+        RejectFile(str(tmp_path / "file" / "rejects")).forget()
+
+
 def test_lines_of_several_writers_never_mix(tmp_path: Path) -> None:
     path = tmp_path / "rejects.jsonl"
     begin = threading.Barrier(4)
@@ -115,7 +126,7 @@ def test_lines_of_several_writers_never_mix(tmp_path: Path) -> None:
 
 def test_a_write_that_takes_a_part_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = os.write
-    monkeypatch.setattr(module.os, "write", lambda descriptor, data: whole(descriptor, data[:7]))
+    monkeypatch.setattr(os, "write", lambda descriptor, data: whole(descriptor, data[:7]))
     path = tmp_path / "rejects.jsonl"
     RejectFile(str(path)).write([reject(record=1), reject(record=2)])
     assert [entry["record"] for entry in entries(path)] == [1, 2]

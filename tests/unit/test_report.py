@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.report import COUNTERS, Example, Report, Tally, WorkerReport
+from etl.report import COUNTED, COUNTERS, Example, Report, Tally, WorkerReport
 
 LOADED = {"read": 1_000_000, "written": 999_000, "skipped": 900, "rejected": 100}
-VERIFIED = {"read": 10, "equal": 7, "missing": 2, "different": 1}
+VERIFIED = {"read": 10, "equal": 6, "missing": 2, "different": 1, "rejected": 1}
 
 
 def report(records: dict[str, int], verb: str = "load", **changes: Any) -> Report:
@@ -35,7 +35,7 @@ def test_the_last_line_reconciles() -> None:
         "1,000,000 read = 999,000 written + 900 skipped + 100 rejected"
     )
     assert report(VERIFIED, "verify").summary().splitlines()[-1] == (
-        "10 read = 7 equal + 2 missing + 1 different"
+        "10 read = 6 equal + 2 missing + 1 different + 1 rejected"
     )
 
 
@@ -93,12 +93,27 @@ def test_examples_stand_before_the_counts_and_are_cut() -> None:
         ({"read": 5, "equal": 5, "missing": 0, "different": 0}, 0),
         ({"read": 5, "equal": 4, "missing": 1, "different": 0}, 1),
         ({"read": 5, "equal": 4, "missing": 0, "different": 1}, 1),
+        ({"read": 5, "equal": 4, "missing": 0, "different": 0, "rejected": 1}, 1),
     ],
 )
 def test_the_exit_code_is_1_when_something_is_amiss_with_some_records(
     records: dict[str, int], code: int
 ) -> None:
     assert report(records).exit_code == code
+
+
+@pytest.mark.parametrize("verb", COUNTED)
+def test_a_run_that_has_not_begun_has_read_nothing(verb: str) -> None:
+    data = Report.of_no_run(verb, "failed", "why").as_dict()
+    assert data["records"] == dict.fromkeys(COUNTED[verb], 0)
+    assert (data["status"], data["error"], data["job"], data["target"]) == ("failed", "why", None, None)
+    assert (data["bytes"], data["workers"]) == (0, [])
+
+
+def test_what_is_counted_of_a_verb_has_a_counter_and_begins_with_their_sum() -> None:
+    for names in COUNTED.values():
+        assert names[0] == "read"
+        assert {f"records_{name}" for name in names} <= set(COUNTERS)
 
 
 ADDITIONS = st.lists(

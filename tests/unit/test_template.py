@@ -65,10 +65,52 @@ def test_fields_are_the_names_that_are_needed() -> None:
     assert parse_template("x", option="--key").fields == frozenset()
 
 
-def test_a_field_that_no_record_has_is_refused_and_the_ones_there_are_named() -> None:
-    with pytest.raises(UsageError, match=r"--key names the field \{id\}.*they have \{line\}, \{#\}"):
-        parse_template("{id}", option="--key").require(("line",), option="--key")
+def test_array_fields_are_named_by_themselves() -> None:
+    parsed = parse_template("tag:{tags[]}", option="--command", argument=True)
+    assert parsed.parts == (b"tag:", Field("tags", members=True))
+    assert parsed.lists == {"tags"}
+    assert parsed.fields == frozenset()
+    assert parse_template("{a}{#}", option="--key").lists == frozenset()
 
 
-def test_known_fields_and_the_number_are_accepted() -> None:
-    parse_template("{line}{#}", option="--key").require(("line",), option="--key")
+@pytest.mark.parametrize(
+    ("text", "constant", "everything", "spreads"),
+    [
+        ("", True, False, False),
+        ("x{{y", True, False, False),
+        ("{#}", False, False, False),
+        ("x{a}", False, False, False),
+        ("{*}", False, True, True),
+        ("{x[]}", False, False, True),
+        ("a:{x[]}", False, False, True),
+    ],
+)
+def test_a_template_says_whether_it_is_constant_and_whether_it_spreads(
+    text: str, constant: bool, everything: bool, spreads: bool
+) -> None:
+    parsed = parse_template(text, option="--command", argument=True)
+    assert (parsed.constant, parsed.everything, parsed.spreads) == (constant, everything, spreads)
+
+
+@pytest.mark.parametrize(
+    ("text", "argument", "why"),
+    [
+        ("{*}", False, r"\{\*\}, which can only be an argument of a command by itself \(column 1\)"),
+        ("ab{*}", True, r"\{\*\}, which can only be an argument .* \(column 3\)"),
+        ("{*}{*}", True, "an argument of a command by itself"),
+        ("{x[]}", False, r"\[\]\}, which can only stand in an argument of a command"),
+        ("{x[]}{y}", True, "alone or with text"),
+        ("{x[]}{y[]}", True, "alone or with text"),
+        ("{[]}", True, "an empty field name"),
+    ],
+)
+def test_what_gives_several_arguments_stands_where_several_can_be(
+    text: str, argument: bool, why: str
+) -> None:
+    with pytest.raises(UsageError, match=why):
+        parse_template(text, option="--key", argument=argument)
+
+
+def test_brackets_in_the_middle_of_a_name_are_a_part_of_it() -> None:
+    assert parse_template("{a[]b}", option="--key").fields == {"a[]b"}
+    assert parse_template("{a[0]}", option="--key").lists == frozenset()

@@ -151,10 +151,7 @@ def set_protocol(records: int, variant: Variant) -> Path:
     numbered = enumerate(everyone(records, variant))
     write_once(
         path,
-        (
-            command_bytes([b"SET", key_of(number).encode(), json_text(values)])
-            for number, values in numbered
-        ),
+        (command_bytes([b"SET", key_of(number).encode(), json_text(values)]) for number, values in numbered),
     )
     return path
 

@@ -54,7 +54,7 @@ def run(argv: list[str], *, stdin: Path | None = None, sampled: bool = True) -> 
         others = children()
         cpu_before_s = children_cpu_s()
         started_at = time.monotonic()
-        process = subprocess.Popen(argv, stdin=given, stdout=out, stderr=err, cwd=PROJECT)
+        process = subprocess.Popen(argv, stdin=given, stdout=out, stderr=err, cwd=PROJECT, env=environment())
         try:
             with PeakSampler(process.pid, enabled=sampled) as sampler:
                 exit_code = process.wait()
@@ -71,6 +71,11 @@ def run(argv: list[str], *, stdin: Path | None = None, sampled: bool = True) -> 
             tail = err.read().decode(errors="replace")[-2000:]
             raise BenchError(f"exit code {exit_code} from: {' '.join(argv)}\n{tail}")
         return Finished(seconds, cpu_s, sampler.peak_bytes, out.read().decode())
+
+
+def environment() -> dict[str, str]:
+    """The environment of a command: Python keeps its bytecode, as that of an installed program is kept."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 class PeakSampler:

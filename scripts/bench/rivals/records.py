@@ -19,7 +19,7 @@ PROCESSES = 2
 COMMANDS = 1000
 CHUNK_RECORDS = 50_000
 
-Records = Iterator[dict[str, Any]]
+Records = Iterator[dict[Any, Any]]
 
 
 def from_csv(path: str, i: int) -> Records:

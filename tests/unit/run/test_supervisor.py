@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from etl.control import Failed, Finished, Message, Stop
-from etl.errors import InterruptedRunError, TargetError, WorkerError
+from etl.control import Failed, Finished, LastWord, Stop, Took
+from etl.errors import InterruptedRunError, SourceError, TargetError, WorkerError
+from etl.run.feed import AHEAD, Line
 from etl.run.processes import GRACE_S, Child, Supervisor
 from etl.run.signals import StopSignals
 
@@ -32,7 +33,7 @@ class Pipe:
     """The parent's end of a worker's Pipe."""
 
     def __init__(self) -> None:
-        self.said: list[Message] = []
+        self.said: list[Any] = []
         self.heard: list[Any] = []
         self.closed = False
         self.broken = False
@@ -40,7 +41,7 @@ class Pipe:
     def poll(self) -> bool:
         return bool(self.said)
 
-    def recv(self) -> Message:
+    def recv(self) -> Any:
         return self.said.pop(0)
 
     def send(self, message: Any) -> None:
@@ -50,6 +51,18 @@ class Pipe:
 
     def close(self) -> None:
         self.closed = True
+
+
+class Feeder:
+    """Stands in for the thread that feeds a stream."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.stopped = 0
+        self.ended = Pipe()
+
+    def stop(self) -> None:
+        self.stopped += 1
 
 
 class Crew:
@@ -63,14 +76,16 @@ class Crew:
             child.worker = worker
             child.message = None
             child.process = Process()
-            child.connection = Pipe()
+            pipe: Any = Pipe()
+            child.connection = pipe
+            child.line = Line(pipe)
             self.children.append(child)
 
     @property
     def children(self) -> list[Child]:
         return self.supervisor._children
 
-    def say(self, worker: int, message: Message) -> None:
+    def say(self, worker: int, message: LastWord | Took) -> None:
         self.children[worker].connection.said.append(message)
 
     def end(self, worker: int, code: int) -> None:
@@ -197,3 +212,68 @@ def test_in_the_end_every_worker_that_lives_is_killed_and_every_pipe_closed(crew
     crew.supervisor.kill()
     assert crew.killed() == [False, True, True]
     assert all(child.connection.closed for child in crew.children)
+
+
+def fed(crew: Crew) -> Feeder:
+    feeder = Feeder()
+    crew.supervisor._feeder = feeder  # type: ignore[assignment]
+    return feeder
+
+
+def test_a_worker_that_begins_a_block_makes_room_for_one_more(crew: Crew) -> None:
+    fed(crew)
+    room = crew.children[1].line.room
+    for _ in range(AHEAD):
+        assert room.acquire(blocking=False)
+    assert not room.acquire(blocking=False)
+    crew.say(1, Took(1))
+    crew.say(1, Took(1))
+    crew.supervisor.step(0)
+    assert room.acquire(blocking=False)
+    assert room.acquire(blocking=False)
+    assert not room.acquire(blocking=False)
+    assert crew.children[1].message is None
+    assert crew.heard() == [0, 0, 0]
+
+
+def test_what_a_worker_says_behind_its_blocks_is_its_last_word(crew: Crew) -> None:
+    fed(crew)
+    crew.say(1, Took(1))
+    crew.say(1, Finished(1, 1.0))
+    crew.supervisor.step(0)
+    assert crew.children[1].message == Finished(1, 1.0)
+
+
+def test_a_stream_that_fails_stops_all_workers_and_its_error_is_the_last_word_of_all(crew: Crew) -> None:
+    feeder = fed(crew)
+    feeder.error = SourceError("cut short")
+    crew.supervisor.step(0)
+    crew.supervisor.step(GRACE_S * 100)
+    assert crew.heard() == [1, 1, 1]
+    assert crew.killed() == [False] * 3
+    assert feeder.stopped == 1
+    (word,) = crew.supervisor._feeders_word()
+    assert isinstance(word, Failed)
+    assert word.error is feeder.error
+
+
+def test_a_bug_in_cutting_a_stream_is_raised_as_what_it_is(crew: Crew) -> None:
+    fed(crew).error = ZeroDivisionError("a bug")
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        crew.supervisor._feeders_word()
+
+
+def test_a_stream_that_went_well_adds_no_word(crew: Crew) -> None:
+    assert crew.supervisor._feeders_word() == []
+    fed(crew)
+    assert crew.supervisor._feeders_word() == []
+
+
+def test_whatever_stops_the_workers_stops_the_feeding(crew: Crew) -> None:
+    feeder = fed(crew)
+    crew.signals.received.append(signal.SIGTERM)
+    crew.supervisor.step(0)
+    assert feeder.stopped == 1
+    crew.supervisor.kill()
+    assert feeder.stopped == 2
+    assert feeder.ended.closed

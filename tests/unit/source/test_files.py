@@ -176,7 +176,7 @@ def test_a_file_that_hides_its_size_is_refused_and_not_taken_for_empty() -> None
 
 
 def test_standard_input_is_refused_and_the_way_out_named() -> None:
-    with pytest.raises(UsageError, match="standard input cannot be read yet: give a file"):
+    with pytest.raises(UsageError, match=r"standard input \(-\) cannot be read in this format: give a file"):
         find_files(["-"])
 
 

@@ -7,7 +7,7 @@ import pytest
 from redis import exceptions
 
 from etl.errors import TargetError
-from etl.target.replies import MEANINGS, explain, failure, first_word
+from etl.target.replies import MEANINGS, explain, failure, fatal, first_word
 
 SAID = {
     "OOM": "OOM command not allowed when used memory > 'maxmemory'.",
@@ -64,3 +64,50 @@ def test_a_failure_names_the_target() -> None:
     assert isinstance(error, TargetError)
     assert str(error).startswith("redis://host:1/0: the server is full")
     assert str(failure("MSET answered 3", "t")) == "t: MSET answered 3"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *SAID.values(),
+        "ERR unknown command 'JSON.SET', with args beginning with: 'k' '$' ",
+        "ERR unknown subcommand 'x'. Try XGROUP HELP.",
+        "ERR wrong number of arguments for 'hset' command",
+        "ERR syntax error",
+        "ERR Protocol error: invalid bulk length",
+        "ERR DUMP payload version or checksum are wrong",
+        "ERR Bad data format",
+    ],
+)
+def test_what_every_record_would_get_ends_the_run(said: str) -> None:
+    error = fatal(hiredis.ReplyError(said), "redis://host:1/0")
+    assert isinstance(error, TargetError)
+    assert str(error).startswith("redis://host:1/0: ")
+    assert "args beginning" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "WRONGTYPE Operation against a key holding the wrong kind of value",
+        "BUSYKEY Target key name already exists.",
+        "ERR value is not a valid float",
+        "ERR value is not an integer or out of range",
+        "ERR invalid expire time in 'set' command",
+        "ERR invalid longitude,latitude pair 200.000000,100.000000",
+        "ERR The ID specified in XADD is equal or smaller than the target stream top item",
+        "ERR expected value at line 1 column 1",
+        "ERR increment or decrement would overflow",
+        "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+        "TSDB: timestamp is older than retention",
+        "",
+    ],
+)
+def test_what_is_a_records_own_does_not_end_the_run(said: str) -> None:
+    assert fatal(hiredis.ReplyError(said), "t") is None
+
+
+def test_a_row_of_the_table_counts_by_its_whole_first_word() -> None:
+    assert fatal(hiredis.ReplyError("OOMPH is no row"), "t") is None
+    assert fatal(hiredis.ReplyError("ERR OOM in the middle"), "t") is None
+    assert fatal(exceptions.ResponseError("command not allowed", status_code="OOM"), "t") is not None

@@ -1,0 +1,214 @@
+"""From options to what a record becomes, and to what has to be read of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from etl.encode.types import Expiry, Shape
+from etl.errors import UsageError
+from etl.options import LoadOptions, VerifyOptions
+from etl.plan import Projection, Source
+from etl.template import Field, Template, parse_template
+from etl.verbs.shape import projection_of, shape_of
+from tests.unit.encode.given import template
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A source of which nothing is known but its fields."""
+
+    fields: tuple[str, ...] | None
+
+
+def source_with(*fields: str) -> Source:
+    source: Any = Named(fields)
+    return source
+
+
+LINES = source_with("line")
+CSV = source_with("id", "name", "address")
+JSON: Source = Named(None)  # type: ignore[assignment]
+
+ID = {"key": "k:{id}"}
+
+
+def shape(source: Source = CSV, **options: Any) -> Shape:
+    return shape_of(LoadOptions(**options), source)
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "kind", "value"),
+    [
+        (LINES, {}, "string", "{line}"),
+        (CSV, {}, "hash", "{json}"),
+        (JSON, {}, "hash", "{json}"),
+        (LINES, {"as_": "list"}, "list", "{line}"),
+        (CSV, {"as_": "string"}, "string", "{json}"),
+        (CSV, {"as_": "set", "value": "x{id}"}, "set", "x{id}"),
+        (source_with("line", "b"), {}, "hash", "{json}"),
+    ],
+)
+def test_lines_become_strings_and_records_with_fields_hashes_of_the_whole_record(
+    source: Source, options: dict[str, Any], kind: str, value: str
+) -> None:
+    made = shape(source, **options)
+    assert (made.kind, made.value) == (kind, template(value))
+    assert (made.key, made.score) == (template("{#}"), template("{score}"))
+    assert (made.expiry, made.if_exists, made.commands) == (None, "replace", ())
+
+
+@pytest.mark.parametrize(
+    ("options", "expiry"),
+    [
+        ({"ttl": 60}, Expiry("PX", Template((b"60000",)))),
+        ({"ttl": "0.0015"}, Expiry("PX", Template((b"2",)))),
+        ({"ttl": "{name}"}, Expiry("EX", template("{name}"))),
+        ({"expire_at": "{ts}"}, Expiry("EXAT", template("{ts}"))),
+        ({"expire_at": "1700000000"}, Expiry("EXAT", template("1700000000"))),
+    ],
+)
+def test_a_time_to_live_is_in_milliseconds_or_a_field_and_a_time_in_seconds(
+    options: dict[str, Any], expiry: Expiry
+) -> None:
+    assert shape(**options).expiry == expiry
+
+
+def test_commands_stand_instead_of_a_type_and_merge_into_what_is_there() -> None:
+    made = shape(command=["HSET u:{id} {*}", "SADD all {id}"])
+    assert [command.name for command in made.commands] == [b"HSET", b"SADD"]
+    assert made.if_exists == "merge"
+    assert made.before() is None
+
+
+def test_verify_has_the_shape_of_the_load() -> None:
+    assert shape_of(VerifyOptions(as_="zset", **ID), CSV) == shape(as_="zset", **ID)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"command": "SADD a {id}", "as_": "set"}, "--as says nothing beside --command"),
+        ({"command": "SADD a {id}", "value": "{id}"}, "--value says nothing"),
+        ({"command": "SADD a {id}", "if_exists": "skip"}, "--if-exists says nothing"),
+        ({"command": "SADD a {id}", "ttl": 3}, "--ttl says nothing"),
+        ({"command": "SADD a {id}", "expire_at": "3"}, "--expire-at says nothing"),
+        ({"ttl": 3, "expire_at": "{ts}"}, "--ttl and --expire-at contradict"),
+        ({"key": "k"}, "--key 'k' names no field: each hash would overwrite"),
+        ({"key": "k", "as_": "string"}, "each string would overwrite"),
+        ({"key": "k", "as_": "json"}, "each json would overwrite"),
+        ({"key": "{"}, "--key '{' has a lone {"),
+        ({"value": "{"}, "--value '{' has a lone {"),
+        ({"score": "{}"}, "--score '{}' has an empty field name"),
+        ({"ttl": "{"}, "--ttl '{' has a lone {"),
+        ({"expire_at": "}"}, "--expire-at '}' has a lone }"),
+        ({"command": "FLUSHALL x"}, "FLUSHALL is refused"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused_by_name(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        shape(**options)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["list", "set", "zset", "stream"])
+def test_one_key_may_hold_many_records_where_it_can(kind: str) -> None:
+    assert shape(key="all", as_=kind).key.constant
+
+
+def projection(source: Source = CSV, *templates: str, **options: Any) -> Projection:
+    parsed = [parse_template(text, option="--command", argument=True) for text in templates]
+    return projection_of(LoadOptions(**options), parsed, source)
+
+
+def test_what_templates_name_is_read_and_nothing_else() -> None:
+    assert projection(CSV, "k:{id}:{#}", "{name}") == Projection(names=frozenset({"id", "name"}))
+    assert projection(CSV, "{#}") == Projection()
+    assert projection(CSV, "{*}", "{id}") == Projection(names=frozenset({"id"}), all=True)
+    assert projection(JSON, "{tags[]}", "{a.b}") == Projection(
+        names=frozenset({"a.b"}), lists=frozenset({"tags"})
+    )
+    assert projection(CSV, "{line}") == Projection(names=frozenset({"line"}), line=True)
+    assert projection(CSV, "{json}") == Projection(names=frozenset({"json"}), json=True)
+
+
+def test_options_choose_rename_and_spread_fields() -> None:
+    options = {
+        "include": "id,name",
+        "exclude": "name",
+        "rename": ["id=key", "address=a"],
+        "flatten": True,
+        "omit_empty": True,
+        "vectors": "text",
+    }
+    assert projection(CSV, "{*}", **options) == Projection(
+        all=True,
+        include=("id", "name"),
+        exclude=("name",),
+        rename=(("id", "key"), ("address", "a")),
+        flatten=True,
+        omit_empty=True,
+        vectors="text",
+    )
+
+
+@pytest.mark.parametrize(
+    ("templates", "options", "says"),
+    [
+        (["{missing}"], {}, "a template names the field missing, which the records do not have: id, name"),
+        (["{tags[]}"], {}, "a template names the field tags,"),
+        (["{a.b}"], {}, "a template names the field a.b,"),
+        (["{id}"], {"include": "nme"}, "--include names the field nme,"),
+        (["{id}"], {"exclude": "id,nme"}, "--exclude names the field nme,"),
+        (["{id}"], {"rename": "nme=x"}, "--rename names the field nme,"),
+        (
+            ["{id}"],
+            {"rename": "id=key"},
+            "a template names the field id, which the records do not have: key,",
+        ),
+        (["{id}"], {"rename": ["name=a", "name=b"]}, "--rename gives two names to the field name"),
+    ],
+)
+def test_a_field_that_no_record_can_have_is_refused_and_those_there_are_named(
+    templates: list[str], options: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        projection(CSV, *templates, **options)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("templates", "options"),
+    [
+        (["{address.city}"], {}),
+        (["{address.city}"], {"exclude": "address.street"}),
+        (["{key}"], {"rename": "id=key"}),
+        (["{id}", "{name}"], {"rename": ["id=name", "name=id"]}),
+        (["{city}"], {"rename": "address.city=city"}),
+        # Fields of different files may be given one name: they may never meet.
+        (["{x}"], {"rename": ["id=x", "name=x"]}),
+        (["{name}"], {"rename": "id=name"}),
+        (["{line}{json}{#}"], {}),
+    ],
+)
+def test_a_field_that_records_have_or_may_have_is_accepted(
+    templates: list[str], options: dict[str, Any]
+) -> None:
+    projection(CSV, *templates, **options)
+
+
+def test_where_only_the_records_tell_their_fields_any_may_be_named() -> None:
+    projection(JSON, "{anything}", include="a", exclude="b", rename="c=d")
+
+
+def test_of_very_many_fields_some_are_named() -> None:
+    many = source_with(*(f"f{number}" for number in range(1000)))
+    with pytest.raises(UsageError, match=r"f19, \.\.\.$"):
+        projection(many, "{x}")
+
+
+def test_a_template_of_all_fields_is_no_field_of_that_name() -> None:
+    assert Field("*") in parse_template("{*}", option="--command", argument=True).parts
+    assert projection(JSON, "{*}").names == frozenset()
