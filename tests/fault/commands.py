@@ -108,7 +108,7 @@ class Command:
         workers: list[int] = []
         for child in children_of(self.pid):
             command = _read(f"/proc/{child}/cmdline")
-            if "multiprocessing.resource_tracker" in command:
+            if "multiprocessing.resource_tracker" in command or "redis-server" in command:
                 continue
             workers += children_of(child) if "multiprocessing.forkserver" in command else [child]
         return workers

@@ -1,0 +1,37 @@
+"""What the tests in this folder load, and what Redis must hold afterwards."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+def many_lines(records: int = 30_000) -> list[bytes]:
+    """Lines of any length from nothing up, of any bytes but line breaks; the same ones every time."""
+    chance = random.Random(7)
+    alphabet = bytes(set(range(256)) - set(b"\r\n"))
+    pool = bytes(chance.choices(alphabet, k=1 << 16))
+    lines = []
+    for number in range(records):
+        start = chance.randrange(len(pool) - 200)
+        lines.append(b"%d " % number + pool[start : start + chance.randrange(120)] if number % 50 else b"")
+    return lines
+
+
+def write(path: Path, lines: list[bytes], end: bytes = b"\n") -> Path:
+    path.write_bytes(b"".join(line + end for line in lines))
+    return path
+
+
+def held(client: Redis, records: int, key: str = "{}") -> list[bytes | None]:
+    """Give the values of the keys 0, 1, 2 ... (None for a missing one), and make sure there are no others."""
+    assert client.dbsize() == records
+    values: list[bytes | None] = []
+    for start in range(0, records, 10_000):
+        keys = [key.format(number) for number in range(start, min(start + 10_000, records))]
+        values += cast("list[bytes | None]", client.mget(keys))
+    return values

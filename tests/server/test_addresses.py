@@ -1,0 +1,182 @@
+"""Every form of the target's URL, and passwords that are shown nowhere."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.server.inputs import held, write
+from tests.support import RealServer, StartServer, run_cli
+
+LINES = [b"one", b"two", b"three"]
+PASSWORD = "se/sa:me@ opén#?%&"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return write(tmp_path / "lines.txt", LINES)
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder with a path that a socket's address has room for."""
+    with tempfile.TemporaryDirectory(prefix="etl-") as folder:
+        yield Path(folder)
+
+
+def loaded_and_verified(file: Path, url: str, **env: str) -> str:
+    """Load and verify; give all that was said."""
+    said = ""
+    for verb in ("load", "verify"):
+        to = () if env else ("--to", url)
+        ended = run_cli(verb, file, *to, "--workers", "2", "--json", env=env)
+        assert ended.returncode == 0, ended.stderr
+        said += ended.stdout + ended.stderr
+    return said
+
+
+def test_a_unix_socket_is_an_address(short_folder: Path, start_server: StartServer, file: Path) -> None:
+    socket = short_folder / "re dis.sock"
+    server = start_server("--unixsocket", str(socket))
+    loaded_and_verified(file, f"unix://{quote(str(socket))}")
+    assert held(server.client(), 3) == LINES
+    loaded_and_verified(file, f"unix://{quote(str(socket))}?db=4")
+    assert server.client(db=4).dbsize() == 3
+
+
+@pytest.mark.parametrize("form", ["redis://127.0.0.1:{}/5", "redis://127.0.0.1:{}?db=5"])
+def test_the_database_is_the_one_in_the_url(real_server: RealServer, file: Path, form: str) -> None:
+    said = loaded_and_verified(file, form.format(real_server.port))
+    assert f'"target": "redis://127.0.0.1:{real_server.port}/5"' in said
+    assert held(real_server.client(db=5), 3) == LINES
+    assert real_server.client().dbsize() == 0
+
+
+def test_a_database_that_is_not_there_is_a_clear_error(real_server: RealServer, file: Path) -> None:
+    ended = run_cli("load", file, "--to", f"redis://127.0.0.1:{real_server.port}/99")
+    assert ended.returncode == 4
+    assert "DB index is out of range" in ended.stderr
+
+
+def test_the_address_may_come_from_the_environment(real_server: RealServer, file: Path) -> None:
+    loaded_and_verified(file, real_server.url, REDIS_URL=real_server.url)
+    assert held(real_server.client(), 3) == LINES
+
+
+def test_an_ipv6_host_is_an_address(file: Path) -> None:
+    ended = run_cli("load", file, "--to", "redis://[::1]:1/0")
+    assert ended.returncode == 4
+    assert ended.stderr.startswith("redis-etl: cannot reach redis://[::1]:1/0: ")
+
+
+@pytest.fixture
+def guarded_server(real_server: RealServer) -> RealServer:
+    """A server with a password for everybody, a loader who may write and a reader who may not."""
+    client = real_server.client()
+    client.execute_command("ACL", "SETUSER", "loader", "on", f">{PASSWORD}", "~*", "+@all")
+    client.execute_command("ACL", "SETUSER", "reader", "on", f">{PASSWORD}", "~*", "+@read", "+@connection")
+    client.execute_command("ACL", "SETUSER", "narrow", "on", f">{PASSWORD}", "~other:*", "+@all")
+    client.config_set("requirepass", PASSWORD)
+    return real_server
+
+
+def url_of(server: RealServer, user: str = "", password: str = PASSWORD) -> str:
+    return f"redis://{user}:{quote(password, safe='')}@127.0.0.1:{server.port}/0"
+
+
+@pytest.mark.parametrize("user", ["", "default", "loader"])
+def test_user_and_password_open_the_server_and_are_not_shown(
+    guarded_server: RealServer, file: Path, user: str
+) -> None:
+    said = loaded_and_verified(file, url_of(guarded_server, user))
+    assert_secret(said)
+    assert json.loads(said.splitlines()[0])["target"] == guarded_server.url
+    assert held(guarded_server.client(password=PASSWORD), 3) == LINES
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "sentence"),
+    [
+        ("", "wrong sesame", "the user name or password is wrong"),
+        ("loader", "wrong sesame", "the user name or password is wrong"),
+        ("nobody", PASSWORD, "the user name or password is wrong"),
+        ("reader", PASSWORD, "this user may not run the command or touch the key"),
+        ("narrow", PASSWORD, "this user may not run the command or touch the key"),
+    ],
+)
+@pytest.mark.parametrize("output", [(), ("--json",)], ids=["text", "json"])
+def test_whoever_may_not_write_is_refused_with_a_clear_sentence(
+    guarded_server: RealServer,
+    file: Path,
+    user: str,
+    password: str,
+    sentence: str,
+    output: tuple[str, ...],
+) -> None:
+    ended = run_cli("load", file, "--to", url_of(guarded_server, user, password), *output)
+    assert ended.returncode == 4
+    assert sentence in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert_secret(ended.stdout + ended.stderr)
+    assert guarded_server.client(password=PASSWORD).dbsize() == 0
+
+
+def assert_secret(said: str) -> None:
+    for part in (PASSWORD, quote(PASSWORD), quote(PASSWORD, safe=""), "sesame", "se/sa", "opén", "op%C3"):
+        assert part not in said
+
+
+WRONG_URLS = {
+    "unreachable": "redis://:sesame@127.0.0.1:1/0",
+    "unreachable with a user": "redis://ali:sesame@127.0.0.1:1/0",
+    "unreachable by TLS": "rediss://ali:sesame@127.0.0.1:1/0",
+    "unknown host": "redis://ali:sesame@no-such-host.invalid/0",
+    "no socket": "unix://ali:sesame@/no/such/socket",
+    "slash in the password": "redis://:sesame/open@127.0.0.1:1/0",
+    "slash in front of the password": "redis://:open/sesame@127.0.0.1:1/0",
+    "question mark in the password": "redis://:open?sesame@127.0.0.1:1/0",
+    "hash in the password": "redis://:open#sesame@127.0.0.1:1/0",
+    "at sign in the password": "redis://:sesame@open@127.0.0.1:1/0",
+    "colon in the password": "redis://:sesame:open@127.0.0.1:1/0",
+    "bracket in the password": "redis://:ses[ame-sesame@127.0.0.1:1/0",
+    "percent in the password": "redis://:sesame%zz@127.0.0.1:1/0",
+    "no port number": "redis://:sesame@127.0.0.1:port/0",
+    "wrong port number": "redis://:sesame@127.0.0.1:99999/0",
+    "no database number": "redis://:sesame@127.0.0.1:1/zero",
+    "wrong scheme": "rediss+tls://:sesame@127.0.0.1:1/0",
+    "no scheme": ":sesame@127.0.0.1:1",
+    "unknown parameter": "redis://127.0.0.1:1/0?password=sesame",
+    "unknown parameter for TLS": "rediss://127.0.0.1:1/0?ssl_password=sesame",
+    "certificates not checked": "rediss://:sesame@127.0.0.1:1/0?ssl_cert_reqs=none",
+    "embedded in a file": "embedded:/dev/null/../null",
+}
+
+
+@pytest.mark.parametrize("name", WRONG_URLS)
+def test_no_password_is_shown_whatever_is_wrong_with_the_url(file: Path, name: str) -> None:
+    ended = run_cli("load", file, "--to", WRONG_URLS[name], "--json")
+    assert ended.returncode in (2, 4)
+    assert ended.stderr.startswith("redis-etl: ")
+    assert "Traceback" not in ended.stderr
+    assert "sesame" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("load", "redis://:sesame@127.0.0.1/0"),
+        ("load", "lines.txt", "--too", "redis://:sesame@127.0.0.1/0"),
+        ("load", "lines.txt", "--workers", "redis://:sesame@127.0.0.1/0"),
+        ("redis://:sesame@127.0.0.1/0",),
+    ],
+    ids=["as a source", "as an unknown option", "as a number", "as a verb"],
+)
+def test_no_password_is_shown_when_the_url_stands_in_the_wrong_place(args: tuple[str, ...]) -> None:
+    ended = run_cli(*args)
+    assert ended.returncode in (2, 3)
+    assert "sesame" not in ended.stdout + ended.stderr

