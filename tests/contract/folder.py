@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from etl.encode.set import SetEncoder
 from etl.encode.wire import Wire
 from etl.errors import TargetError
-from etl.plan import Answer
-from etl.report import Verdict
+from etl.plan import Answer, Batch
+from etl.report import Refusal, Verdict
 from etl.target.address import parse_address
 from etl.target.replies import failure
+from etl.template import Template
 from tests.unit.given import VALUE, commands_in, template
+from tests.unit.memory import lines_in
 
-SET = SetEncoder(template("{#}"), VALUE, None, "replace")
+SET = SetEncoder(template("{#}"), VALUE, (), "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +85,20 @@ class LosingTarget:
 class BuggyEncoder:
     """Meets a bug at the line ``bug``, and is killed at the line ``killed``."""
 
-    def encode(self, batch: pa.RecordBatch) -> Wire:
-        lines = batch.column("line").to_pylist()
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        return SET.templates
+
+    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+        return SET.part(batch)
+
+    def encode(self, batch: Batch) -> Wire:
+        lines = lines_in(batch)
         if b"bug" in lines:
             raise ZeroDivisionError("a bug")
         if b"killed" in lines:
             os.kill(os.getpid(), signal.SIGKILL)
         return SET.encode(batch)
 
-    def judge(self, batch: pa.RecordBatch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
         return SET.judge(batch, wire, replies)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import json
 import multiprocessing
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,36 +12,45 @@ from typing import Any
 
 import pytest
 
-from etl.control import Failed, Finished, Message
-from etl.errors import EtlError, InternalError, TargetError, WorkerError
+from etl.budget import Budget
+from etl.control import Failed, Finished, LastWord
+from etl.errors import EtlError, InternalError, SourceError, TargetError, WorkerError
 from etl.options import START_METHODS
-from etl.plan import Plan
+from etl.plan import Plan, Source
+from etl.rejects import RejectFile
 from etl.report import Tally
+from etl.run import feed
 from etl.run.inline import run_inline
+from etl.run.plans import make_tally
 from etl.run.processes import make_context, run_processes
 from etl.run.signals import StopSignals
-from etl.source.lines import LinesSource
+from etl.source.find import find_text
+from etl.source.jsonl import Jsonl
+from etl.source.lines import Lines
 from tests.contract.folder import SET, BuggyEncoder, FolderTarget, LosingTarget, RefusingTarget
-from tests.unit.given import files_of
+from tests.unit.given import source_of
+from tests.unit.memory import plan_for
 
 # From Python 3.12 on a fork warns where there are threads, and Arrow has some.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 
-Run = Callable[[Plan], tuple[list[Message], Tally]]
+Run = Callable[[Plan], tuple[list[LastWord], Tally]]
 
 LINES = [b"line %d" % number for number in range(100)]
 
 
-def inline(plan: Plan) -> tuple[list[Message], Tally]:
-    tally = Tally([0] * Tally.size(plan.workers), plan.workers)
+def inline(plan: Plan) -> tuple[list[LastWord], Tally]:
+    tally = make_tally(None, plan.workers)
     with StopSignals() as signals:
         return run_inline(plan, tally, signals), tally
 
 
 def processes(method: str) -> Run:
-    def run(plan: Plan) -> tuple[list[Message], Tally]:
+    def run(plan: Plan) -> tuple[list[LastWord], Tally]:
         with StopSignals() as signals:
-            return run_processes(plan, make_context(method), signals)
+            context = make_context(method)
+            tally = make_tally(context, plan.workers)
+            return run_processes(plan, context, signals, tally), tally
 
     return run
 
@@ -63,20 +75,20 @@ def nobody_left() -> Iterator[None]:
     assert multiprocessing.active_children() == []
 
 
-def plan_of(folder: Path, target: Any, *, workers: int, split: str = "block", **parts: Any) -> Plan:
+def plan_of(folder: Path, target: Any, **parts: Any) -> Plan:
+    """Make a plan over one file of lines."""
     (folder / "in").mkdir()
     lines = parts.pop("lines", LINES)
-    source = LinesSource(files_of(folder / "in", [b"\n".join(lines)]))
-    return Plan(
-        job="job",
-        source=source,
-        target=target,
-        encoder=parts.pop("encoder", SET),
-        blocks=tuple(source.blocks(parts.pop("block_bytes", 100), numbered=True)),
-        workers=workers,
-        split=split,
-        progress="none",
-    )
+    source = source_of(folder / "in", [b"\n".join(lines)], parts.pop("format", None))
+    made: dict[str, Any] = {"encoder": SET, "single": SET, "block_bytes": 100} | parts
+    return plan_for(source, target, **made)
+
+
+def stream_of(folder: Path, data: bytes) -> Source:
+    """Make a source of a compressed file, which is fed by the parent; its blocks are small."""
+    path = folder / "in.gz"
+    path.write_bytes(data)
+    return find_text([str(path)], Lines())
 
 
 def folder_target(folder: Path) -> FolderTarget:
@@ -97,6 +109,7 @@ def test_every_record_is_loaded_once_by_its_worker_and_all_is_counted(
     sent = target.records()
     assert list(sent) == [f"redis-etl-{worker}" for worker in range(workers)]
     assert sorted(record for records in sent.values() for record in records) == list(enumerate(LINES))
+    assert plan.blocks is not None
     for worker, records in enumerate(sent.values()):
         numbers = [number for number, _ in records]
         owned = [
@@ -112,6 +125,7 @@ def test_every_record_is_loaded_once_by_its_worker_and_all_is_counted(
 
 
 def numbers_of(block: int, plan: Plan) -> range:
+    assert plan.blocks is not None
     firsts = [each.first_record or 0 for each in plan.blocks] + [len(LINES)]
     return range(firsts[block], firsts[block + 1])
 
@@ -120,6 +134,7 @@ def test_workers_without_a_shard_are_not_started_and_have_finished(way: str, tmp
     target = folder_target(tmp_path)
     few = 1 if way == "inline" else 2
     plan = plan_of(tmp_path, target, workers=5, block_bytes=1 << 20 if few == 1 else 700)
+    assert plan.blocks is not None
     assert len(plan.blocks) == few
     messages, tally = WAYS[way](plan)
     assert len(messages) == few
@@ -138,7 +153,7 @@ def test_an_error_arrives_as_what_it_was_and_shows_no_secret(way: str, tmp_path:
     assert not tally.finished()
 
 
-def failures(messages: list[Message]) -> list[EtlError]:
+def failures(messages: list[LastWord]) -> list[EtlError]:
     return [message.error for message in messages if isinstance(message, Failed)]
 
 
@@ -169,3 +184,65 @@ def test_a_worker_that_is_killed_is_named_with_its_signal(run_apart: Run, tmp_pa
     assert isinstance(error, WorkerError)
     assert str(error).startswith("worker 0 was killed by SIGKILL")
     assert error.exit_code == 137
+
+
+def test_a_stream_is_loaded_once_each_block_by_its_worker(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "block_size", lambda nbytes, workers: 100)
+    workers = 1 if way == "inline" else 3
+    target = folder_target(tmp_path)
+    source = stream_of(tmp_path, gzip.compress(b"\n".join(LINES)))
+    plan = plan_for(source, target, encoder=SET, single=SET, workers=workers)
+    messages, tally = WAYS[way](plan)
+    assert [type(message) for message in messages] == [Finished] * workers
+    sent = target.records()
+    assert sorted(record for records in sent.values() for record in records) == list(enumerate(LINES))
+    owned = {worker: [number for number, _ in records] for worker, records in enumerate(sent.values())}
+    for block in source.blocks(100, numbered=True):
+        assert block.payload is not None
+        first = block.first_record or 0
+        assert {*range(first, first + len(block.payload.splitlines()))} <= {*owned[block.number % workers]}
+    assert all(numbers == sorted(numbers) for numbers in owned.values())
+    assert tally.finished()
+    assert tally.total("records_written") == len(LINES)
+    assert tally.total("bytes_done") == source.nbytes
+
+
+def test_a_stream_that_ends_in_the_middle_is_an_error_and_what_came_before_it_is_counted(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "block_size", lambda nbytes, workers: 30_000)
+    lines = [b"%d %s" % (n, hashlib.sha256(b"%d" % n).hexdigest().encode()) for n in range(4000)]
+    target = folder_target(tmp_path)
+    source = stream_of(tmp_path, gzip.compress(b"\n".join(lines))[:-1000])
+    plan = plan_for(source, target, encoder=SET, single=SET, workers=1 if way == "inline" else 2)
+    messages, tally = WAYS[way](plan)
+    (error,) = failures(messages)
+    assert type(error) is SourceError
+    assert f"{tmp_path}/in.gz is cut short" in str(error)
+    sent = [record for records in target.records().values() for record in records]
+    assert tally.total("records_read") == tally.total("records_written") == len(sent)
+    assert set(sent) < set(enumerate(lines))
+    assert len(sent) == len(set(sent))
+
+
+def test_rejects_of_all_workers_are_written_down_whole(way: str, tmp_path: Path) -> None:
+    sink = RejectFile(str(tmp_path / "rejects"))
+    lines = [b"oops %d" % n if n % 3 == 0 else b'{"n":%d}' % n for n in range(100)]
+    plan = plan_of(
+        tmp_path,
+        folder_target(tmp_path),
+        workers=1 if way == "inline" else 3,
+        lines=lines,
+        format=Jsonl(),
+        budget=Budget(percent=100),
+        rejects=sink,
+    )
+    _, tally = WAYS[way](plan)
+    entries = [json.loads(line) for line in Path(sink.path).read_text().splitlines()]
+    assert {entry["record"]: entry["raw"].encode() for entry in entries} == {
+        number: line for number, line in enumerate(lines) if line.startswith(b"oops")
+    }
+    assert tally.total("records_rejected") == len(entries) == 34
+    assert tally.total("records_written") == 66

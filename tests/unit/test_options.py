@@ -36,6 +36,7 @@ GOOD: list[tuple[str, Any]] = [
     ("as_", "zset"),
     ("key", "train:{#}"),
     ("value", "{name}"),
+    ("pack", 128),
     ("score", "{age}"),
     ("command", ("SADD city:{city} {id}", "HSET user:{id} {*}")),
     ("command", ("SADD all {id}",)),
@@ -153,6 +154,11 @@ def test_every_option_has_a_good_value_in_these_tests() -> None:
         ("strip", "yes"),
         ("strip", None),
         ("strip", 1),
+        ("pack", 1),
+        ("pack", 513),
+        ("pack", "many"),
+        ("pack", 2.5),
+        ("pack", True),
         ("workers", 0),
         ("workers", -1),
         ("workers", "0"),
@@ -206,6 +212,7 @@ def test_a_value_that_cannot_be_is_a_usage_error_that_names_the_option(name: str
         ("ttl", 1.5, "1.5"),
         ("max_rejects", 5, "5"),
         ("workers", "3", 3),
+        ("pack", "512", 512),
     ],
 )
 def test_a_keyword_may_be_given_as_python_has_it(name: str, value: Any, parsed: Any) -> None:

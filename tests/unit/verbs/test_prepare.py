@@ -1,127 +1,567 @@
-"""What both verbs share: how many workers, which error counts, and what a job is called."""
+"""What both verbs share: how many workers, passes over the keys, rejects, and which error counts."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from etl.control import Failed, Finished
-from etl.errors import EtlError, InterruptedRunError, SourceError, TargetError, UsageError
-from etl.options import LoadOptions
-from etl.plan import Plan
-from etl.report import Example, Report, Tally
+from etl.budget import Budget
+from etl.control import Failed, Finished, LastWord
+from etl.encode.passes import ClearEncoder, ProbeEncoder
+from etl.errors import (
+    EtlError,
+    InterruptedRunError,
+    RejectedError,
+    SourceError,
+    TargetError,
+    UsageError,
+)
+from etl.options import LoadOptions, VerifyOptions
+from etl.plan import Plan, Source
+from etl.report import Report
 from etl.run.signals import StopSignals
-from etl.source.lines import LinesSource
+from etl.source.text_files import TextFiles
 from etl.verbs import prepare
 from etl.verbs.load import load
-from etl.verbs.prepare import Outcome
-from tests.unit.given import files_of
-from tests.unit.memory import MemoryTarget, PairsEncoder
+from etl.verbs.prepare import Run
+from etl.verbs.verify import verify
+from tests.unit.encode.given import template
+from tests.unit.encode.model import Document, Model, RefusedError, Scores
+from tests.unit.given import source_of
+from tests.unit.memory import ModelTarget, plan_for, tally_of
 
 STOPPED = InterruptedRunError("stopped", 2)
 GONE = TargetError("gone")
+NOPERM = RefusedError("NOPERM User u has no permissions to run the 'del' command")
+
+
+class Server(Model):
+    """A model with streams, where some commands may be refused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: frozenset[bytes] = frozenset()
+
+    def answer(self, command: list[bytes]) -> bytes:
+        if command[0] in self.refused:
+            self.asked.append(command[0])
+            return b"-%b\r\n" % str(NOPERM).encode()
+        return super().answer(command)
+
+    def do_xadd(self, key: bytes, _id: bytes, *words: bytes) -> bytes:
+        entries: Entries = self.make(key, Entries)
+        entries.append(words)
+        return b"1-%d" % len(entries)
+
+
+class Entries(list[tuple[bytes, ...]]):
+    """A stream."""
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """A server in memory, which all verbs of the test talk to; the test stands in a folder of its own."""
+    model = Server()
+    target = ModelTarget(model)
+
+    @contextlib.contextmanager
+    def opened(url: str) -> Iterator[tuple[ModelTarget, str]]:
+        yield target, "model"
+
+    monkeypatch.setattr(prepare, "_opened_target", opened)
+    monkeypatch.chdir(tmp_path)
+    return model
+
+
+RECORDS = ({"id": 1, "v": "a", "score": 1}, {"id": 2, "v": "b", "score": 2}, {"id": 1, "v": "c", "score": 3})
+
+
+def jsonl(*lines: Any) -> str:
+    """Write a file of records (given as objects) and of other lines (as text)."""
+    texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    Path("records.jsonl").write_text("\n".join(texts))
+    return "records.jsonl"
+
+
+def plain(value: Any) -> Any:
+    """Give what a key holds as one can write it down."""
+    if isinstance(value, Document):
+        return value.value
+    return list(value) if isinstance(value, Entries) else value
+
+
+def loaded(source: Any, **options: Any) -> Report:
+    chosen: dict[str, Any] = {"progress": "none", "workers": 1, "wire": "hset"} | options
+    return load(source, **chosen)
+
+
+def counts(report: Report) -> list[int]:
+    assert report.records["read"] == sum(report.records.values()) - report.records["read"]
+    return [report.records[name] for name in ("written", "skipped", "rejected")]
+
+
+SETTINGS = {
+    "string": {"value": "{v}"},
+    "hash": {"include": "v"},
+    "json": {"include": "v"},
+    "list": {"value": "{v}"},
+    "set": {"value": "{v}"},
+    "zset": {"value": "{v}"},
+    "stream": {"include": "v"},
+}
+
+
+def old(kind: str) -> Any:
+    """Make the value that is there before a load: loads change what they find."""
+    values = {
+        "string": b"old",
+        "hash": {b"old": b"x"},
+        "json": Document({"old": 1}),
+        "list": [b"old"],
+        "set": {b"old"},
+        "zset": Scores({b"old": 9.0}),
+        "stream": Entries([(b"old", b"x")]),
+    }
+    return values[kind]
+
+
+REPLACED = {
+    "string": b"c",
+    "hash": {b"v": b"c"},
+    "json": {"v": "c"},
+    "list": [b"a", b"c"],
+    "set": {b"a", b"c"},
+    "zset": {b"a": 1.0, b"c": 3.0},
+    "stream": [(b"v", b"a"), (b"v", b"c")],
+}
+
+MERGED = {
+    "hash": {b"old": b"x", b"v": b"c"},
+    "json": {"old": 1, "v": "c"},
+    "list": [b"old", b"a", b"c"],
+    "set": {b"old", b"a", b"c"},
+    "zset": {b"old": 9.0, b"a": 1.0, b"c": 3.0},
+    "stream": [(b"old", b"x"), (b"v", b"a"), (b"v", b"c")],
+}
+
+
+def load_over(server: Server, kind: str, if_exists: str, **options: Any) -> Report:
+    """Load three records over an old value of one of their two keys."""
+    server.keys = {b"k:1": old(kind), b"other": b"other"}
+    source = jsonl(*RECORDS)
+    return loaded(source, as_=kind, key="k:{id}", if_exists=if_exists, **SETTINGS[kind], **options)
+
+
+@pytest.mark.parametrize("kind", REPLACED)
+def test_replace_leaves_nothing_of_what_was_there_before_the_run(server: Server, kind: str) -> None:
+    report = load_over(server, kind, "replace")
+    assert counts(report) == [3, 0, 0]
+    assert plain(server.keys[b"k:1"]) == REPLACED[kind]
+    assert set(server.keys) == {b"k:1", b"k:2", b"other"}
+
+
+@pytest.mark.parametrize("kind", MERGED)
+def test_merge_adds_to_what_is_there(server: Server, kind: str) -> None:
+    assert counts(load_over(server, kind, "merge")) == [3, 0, 0]
+    assert plain(server.keys[b"k:1"]) == MERGED[kind]
+    assert b"k:2" in server.keys
+    assert b"DEL" not in server.asked
+
+
+def test_merge_means_nothing_for_strings(server: Server) -> None:
+    with pytest.raises(UsageError, match="--if-exists merge has no meaning for a string"):
+        load_over(server, "string", "merge")
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("kind", REPLACED)
+def test_skip_leaves_a_key_that_is_there_alone(server: Server, kind: str) -> None:
+    report = load_over(server, kind, "skip")
+    assert counts(report) == [1, 2, 0]
+    assert plain(server.keys[b"k:1"]) == plain(old(kind))
+    assert b"k:2" in server.keys
+    assert report.exit_code == 0
+
+
+@pytest.mark.parametrize("kind", REPLACED)
+def test_fail_refuses_the_records_whose_key_is_there(server: Server, kind: str) -> None:
+    report = load_over(server, kind, "fail", max_rejects=2, rejects="r")
+    assert counts(report) == [1, 0, 2]
+    assert plain(server.keys[b"k:1"]) == plain(old(kind))
+    assert b"k:2" in server.keys
+    entries = [json.loads(line) for line in Path("r").read_text().splitlines()]
+    assert [(entry["record"], entry["reason"]) for entry in entries] == [
+        (0, "its key exists"),
+        (2, "its key exists"),
+    ]
+    assert [json.loads(entry["raw"]) for entry in entries] == [RECORDS[0], RECORDS[2]]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in REPLACED if kind != "string"])
+def test_without_a_budget_fail_writes_nothing(server: Server, kind: str) -> None:
+    with pytest.raises(RejectedError, match=r"record 0 of .* was refused: its key exists") as caught:
+        load_over(server, kind, "fail")
+    assert set(server.keys) == {b"k:1", b"other"}
+    assert caught.value.report is not None
+    assert caught.value.report.records["written"] == 0
+    assert caught.value.report.records["rejected"] >= 1
+    counts(caught.value.report)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in REPLACED if kind != "string"])
+def test_records_of_one_run_may_share_a_key_that_was_not_there(server: Server, kind: str) -> None:
+    for if_exists in ("skip", "fail"):
+        server.keys.clear()
+        report = loaded(jsonl(*RECORDS), as_=kind, key="k:{id}", if_exists=if_exists, **SETTINGS[kind])
+        assert counts(report) == [3, 0, 0]
+        assert plain(server.keys[b"k:1"]) == REPLACED[kind]
+
+
+def test_a_constant_key_is_cleared_by_one_command_before_the_first_record(server: Server) -> None:
+    server.keys = {b"all": {b"old"}}
+    records = [{"id": number} for number in range(1500)]
+    assert counts(loaded(jsonl(*records), as_="set", key="all", value="{id}")) == [1500, 0, 0]
+    assert server.keys == {b"all": {b"%d" % number for number in range(1500)}}
+    assert server.asked.count(b"DEL") == 1
+    assert server.asked[0] == b"DEL"
+    assert server.asked.count(b"SADD") == 3
+
+
+def test_a_constant_key_that_may_not_be_cleared_fails_the_run_before_the_first_record(server: Server) -> None:
+    server.refused = frozenset({b"DEL"})
+    with pytest.raises(TargetError, match=r"model: this user may not run the command .*NOPERM") as caught:
+        loaded(jsonl(*RECORDS), as_="set", key="all", value="{v}")
+    assert server.asked == [b"DEL"]
+    assert caught.value.report is not None
+    assert caught.value.report.status == "failed"
+
+
+def test_a_pass_that_fails_fails_the_run_before_the_first_record(server: Server) -> None:
+    for kind, command, if_exists in (("list", b"DEL", "replace"), ("list", b"EXISTS", "skip")):
+        server.asked.clear()
+        server.refused = frozenset({command})
+        with pytest.raises(TargetError, match="NOPERM"):
+            load_over(server, kind, if_exists)
+        assert set(server.asked) == {command}
+
+
+STREAM = [{"id": 1, "v": "a"}, {"id": 2, "v": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "if_exists"),
+    [("list", "replace"), ("zset", "replace"), ("hash", "skip"), ("json", "fail"), ("set", "skip")],
+)
+def test_a_stream_is_refused_where_all_keys_have_to_be_looked_at_first(
+    server: Server, kind: str, if_exists: str
+) -> None:
+    with pytest.raises(UsageError, match=r"can be read only once: give a file, or --if-exists merge"):
+        loaded(iter(STREAM), as_=kind, key="k:{id}", value="{v}", score="1", if_exists=if_exists)
+    assert server.keys == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "keys"),
+    [
+        ({"as_": "hash", "key": "k:{id}", "include": "v"}, {b"k:1": {b"v": b"a"}, b"k:2": {b"v": b"b"}}),
+        ({"as_": "string", "key": "{id}", "value": "{v}", "if_exists": "skip"}, {b"1": b"a", b"2": b"b"}),
+        ({"as_": "set", "key": "all", "value": "{v}"}, {b"all": {b"a", b"b"}}),
+        (
+            {"as_": "list", "key": "k:{id}", "value": "{v}", "if_exists": "merge"},
+            {b"k:1": [b"a"], b"k:2": [b"b"]},
+        ),
+        ({"command": "SADD s{id} {v}"}, {b"s1": {b"a"}, b"s2": {b"b"}}),
+    ],
+)
+def test_a_stream_is_loaded_where_no_key_has_to_be_looked_at(
+    server: Server, options: dict[str, Any], keys: dict[bytes, Any]
+) -> None:
+    assert counts(loaded(iter(STREAM), **options)) == [2, 0, 0]
+    assert server.keys == keys
+
+
+@pytest.mark.parametrize(("kind", "if_exists"), [("list", "replace"), ("hash", "skip"), ("set", "fail")])
+def test_a_bad_record_is_refused_once_though_the_file_is_read_twice(
+    server: Server, kind: str, if_exists: str
+) -> None:
+    server.keys = {b"k:1": old(kind)}
+    source = jsonl(*RECORDS, "oops", {"v": "no id"}, "")
+    report = loaded(
+        source,
+        as_=kind,
+        key="k:{id}",
+        if_exists=if_exists,
+        max_rejects=4,
+        rejects="r",
+        **SETTINGS[kind],
+    )
+    entries = [json.loads(line) for line in Path("r").read_text().splitlines()]
+    found = 2 if if_exists == "fail" else 0
+    assert sorted(entry["record"] for entry in entries) == sorted([3, 4, *([0, 2] if found else [])])
+    assert report.records["read"] == 5
+    assert report.records["rejected"] == 2 + found
+    counts(report)
+
+
+@pytest.mark.parametrize(
+    ("budget", "ends_well"), [("25%", True), ("24.9%", False), ("1", True), ("0", False)]
+)
+def test_a_budget_is_judged_when_all_is_read(server: Server, budget: str, ends_well: bool) -> None:
+    source = jsonl({"id": 1}, {"id": 2}, "oops", {"id": 3})
+    if ends_well:
+        report = loaded(source, max_rejects=budget)
+        assert (report.exit_code, report.status, counts(report)) == (1, "complete", [3, 0, 1])
+        return
+    with pytest.raises(RejectedError, match=r"\(--max-rejects\)") as caught:
+        loaded(source, max_rejects=budget)
+    report_so_far = caught.value.report
+    assert report_so_far is not None
+    assert report_so_far.status == "incomplete"
+    counts(report_so_far)
+
+
+def test_a_percentage_counts_what_a_pass_has_refused(server: Server) -> None:
+    server.keys = {b"k:1": [b"old"]}
+    options: dict[str, Any] = {"as_": "list", "key": "k:{id}", "value": "{v}", "if_exists": "fail"}
+    assert counts(loaded(jsonl(*RECORDS), max_rejects="67%", **options)) == [1, 0, 2]
+    server.keys = {b"k:1": [b"old"]}
+    with pytest.raises(RejectedError, match="2 of 3 records were rejected; 66 % are allowed"):
+        loaded(jsonl(*RECORDS), max_rejects="66%", **options)
+    assert server.keys == {b"k:1": [b"old"]}
+
+
+def test_hashes_go_by_restore_only_where_the_server_takes_it(server: Server) -> None:
+    source = jsonl({"id": 1})
+    assert counts(loaded(source, wire="auto")) == [1, 0, 0]
+    assert server.asked[0] == b"RESTORE"
+    assert server.keys == {b"0": {b"id": b"1"}}
+    with pytest.raises(TargetError, match=r"model takes no RESTORE: .*unknown command.*; give --wire hset"):
+        loaded(source, wire="restore")
+
+
+# The file for rejects.
+
+
+def test_the_file_for_rejects_is_named_after_the_job_and_made_when_there_are_any(server: Server) -> None:
+    report = loaded(jsonl({"id": 1}))
+    assert set(os.listdir()) == {"records.jsonl"}
+    report = loaded(jsonl({"id": 1}, "oops"), max_rejects=1)
+    assert set(os.listdir()) == {"records.jsonl", f"rejects-{report.job}.jsonl"}
+
+
+def test_rejects_of_an_earlier_run_are_forgotten_by_a_load_and_kept_by_a_verify(server: Server) -> None:
+    source = jsonl({"id": 1}, "oops")
+    report = loaded(source, max_rejects=1)
+    path = Path(f"rejects-{report.job}.jsonl")
+    before = path.read_bytes()
+    verified = verify(source, progress="none", workers=1, max_rejects=1)
+    assert verified.job == report.job
+    assert (verified.records["equal"], verified.records["rejected"]) == (1, 1)
+    assert path.read_bytes() == before
+    loaded(source, max_rejects=1)
+    assert path.read_bytes() == before
+    loaded(jsonl({"id": 1}))
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["records.jsonl", "./records.jsonl", "link"])
+def test_a_source_is_no_file_for_rejects(server: Server, name: str) -> None:
+    source = jsonl({"id": 1})
+    Path("link").symlink_to(source)
+    with pytest.raises(UsageError, match="is one of the sources: give another file"):
+        loaded(source, rejects=name)
+    assert Path(source).read_text() == '{"id": 1}'
+
+
+def test_rejects_that_were_mended_load_again(server: Server) -> None:
+    loaded(jsonl({"id": 1}, "oops"), max_rejects=1, rejects="r.jsonl")
+    (entry,) = [json.loads(line) for line in Path("r.jsonl").read_text().splitlines()]
+    Path("mended.jsonl").write_text(entry["raw"].replace("oops", '{"id": 2}'))
+    assert counts(loaded("mended.jsonl", key="k:{id}")) == [1, 0, 0]
+    assert server.keys[b"k:2"] == {b"id": b"2"}
+
+
+# Which error counts, how many workers, what a job is called.
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """A source of which nothing is known but its size."""
+
+    nbytes: int | None
 
 
 @pytest.mark.parametrize(
     ("nbytes", "cores", "workers"),
-    [(0, 8, 1), (1, 8, 1), (8 << 20, 8, 2), (1 << 40, 4, 4), (1 << 40, 64, 8), (1 << 40, 1, 1)],
+    [
+        (0, 8, 1),
+        (1, 8, 1),
+        (8 << 20, 8, 2),
+        (1 << 40, 4, 4),
+        (1 << 40, 64, 8),
+        (1 << 40, 1, 1),
+        (None, 4, 4),
+        (None, 64, 8),
+    ],
 )
 def test_a_worker_a_core_but_none_that_takes_longer_to_start_than_it_helps(
-    monkeypatch: pytest.MonkeyPatch, nbytes: int, cores: int, workers: int
+    monkeypatch: pytest.MonkeyPatch, nbytes: int | None, cores: int, workers: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
-    assert prepare._worth(nbytes) == workers
+    source: Any = Sized(nbytes)
+    assert prepare._worth(source) == workers
 
 
-def outcome(
-    folder: Path, *messages: Finished | Failed, stopping: bool = False, finished: int = 0
+def first_error(
+    folder: Path,
+    *words: LastWord,
+    stopping: bool = False,
+    finished: int = 0,
+    budget: Budget | None = None,
+    rejected: int = 0,
 ) -> EtlError | None:
-    source = LinesSource(files_of(folder, [b"a\n"]))
-    plan = Plan("job", source, MemoryTarget(), PairsEncoder(), (), 2, "block", "none")
-    tally = Tally([0] * Tally.size(2), 2)
+    plan: Plan = plan_for(source_of(folder, [b"a\n"]), workers=2, budget=budget or Budget(count=0))
+    tally = tally_of(2)
     for worker in range(finished):
         tally.add(worker, "finished", 1)
+    tally.add(1, "records_read", 10)
+    tally.add(0, "records_rejected", rejected)
     signals = StopSignals()
     if stopping:
         signals.received.append(15)
-    return prepare._first_error(plan, tally, messages, signals)
+    return prepare._first_error(Run(plan, None, signals, tally), words)
 
 
 def test_a_failure_counts_before_the_signal_that_may_have_caused_it(tmp_path: Path) -> None:
-    assert outcome(tmp_path, Failed(0, 0, STOPPED), Failed(1, 0, GONE)) is GONE
-    assert outcome(tmp_path, Failed(0, 0, STOPPED), Finished(1, 0)) is STOPPED
+    assert first_error(tmp_path, Failed(0, 0, STOPPED), Failed(1, 0, GONE)) is GONE
+    assert first_error(tmp_path, Failed(0, 0, STOPPED), Finished(1, 0)) is STOPPED
 
 
 def test_a_signal_counts_unless_every_worker_has_finished(tmp_path: Path) -> None:
     done = (Finished(0, 0), Finished(1, 0))
-    error = outcome(tmp_path, *done, stopping=True, finished=1)
+    error = first_error(tmp_path, *done, stopping=True, finished=1)
     assert isinstance(error, InterruptedRunError)
     assert error.exit_code == 143
-    assert outcome(tmp_path, *done, stopping=True, finished=2) is None
+    assert first_error(tmp_path, *done, stopping=True, finished=2) is None
 
 
 def test_a_source_that_changed_unnoticed_fails_a_run_that_went_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert outcome(tmp_path, Finished(0, 0), finished=2) is None
-    monkeypatch.setattr(LinesSource, "verify_unchanged", lambda self: (_ for _ in ()).throw(SourceError("x")))
-    assert isinstance(outcome(tmp_path, Finished(0, 0), finished=2), SourceError)
+    assert first_error(tmp_path, Finished(0, 0), finished=2) is None
+    monkeypatch.setattr(TextFiles, "verify_unchanged", lambda self: (_ for _ in ()).throw(SourceError("x")))
+    assert isinstance(first_error(tmp_path, Finished(0, 0), finished=2), SourceError)
 
 
-def reported(error: EtlError | None, *messages: Finished | Failed, verb: str = "load") -> Report:
-    tally = Tally([0] * Tally.size(2), 2)
-    for worker, count in ((0, 3), (1, 4)):
-        tally.add(worker, "records_read", count)
-        tally.add(worker, "records_written", count)
-        tally.add(worker, "blocks_done", 1)
-        tally.add(worker, "bytes_done", 10 * count)
-    return Outcome(verb, "job", "redis://host", tally, messages, error).report(1.5)
+@pytest.mark.parametrize(
+    ("budget", "rejected", "spent"),
+    [
+        (Budget(count=1), 1, False),
+        (Budget(count=1), 2, True),
+        (Budget(percent=20), 2, False),
+        (Budget(percent=20), 3, True),
+    ],
+)
+def test_a_run_that_went_well_may_still_have_refused_too_many(
+    tmp_path: Path, budget: Budget, rejected: int, spent: bool
+) -> None:
+    error = first_error(tmp_path, Finished(0, 0), finished=2, budget=budget, rejected=rejected)
+    assert isinstance(error, RejectedError) == spent
+    if spent:
+        assert str(error) == (f"{rejected} of 10 records were rejected; {budget} are allowed (--max-rejects)")
 
 
-def test_a_report_is_folded_from_counts_and_last_words() -> None:
-    report = reported(None, Finished(1, 0.25), Finished(0, 0.5))
-    assert (report.status, report.error, report.bytes, report.seconds) == ("complete", None, 70, 1.5)
-    assert report.records == {"read": 7, "written": 7, "skipped": 0, "rejected": 0}
-    assert [(w.records, w.blocks, w.seconds) for w in report.workers] == [(3, 1, 0.5), (4, 1, 0.25)]
+@given(st.binary(max_size=9), st.binary(max_size=9))
+def test_bits_that_two_workers_know_of_a_block_are_all_kept(one: bytes, other: bytes) -> None:
+    either = prepare._either(one, other)
+    assert len(either) == max(len(one), len(other))
+    for place in range(len(either) * 8):
+        assert bit(either, place) == (bit(one, place) or bit(other, place))
 
 
-def test_a_report_of_a_failed_run_has_its_status_and_error() -> None:
-    assert (reported(GONE).status, reported(GONE).error) == ("failed", "gone")
-    assert reported(STOPPED).status == "interrupted"
-    assert [worker.seconds for worker in reported(GONE).workers] == [0.0, 0.0]
+def bit(data: bytes, place: int) -> bool:
+    return place // 8 < len(data) and bool(data[place // 8] >> place % 8 & 1)
 
 
-def test_examples_of_all_workers_are_put_in_order_and_the_first_are_shown() -> None:
-    def examples(*numbers: int) -> tuple[Example, ...]:
-        return tuple(Example(number, b"k", b"v", None) for number in numbers)
+def test_a_pass_has_its_own_counts_but_for_the_records_that_it_settled(
+    server: Server, tmp_path: Path
+) -> None:
+    server.keys = {b"1": b"x", b"4": b"x"}
+    source = source_of(tmp_path, [b"\n".join(b"%d" % number for number in range(6))])
+    plan = plan_for(source, ModelTarget(server), block_bytes=4)
+    run = Run(plan, None, StopSignals(), tally_of(1))
+    left = run.after_pass(ProbeEncoder(template("{line}"), refuse=False))
+    assert left.tally is run.tally
+    assert left.plan == replace(plan, blocks=left.plan.blocks)
+    assert left.plan.blocks is not None
+    assert [block.passed_over for block in left.plan.blocks] == [b"\x02", None, b"\x01"]
+    counted = {
+        name: run.tally.total(name) for name in ("records_read", "records_skipped", "finished", "bytes_done")
+    }
+    assert counted == {"records_read": 2, "records_skipped": 2, "finished": 0, "bytes_done": 0}
 
-    report = reported(None, Finished(0, 1, examples(5, 9, 70)), Finished(1, 1, examples(1, 8, 80)))
-    assert [example.record for example in report.examples] == [1, 5, 8, 9, 70]
+
+def test_a_pass_that_clears_settles_no_record(server: Server, tmp_path: Path) -> None:
+    server.keys = {b"1": b"x", b"other": b"x"}
+    source = source_of(tmp_path, [b"0\n1\n2\n"])
+    run = Run(plan_for(source, ModelTarget(server)), None, StopSignals(), tally_of(1))
+    left = run.after_pass(ClearEncoder(template("{line}")))
+    assert left.plan == run.plan
+    assert server.keys == {b"other": b"x"}
+    assert run.tally.total("records_read") == 0
 
 
-def test_a_job_is_named_by_its_source_target_and_template(tmp_path: Path) -> None:
-    def name(content: str = "part-0.txt", target: str = "t", **options: str) -> str:
-        source = LinesSource(files_of(tmp_path, [b"a", b"b"]))
-        one = LinesSource(tuple(file for file in source.files if file.path.endswith(content)))
-        return prepare._job_name(one, target, LoadOptions(**options))  # type: ignore[arg-type]
+def test_a_job_is_named_by_its_source_target_and_templates(tmp_path: Path) -> None:
+    source = source_of(tmp_path, [b"a", b"b"])
 
-    assert name() == name()
+    def name(file: int = 0, target: str = "t", **options: Any) -> str:
+        one = TextFiles(source.files[file : file + 1], source.formats[:1], source.begins[:1])
+        return prepare._job_name(one, target, LoadOptions(**options))
+
+    assert name() == name(progress="none", workers=3)
     assert name().startswith("part-0-")
-    different = {name(), name("part-1.txt"), name(target="u"), name(key="k:{#}")}
-    assert len(different) == 4
+    different: Sequence[str] = [
+        name(),
+        name(1),
+        name(target="u"),
+        name(key="k:{#}"),
+        name(as_="set"),
+        name(value="{#}"),
+        name(command="SADD a {line}"),
+        name(command=["SADD a {line}", "SADD b {line}"]),
+    ]
+    assert len(set(different)) == len(different)
+
+
+def test_a_load_and_its_verify_are_the_same_job(tmp_path: Path) -> None:
+    source: Source = source_of(tmp_path, [b"a"])
+    options: dict[str, Any] = {"key": "k:{#}", "as_": "list"}
+    names = {prepare._job_name(source, "t", kind(**options)) for kind in (LoadOptions, VerifyOptions)}
+    assert len(names) == 1
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"key": "{id}"}, "--key names the field {id}"),
+        ({"key": "{id}"}, "a template names the field id, which the records do not have: line"),
         ({"key": "{"}, "lone {"),
+        ({"key": "constant"}, "names no field"),
         ({"to": "http://host"}, "the target's URL starts with"),
         ({"nothing": 1}, "there is no option 'nothing'"),
         ({"workers": 0}, "--workers 0"),
+        ({"as_": "string", "if_exists": "merge"}, "no meaning for a string"),
+        ({"command": "KEYS *"}, "KEYS is refused"),
+        ({"format": "csv", "strip": True}, "--strip is for lines"),
+        ({"wire": "restore"}, "--wire restore"),
     ],
 )
 def test_a_usage_error_is_raised_before_anything_is_connected_to(

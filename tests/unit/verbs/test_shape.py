@@ -11,7 +11,7 @@ from etl.encode.types import Expiry, Shape
 from etl.errors import UsageError
 from etl.options import LoadOptions, VerifyOptions
 from etl.plan import Projection, Source
-from etl.template import Field, Template, parse_template
+from etl.template import Template, parse_template
 from etl.verbs.shape import projection_of, shape_of
 from tests.unit.encode.given import template
 
@@ -24,15 +24,12 @@ class Named:
 
 
 def source_with(*fields: str) -> Source:
-    source: Any = Named(fields)
-    return source
+    return Named(fields)  # type: ignore[return-value]
 
 
 LINES = source_with("line")
 CSV = source_with("id", "name", "address")
 JSON: Source = Named(None)  # type: ignore[assignment]
-
-ID = {"key": "k:{id}"}
 
 
 def shape(source: Source = CSV, **options: Any) -> Shape:
@@ -84,7 +81,7 @@ def test_commands_stand_instead_of_a_type_and_merge_into_what_is_there() -> None
 
 
 def test_verify_has_the_shape_of_the_load() -> None:
-    assert shape_of(VerifyOptions(as_="zset", **ID), CSV) == shape(as_="zset", **ID)
+    assert shape_of(VerifyOptions(as_="zset", key="k:{id}"), CSV) == shape(as_="zset", key="k:{id}")
 
 
 @pytest.mark.parametrize(
@@ -207,8 +204,3 @@ def test_of_very_many_fields_some_are_named() -> None:
     many = source_with(*(f"f{number}" for number in range(1000)))
     with pytest.raises(UsageError, match=r"f19, \.\.\.$"):
         projection(many, "{x}")
-
-
-def test_a_template_of_all_fields_is_no_field_of_that_name() -> None:
-    assert Field("*") in parse_template("{*}", option="--command", argument=True).parts
-    assert projection(JSON, "{*}").names == frozenset()
