@@ -6,10 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from etl.embedded import server_binary
 from etl.errors import MissingExtraError
 from tests.support import FakeServer, RealServer, StartServer, server_version
+
+# No deadline: how long an example takes says more about the machine than about the code. For a long look
+# give --hypothesis-profile=thorough.
+settings.register_profile("quick", deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=2000)
+settings.load_profile("quick")
 
 
 def pytest_report_header() -> str:

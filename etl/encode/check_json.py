@@ -15,7 +15,8 @@ from etl.encode.question import WRONG_TYPE, Finding, Question, odd_reply, wrong_
 from etl.encode.resp import CRLF, Piece, argument, arguments, join, text_column
 from etl.template import Template
 
-_ROOTS = (Template((b"$",)), Template((b".",)))
+_ROOT = Template((b".",))
+_ROOTS = (Template((b"$",)), _ROOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,10 @@ class JsonCheck:
         return []
 
     def ask(self, columns: Columns) -> Question:
+        # Of the root ".", which gives the value alone: "$" would give an array of the one match.
+        path = _ROOT if self._root else self.path
         asked: list[Piece] = [argument(b"JSON.GET"), *arguments(columns.pieces(self.key))]
-        if not self._root:
-            asked += arguments(columns.pieces(self.path))
-        words = 2 if self._root else 3
-        joined = join([b"*%d" % words, *asked, CRLF], columns.records)
+        joined = join([b"*3", *asked, *arguments(columns.pieces(path)), CRLF], columns.records)
         value = columns.pieces(self.value)
         answers = join(arguments([b"[", *value, b"]"] if self._matches else value), columns.records)
         # The first line break moves from the front to the end.

@@ -91,7 +91,10 @@ def _show_score(item: Item, reply: Any) -> bytes:
 def _show_place(item: Item, reply: Any) -> bytes:
     if reply is None:
         return b"%b=%b,%b" % (item[2], item[0], item[1])
-    return b"%b=%.6f,%.6f" % (item[2], *place(int(_number(reply))))
+    try:
+        return b"%b=%.6f,%.6f" % (item[2], *place(int(_number(reply))))
+    except ValueError:  # no score, whatever else the server keeps there
+        return b"%b=%b" % (item[2], reply)
 
 
 @dataclass(frozen=True, slots=True)

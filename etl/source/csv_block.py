@@ -41,7 +41,9 @@ def parse_block(
     new_names = [projection.new_name(name) for name in wanted]
     if len(set(new_names)) < len(new_names):
         twice = next(name for name in new_names if new_names.count(name) > 1)
-        raise SourceError(f"{origin.file}: two fields would be named {twice!r}: rename or exclude one of them")
+        raise SourceError(
+            f"{origin.file}: two fields would be named {twice!r}: rename or exclude one of them"
+        )
     spread = [name for name in wanted if projection.spreads(name)]
     spans: list[Span] = []
     faults: dict[int, str] = {}

@@ -54,7 +54,10 @@ class Load:
         """Ask the server whether hashes can go by RESTORE. Raises TargetError where they must and cannot."""
         if not shape.may_restore or self.options.wire == "hset":
             return shape
-        why_not = objection(ask_once(target, probe(f"etl:{{{job}}}:probe".encode())))
+        try:
+            why_not = objection(ask_once(target, probe(f"etl:{{{job}}}:probe".encode())))
+        except TargetError as error:  # there are servers that hang up on what they do not know
+            why_not = str(error)
         if why_not is not None and self.options.wire == "restore":
             raise TargetError(f"{target} takes no RESTORE: {why_not}; give --wire hset")
         return replace(shape, restores=why_not is None)

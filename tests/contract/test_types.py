@@ -1,7 +1,10 @@
 """What every Redis type, ``--if-exists`` and expiry do to a server: the table in ``etl/encode/types.py``.
 
 One suite for fakeredis and a real server. Six records, whose keys ``k:1`` and ``k:3`` were there before with
-content of the same type and an expiry; JSON needs a module that a real server of ours does not have.
+content of the same type and an expiry.
+
+JSON needs a module that a real server of ours does not have. What a server refuses is looked at on the real one
+only: fakeredis hangs up behind an error reply, where the protocol has the conversation go on.
 """
 
 from __future__ import annotations
@@ -12,10 +15,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from redis import Redis
 
 import etl
 from etl.errors import RejectedError, UsageError
@@ -32,6 +34,11 @@ TTL_S = 5000
 OLD_TTL_S = 90_000
 THERE = (1, 3)
 IDS = range(6)
+
+
+def there(kind: Kind, if_exists: str) -> tuple[int, ...]:
+    """Say which keys are there before: fakeredis cannot merge JSON into a key that is not."""
+    return tuple(IDS) if (kind.name, if_exists) == ("json", "merge") else THERE
 
 
 @dataclass(frozen=True)
@@ -143,18 +150,28 @@ KINDS = [
 ]
 
 
+@dataclass(frozen=True)
+class Served:
+    """A running server and a client of it."""
+
+    url: str
+    client: Any
+
+
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, FakeServer | RealServer]]:
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Served]]:
     real, fake = RealServer(tmp_path_factory.mktemp("server")), FakeServer()
     with contextlib.closing(fake), contextlib.closing(real):
         real.start()
-        yield {"fake": fake, "real": real}
+        # One client each: of every client that stays connected fakeredis keeps a thread that polls.
+        yield {"fake": Served(fake.url, fake.client()), "real": Served(real.url, real.client())}
 
 
 @dataclass(frozen=True)
 class Place:
     """An empty server, a client of it, and a folder with the records."""
 
+    server: str
     url: str
     client: Any
     file: Path
@@ -170,21 +187,24 @@ class Place:
         return {"to": self.url, "key": "k:{id}", "workers": 1, "progress": "none", **options}
 
 
-def placed(name: str, servers: dict[str, FakeServer | RealServer], tmp_path: Path) -> Place:
-    client = cast("Redis", servers[name].client())
+def placed(name: str, servers: dict[str, Served], tmp_path: Path) -> Place:
+    client = servers[name].client
     client.flushall()
     path = tmp_path / "people.csv"
     at = int(time.time()) + TTL_S
     lines = ["id,name,ttl,at", *(f"{n},n{n},{TTL_S},{at}" for n in IDS)]
     path.write_text("\n".join(lines) + "\n")
-    return Place(servers[name].url, client, path)
+    return Place(name, servers[name].url, client, path)
 
 
 @pytest.fixture(params=["fake", "real"])
-def place(
-    request: pytest.FixtureRequest, servers: dict[str, FakeServer | RealServer], tmp_path: Path
-) -> Place:
+def place(request: pytest.FixtureRequest, servers: dict[str, Served], tmp_path: Path) -> Place:
     return placed(str(request.param), servers, tmp_path)
+
+
+@pytest.fixture
+def real(servers: dict[str, Served], tmp_path: Path) -> Place:
+    return placed("real", servers, tmp_path)
 
 
 KINDS_ON_SERVERS = [
@@ -198,7 +218,7 @@ KINDS_ON_SERVERS = [
 def expected(kind: Kind, if_exists: str) -> dict[int, Any]:
     """Say what each key holds afterwards."""
     contents = {n: kind.new(n) for n in IDS}
-    for n in THERE:
+    for n in there(kind, if_exists):
         if if_exists == "merge":
             assert kind.merged is not None
             contents[n] = kind.merged(n)
@@ -215,11 +235,11 @@ def test_what_if_exists_says_is_what_happens(
     kind: Kind,
     if_exists: str,
     expiry: str,
-    servers: dict[str, FakeServer | RealServer],
+    servers: dict[str, Served],
     tmp_path: Path,
 ) -> None:
     place = placed(server, servers, tmp_path)
-    for n in THERE:
+    for n in there(kind, if_exists):
         kind.old(place.client, f"k:{n}")
         place.client.expire(f"k:{n}", OLD_TTL_S)
     options = {**kind.options, "if_exists": if_exists}
@@ -261,7 +281,7 @@ def _check_expiry(client: Any, kind: Kind, n: int, if_exists: str, expiry: str) 
         assert TTL_S < ttl <= OLD_TTL_S
     elif expiry != "no-expiry":
         assert TTL_S - 60 < ttl <= TTL_S
-    elif n in THERE and if_exists == "merge":
+    elif n in there(kind, if_exists) and if_exists == "merge":
         assert TTL_S < ttl <= OLD_TTL_S
     elif kind.name != "json":  # of a module's keys fakeredis is no witness
         assert ttl == -1
@@ -285,13 +305,13 @@ def test_many_workers_do_the_same(
     kind: Kind,
     if_exists: str,
     split: str,
-    servers: dict[str, FakeServer | RealServer],
+    servers: dict[str, Served],
     tmp_path: Path,
 ) -> None:
     if if_exists == "merge" and kind.merged is None:
         if_exists = "skip"
     place = placed(server, servers, tmp_path)
-    for n in THERE:
+    for n in there(kind, if_exists):
         kind.old(place.client, f"k:{n}")
     report = place.load(
         **kind.options,
@@ -307,7 +327,7 @@ def test_many_workers_do_the_same(
 
 @pytest.mark.parametrize(("server", "kind"), KINDS_ON_SERVERS)
 def test_a_load_that_skips_can_be_repeated_and_then_writes_nothing(
-    server: str, kind: Kind, servers: dict[str, FakeServer | RealServer], tmp_path: Path
+    server: str, kind: Kind, servers: dict[str, Served], tmp_path: Path
 ) -> None:
     place = placed(server, servers, tmp_path)
     options = {**kind.options, "if_exists": "skip"}
@@ -320,7 +340,7 @@ def test_a_load_that_skips_can_be_repeated_and_then_writes_nothing(
 
 @pytest.mark.parametrize(("server", "kind"), KINDS_ON_SERVERS)
 def test_fail_stops_the_run_unless_rejects_are_allowed(
-    server: str, kind: Kind, servers: dict[str, FakeServer | RealServer], tmp_path: Path
+    server: str, kind: Kind, servers: dict[str, Served], tmp_path: Path
 ) -> None:
     place = placed(server, servers, tmp_path)
     kind.old(place.client, "k:1")
@@ -330,36 +350,29 @@ def test_fail_stops_the_run_unless_rejects_are_allowed(
     assert kind.holds(place.client, "k:1") == kind.old_content
 
 
-@pytest.mark.parametrize(("server", "kind"), KINDS_ON_SERVERS)
-def test_another_type_is_replaced_where_keys_are_replaced(
-    server: str, kind: Kind, servers: dict[str, FakeServer | RealServer], tmp_path: Path
-) -> None:
-    place = placed(server, servers, tmp_path)
-    if kind.name in ("set", "string", "json"):
-        place.client.rpush("k:1", "other")
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.real], ids=lambda kind: kind.name)
+def test_another_type_is_replaced_where_keys_are_replaced(real: Place, kind: Kind) -> None:
+    if kind.name in ("set", "string"):
+        real.client.rpush("k:1", "other")
     else:
-        place.client.sadd("k:1", "other")
-    if kind.name == "json":  # JSON.SET refuses a key of another type; a module's own reply
-        with pytest.raises(RejectedError, match="record 1 of"):
-            place.load(**kind.options, rejects=tmp_path / "rejects.jsonl")
-        return
-    assert place.load(**kind.options).records["written"] == 6
-    assert kind.holds(place.client, "k:1") == kind.new(1)
+        real.client.sadd("k:1", "other")
+    assert real.load(**kind.options).records["written"] == 6
+    assert kind.holds(real.client, "k:1") == kind.new(1)
 
 
 @pytest.mark.parametrize("kind", ["hash", "list", "set", "zset", "stream"])
 def test_a_key_of_another_type_is_a_reject_of_its_record_where_records_are_merged(
-    place: Place, kind: str, tmp_path: Path
+    real: Place, kind: str, tmp_path: Path
 ) -> None:
-    place.client.set("k:2", "a string")
+    real.client.set("k:2", "a string")
     options: dict[str, Any] = {"as_": kind, "value": "{name}", "score": "{id}", "if_exists": "merge"}
-    report = place.load(**options, max_rejects=1, rejects=tmp_path / "rejects.jsonl")
+    report = real.load(**options, max_rejects=1, rejects=tmp_path / "rejects.jsonl")
     assert report.records == {"read": 6, "written": 5, "skipped": 0, "rejected": 1}
     (reject,) = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
     assert (reject["record"], reject["raw"].split(",")[:2]) == (2, ["2", "n2"])
     assert reject["reason"].startswith("WRONGTYPE")
-    assert place.client.get("k:2") == b"a string"
-    assert place.client.dbsize() == 6
+    assert real.client.get("k:2") == b"a string"
+    assert real.client.dbsize() == 6
 
 
 # One key for all records: members are merged into commands of many members.
@@ -397,9 +410,7 @@ def test_one_key_for_all_records(
     put_old(place.client)
     place.client.expire("all", OLD_TTL_S)
     options = {**options, "key": "all", "if_exists": if_exists, "workers": workers}
-    report = place.load(
-        **options, **EXPIRIES[expiry], max_rejects="100%", rejects=tmp_path / "rejects.jsonl"
-    )
+    report = place.load(**options, **EXPIRIES[expiry], max_rejects="100%", rejects=tmp_path / "rejects.jsonl")
     old = [b"a-old"]
     held = {"replace": new, "merge": old + new, "skip": old, "fail": old}[if_exists]
     assert members(place.client) == held
@@ -414,11 +425,11 @@ def test_one_key_for_all_records(
     assert place.verify(**options).records["equal"] == equal
 
 
-def test_members_of_one_key_travel_in_commands_of_many(place: Place) -> None:
-    place.load(as_="set", key="all", value="{name}")
-    if "real" in str(place.client) or place.client.info("commandstats").get("cmdstat_sadd"):
-        assert place.client.info("commandstats")["cmdstat_sadd"]["calls"] == 1
-    assert place.client.scard("all") == 6
+def test_members_of_one_key_travel_in_commands_of_many(real: Place) -> None:
+    real.client.config_resetstat()
+    real.load(as_="set", key="all", value="{name}")
+    assert real.client.info("commandstats")["cmdstat_sadd"]["calls"] == 1
+    assert real.client.scard("all") == 6
 
 
 # Commands
@@ -429,11 +440,16 @@ COMMANDS: dict[str, tuple[list[str], Callable[[Any], Any], Any, bool]] = {
     "sadd": (["SADD names:{id} {name} x"], lambda c: c.smembers("names:2"), {b"n2", b"x"}, True),
     "zadd-options": (["ZADD board GT CH {id} {name}"], lambda c: c.zscore("board", "n5"), 5.0, True),
     "rpush": (["RPUSH l:{id} {name} {id}"], lambda c: c.lrange("l:1", 0, -1), [b"n1", b"1"], True),
-    "set-ex": (["SET s:{id} {name} EX {ttl}"], lambda c: (c.get("s:3"), c.ttl("s:3") > 0), (b"n3", True), True),
+    "set-ex": (
+        ["SET s:{id} {name} EX {ttl}"],
+        lambda c: (c.get("s:3"), c.ttl("s:3") > 0),
+        (b"n3", True),
+        True,
+    ),
     "geoadd": (
-        ["GEOADD places {id}.25 {id}.5 {name}"],
-        lambda c: [round(x) for x in c.geopos("places", "n4")[0]],
-        [4, 4],
+        ["GEOADD places {id}.25 {id}.25 {name}"],
+        lambda c: [round(x, 2) for x in c.geopos("places", "n4")[0]],
+        [4.25, 4.25],
         True,
     ),
     "several": (
@@ -463,6 +479,8 @@ def test_a_command_is_carried_out_for_every_record(place: Place, name: str, work
     report = place.load(**options)
     assert report.records == {"read": 6, "written": 6, "skipped": 0, "rejected": 0}
     assert look(place.client) == found
+    if name == "geoadd" and place.server == "fake":
+        return  # which keeps another score for a place
     if verified:
         assert place.verify(**options).records["equal"] == 6
     else:
@@ -478,9 +496,7 @@ def test_beside_a_command_options_of_a_type_are_refused(place: Place, option: st
     assert place.client.dbsize() == 0
 
 
-def test_a_json_command_is_carried_out(
-    servers: dict[str, FakeServer | RealServer], tmp_path: Path
-) -> None:
+def test_a_json_command_is_carried_out(servers: dict[str, Served], tmp_path: Path) -> None:
     place = placed("fake", servers, tmp_path)
     options = {"command": ["JSON.SET doc:{id} $ {json}"], "include": "id,name"}
     place.load(**options)
@@ -489,7 +505,7 @@ def test_a_json_command_is_carried_out(
 
 
 def test_a_type_that_the_server_does_not_know_ends_the_run(
-    servers: dict[str, FakeServer | RealServer], tmp_path: Path
+    servers: dict[str, Served], tmp_path: Path
 ) -> None:
     place = placed("real", servers, tmp_path)
     with pytest.raises(etl.EtlError, match="unknown command") as caught:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -76,6 +76,7 @@ def module_name(path: Path) -> str:
 MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
+@cache
 def tree(module: str) -> ast.Module:
     return ast.parse(MODULES[module].read_text(encoding="utf-8"))
 
@@ -91,8 +92,9 @@ def floor_of(module: str) -> int | None:
     return next(iter([*exact, *below]), None)
 
 
-def imports(module: str) -> Iterator[str]:
-    """Yield what a module imports, anywhere in it; what only the type checker sees does not count."""
+@cache
+def imports(module: str) -> tuple[str, ...]:
+    """Give what a module imports, anywhere in it; what only the type checker sees does not count."""
     parsed = tree(module)
     seen_by_the_type_checker = {
         inner
@@ -101,18 +103,20 @@ def imports(module: str) -> Iterator[str]:
         for statement in node.body
         for inner in ast.walk(statement)
     }
+    names: list[str] = []
     for node in ast.walk(parsed):
         if node in seen_by_the_type_checker:
             continue
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module} imports relatively"
             assert node.module
             for alias in node.names:
                 submodule = f"{node.module}.{alias.name}"
                 known = submodule in MODULES or f"{submodule}.__init__" in MODULES
-                yield submodule if known else node.module
+                names.append(submodule if known else node.module)
+    return tuple(names)
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -140,6 +144,7 @@ def test_what_is_pure_has_no_hands_and_no_clock(module: str) -> None:
     assert "open" not in calls(module)
 
 
+@cache
 def calls(module: str) -> set[str]:
     return {ast.unparse(node.func) for node in ast.walk(tree(module)) if isinstance(node, ast.Call)}
 

@@ -465,7 +465,7 @@ class Probe:
         return Verdict(skipped=len(present), present=present)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(
     there=st.frozensets(st.integers(0, 19)),
     workers=st.integers(1, 3),

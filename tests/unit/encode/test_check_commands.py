@@ -82,8 +82,8 @@ ASKED: list[tuple[str, list[list[bytes]], list[object] | None]] = [
     ("GEOADD g:{id} CH {lon} {lat} a", [[b"ZSCORE", b"g:1", b"a"], [b"ZSCORE", b"g:2", b"a"]], None),
     ("RPUSH l:{id} {v}", [[b"LPOS", b"l:1", b"a"], [b"LPOS", b"l:2", b""]], None),
     ("LPUSH l {tags[]}", [[b"LPOS", b"l", b"x"], [b"LPOS", b"l", b"y"], [b"LPOS", b"l", b"z"]], None),
-    ("JSON.SET j:{id} $ {n}", [[b"JSON.GET", b"j:1"], [b"JSON.GET", b"j:2"]], [b"5", b"6.50"]),
-    ("JSON.SET j:{id} . {n} NX", [[b"JSON.GET", b"j:1"], [b"JSON.GET", b"j:2"]], [b"5", b"6.50"]),
+    ("JSON.SET j:{id} $ {n}", [[b"JSON.GET", b"j:1", b"."], [b"JSON.GET", b"j:2", b"."]], [b"5", b"6.50"]),
+    ("JSON.SET j:{id} . {n} NX", [[b"JSON.GET", b"j:1", b"."], [b"JSON.GET", b"j:2", b"."]], [b"5", b"6.50"]),
 ]
 
 

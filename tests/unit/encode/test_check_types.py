@@ -379,7 +379,7 @@ def batches(draw: st.DrawFn) -> Batch:
 
 
 @pytest.mark.parametrize("name", SHAPES)
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(batch=batches(), data=st.data())
 def test_any_records_are_equal_after_the_load_and_one_that_goes_is_missed(
     name: str, batch: Batch, data: st.DataObject

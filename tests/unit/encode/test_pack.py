@@ -141,7 +141,9 @@ def test_any_records_cut_anywhere_are_where_the_rule_says(
     assert server.keys == by_the_rule(records, size)
     assert server.expiries == {}
     for part in parts:
-        assert check(shape, batch_without(part), server) == Verdict(equal=len(part))
+        wire = checker(shape).encode(batch_without(part))
+        answers = b"".join(server.answer(command) for command in commands_in(wire))
+        assert answers == bytes(wire.expected or b""), "and verify needs to parse nothing"
 
 
 @settings(deadline=None, max_examples=60)
@@ -339,11 +341,11 @@ def test_verify_of_a_lost_bucket_and_of_one_of_another_type() -> None:
 
 
 def test_verify_asks_for_whole_buckets_at_once() -> None:
-    wire = checker(packed(4)).encode(lines_batch([b"v"] * 9, first=3))
+    wire = checker(packed(4)).encode(lines_batch([b"v"] * 9, first=2))
     assert commands_in(wire) == [
-        [b"HMGET", b"t:0:x", b"3"],
+        [b"HMGET", b"t:0:x", b"2", b"3"],
         [b"HGETALL", b"t:1:x"],
-        [b"HGETALL", b"t:2:x"],
+        [b"HMGET", b"t:2:x", b"0", b"1", b"2"],
     ]
 
 

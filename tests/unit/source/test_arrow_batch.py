@@ -207,7 +207,7 @@ def test_long_values_make_small_batches(dictionary: bool) -> None:
     assert numbers == list(range(100, 140))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(oracle.arrays(), min_size=1, max_size=3), st.sampled_from(["raw", "text"]))
 def test_batches_hold_the_texts_of_every_type(columns: list[pa.Array], vectors: str) -> None:
     length = min(map(len, columns))

@@ -296,7 +296,7 @@ def expected(value: Any) -> bytes | None:
     return repr(value).encode()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.fixed_dictionaries({"a": PLAIN, "b": PLAIN}), max_size=8), st.sampled_from([1, 1 << 20]))
 def test_any_records_arrive_with_their_texts(data: list[dict[str, Any]], block_bytes: int) -> None:
     wrong = [index for index, one in enumerate(data) if any(has_surrogate(value) for value in one.values())]

@@ -273,7 +273,7 @@ def test_the_input_is_named_by_its_real_path(tmp_path: Path, format: TableFormat
 
 
 @FORMATS
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 1 << 32))
 def test_a_damaged_file_gives_records_or_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, format: TableFormat, write: Write, seed: int
@@ -294,7 +294,7 @@ def test_a_damaged_file_gives_records_or_a_sentence(
 
 
 @FORMATS
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(columns=st.lists(oracle.arrays(), min_size=1, max_size=3))
 def test_files_hold_the_texts_of_every_type(
     tmp_path_factory: pytest.TempPathFactory, format: TableFormat, write: Write, columns: list[pa.Array]

@@ -214,7 +214,7 @@ def test_a_table_without_records_has_no_blocks() -> None:
     assert blocks_of(open_table(Dataset([]))) == []
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(oracle.arrays(), min_size=1, max_size=3), st.sampled_from([1, 30, 1 << 20]))
 def test_streams_hold_the_texts_of_every_type(columns: list[pa.Array], block_bytes: int) -> None:
     length = min(map(len, columns))

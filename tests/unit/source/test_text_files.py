@@ -78,6 +78,7 @@ def test_a_block_knows_the_number_of_its_first_record_through_all_files(
 
 
 @given(CONTENTS, st.integers(1, 70))
+@example([b"a long line\n" + b"b\n" * 9], 4)
 def test_a_block_is_all_the_lines_that_fit_its_size_or_one_that_does_not(
     contents: list[bytes], block_bytes: int
 ) -> None:
@@ -126,7 +127,7 @@ def test_a_file_that_changed_since_it_was_found_is_noticed(tmp_path: Path) -> No
         list(source.blocks(2, numbered=True))
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     contents=CONTENTS,
     workers=st.integers(1, 9),
@@ -163,7 +164,7 @@ OTHERS: list[tuple[TextFormat, list[bytes], bytes]] = [
 
 
 @pytest.mark.parametrize(("format", "pieces", "between"), OTHERS)
-@settings(max_examples=50)
+@settings(max_examples=20)
 @given(data=st.data(), workers=st.integers(1, 5), block_bytes=st.integers(1, 40), by_record=st.booleans())
 def test_every_record_of_any_text_is_loaded_or_rejected_once_whatever_the_blocks(
     format: TextFormat,

@@ -132,10 +132,12 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
 
 def answered(answers: Iterable[Answer]) -> list[tuple[Any, list[Any]]]:
     """Give tokens and replies; a reply that was compared is given as if it had been parsed."""
-    return [
-        (a.token, plain(replies_in(bytes(a.wire.expected)) if a.replies is None else a.replies))
-        for a in answers
-    ]
+    return [(a.token, plain(expected_in(a.wire) if a.replies is None else a.replies)) for a in answers]
+
+
+def expected_in(wire: Wire) -> list[Any]:
+    assert wire.expected is not None
+    return replies_in(bytes(wire.expected))
 
 
 def plain(replies: Iterable[Any]) -> list[Any]:

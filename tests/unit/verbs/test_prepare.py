@@ -362,13 +362,14 @@ def test_rejects_of_an_earlier_run_are_forgotten_by_a_load_and_kept_by_a_verify(
     source = jsonl({"id": 1}, "oops")
     report = loaded(source, max_rejects=1)
     path = Path(f"rejects-{report.job}.jsonl")
-    before = path.read_bytes()
+    rejects = path.read_bytes()
+    path.write_bytes(b"mended by hand")
     verified = verify(source, progress="none", workers=1, max_rejects=1)
     assert verified.job == report.job
     assert (verified.records["equal"], verified.records["rejected"]) == (1, 1)
-    assert path.read_bytes() == before
+    assert path.read_bytes() == b"mended by hand"
     loaded(source, max_rejects=1)
-    assert path.read_bytes() == before
+    assert path.read_bytes() == rejects
     loaded(jsonl({"id": 1}))
     assert not path.exists()
 
@@ -508,6 +509,19 @@ def test_a_pass_has_its_own_counts_but_for_the_records_that_it_settled(
         name: run.tally.total(name) for name in ("records_read", "records_skipped", "finished", "bytes_done")
     }
     assert counted == {"records_read": 2, "records_skipped": 2, "finished": 0, "bytes_done": 0}
+
+
+def test_what_two_workers_have_settled_of_one_block_is_passed_over(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [Finished(0, 1.0, present={0: b"\x01"}), Finished(1, 1.0, present={0: b"\x02\x01", 1: b"\x08"})]
+    monkeypatch.setattr(prepare, "run_plan", lambda *given: words)
+    source = source_of(tmp_path, [b"0\n1\n2\n3\n4\n"])
+    plan = plan_for(source, ModelTarget(server), block_bytes=4, workers=2, split="record")
+    run = Run(plan, None, StopSignals(), tally_of(2))
+    left = run.after_pass(ProbeEncoder(template("{line}"), refuse=False))
+    assert left.plan.blocks is not None
+    assert [block.passed_over for block in left.plan.blocks] == [b"\x03\x01", b"\x08", None]
 
 
 def test_a_pass_that_clears_settles_no_record(server: Server, tmp_path: Path) -> None:
