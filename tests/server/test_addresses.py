@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import redis
 
 from tests.server.inputs import held, write
 from tests.support import RealServer, StartServer, run_cli
@@ -40,20 +41,26 @@ def loaded_and_verified(file: Path, url: str, **env: str) -> str:
     return said
 
 
+def database(server: RealServer, number: int) -> redis.Redis:
+    client = server.client(single_connection_client=True)
+    client.select(number)
+    return client
+
+
 def test_a_unix_socket_is_an_address(short_folder: Path, start_server: StartServer, file: Path) -> None:
     socket = short_folder / "re dis.sock"
     server = start_server("--unixsocket", str(socket))
     loaded_and_verified(file, f"unix://{quote(str(socket))}")
     assert held(server.client(), 3) == LINES
     loaded_and_verified(file, f"unix://{quote(str(socket))}?db=4")
-    assert server.client(db=4).dbsize() == 3
+    assert held(database(server, 4), 3) == LINES
 
 
 @pytest.mark.parametrize("form", ["redis://127.0.0.1:{}/5", "redis://127.0.0.1:{}?db=5"])
 def test_the_database_is_the_one_in_the_url(real_server: RealServer, file: Path, form: str) -> None:
     said = loaded_and_verified(file, form.format(real_server.port))
     assert f'"target": "redis://127.0.0.1:{real_server.port}/5"' in said
-    assert held(real_server.client(db=5), 3) == LINES
+    assert held(database(real_server, 5), 3) == LINES
     assert real_server.client().dbsize() == 0
 
 
@@ -78,9 +85,12 @@ def test_an_ipv6_host_is_an_address(file: Path) -> None:
 def guarded_server(real_server: RealServer) -> RealServer:
     """A server with a password for everybody, a loader who may write and a reader who may not."""
     client = real_server.client()
-    client.execute_command("ACL", "SETUSER", "loader", "on", f">{PASSWORD}", "~*", "+@all")
-    client.execute_command("ACL", "SETUSER", "reader", "on", f">{PASSWORD}", "~*", "+@read", "+@connection")
-    client.execute_command("ACL", "SETUSER", "narrow", "on", f">{PASSWORD}", "~other:*", "+@all")
+    for user, keys, categories in (
+        ("loader", ["*"], ["+@all"]),
+        ("reader", ["*"], ["+@read", "+@connection"]),
+        ("narrow", ["other:*"], ["+@all"]),
+    ):
+        client.acl_setuser(user, enabled=True, passwords=[f"+{PASSWORD}"], keys=keys, categories=categories)
     client.config_set("requirepass", PASSWORD)
     return real_server
 
