@@ -45,7 +45,8 @@ def open_connection(address: Address, client_name: str, *, timeout_s: float) -> 
     except exceptions.ResponseError as error:
         raise TargetError(f"{address} refused the connection: {explain(error)}") from None
     except exceptions.TimeoutError:
-        raise TargetError(f"{address} does not answer; is a Redis server running there?") from None
+        server = "Redis server with TLS" if issubclass(kind, SSLConnection) else "Redis server"
+        raise TargetError(f"{address} does not answer; is a {server} running there?") from None
     except (exceptions.RedisError, OSError, ValueError) as error:
         raise TargetError(f"cannot reach {address}: {_cause(error)}") from None
     return connection

@@ -13,6 +13,9 @@ from pathlib import Path
 from signal import SIGCONT, Signals
 from typing import Any
 
+import pytest
+
+from etl.cli import main
 from tests.support import REPO, RecordingProxy, alive, children_of, end_cli, in_session, wait_until
 
 START_METHODS = ("fork", "forkserver", "spawn")
@@ -139,6 +142,13 @@ class Command:
 
 
 StartCommand = Callable[..., Command]
+
+
+def run_here(capsys: pytest.CaptureFixture[str], *args: str | os.PathLike[str]) -> Ended:
+    """Run the command line in this process, which takes a tenth of the time; without workers of its own."""
+    capsys.readouterr()
+    code = main([*(os.fspath(arg) for arg in args), "--workers", "1", "--progress", "none", "--json"])
+    return Ended(code, *capsys.readouterr())
 
 
 def start_script(path: Path, *args: str | os.PathLike[str], patch: str = "") -> subprocess.Popen[str]:

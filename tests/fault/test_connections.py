@@ -17,7 +17,14 @@ from etl.target.address import parse_address
 from etl.target.standalone import StandaloneTarget
 from etl.template import NUMBER, Field, Template
 from etl.worker import run_shard
-from tests.fault.commands import Command, StartCommand, hold_in_the_middle, wait_for_the_middle, write_lines
+from tests.fault.commands import (
+    Command,
+    StartCommand,
+    hold_in_the_middle,
+    run_here,
+    wait_for_the_middle,
+    write_lines,
+)
 from tests.support import CLOSE, OK, RealServer, RecordingProxy, ScriptedServer, bulk, nth
 
 Ending = Literal["rst", "fin"]
@@ -183,9 +190,11 @@ def test_a_server_that_reads_nothing_until_its_replies_are_read_is_no_deadlock(
         assert ended.records["equal" if verb == "verify" else "written"] == 12_000
 
 
-def test_a_server_that_hangs_up_in_the_middle_is_one_clear_error(start: StartCommand, big_file: Path) -> None:
+def test_a_server_that_hangs_up_in_the_middle_is_one_clear_error(
+    capsys: pytest.CaptureFixture[str], big_file: Path
+) -> None:
     with ScriptedServer(nth(8, CLOSE, of="MSET")) as server:
-        ended = loading(start, big_file, server.url, 1).end()
+        ended = run_here(capsys, "load", big_file, "--to", server.url)
         assert ended.code == 4
         assert server.url in ended.sentence
         assert "without a reply" in ended.sentence
@@ -194,18 +203,20 @@ def test_a_server_that_hangs_up_in_the_middle_is_one_clear_error(start: StartCom
 
 @pytest.mark.parametrize("nonsense", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0\0\0\0", b"+OK\r\n+OK\r\n"])
 def test_a_server_that_talks_nonsense_is_one_clear_error(
-    start: StartCommand, big_file: Path, nonsense: bytes
+    capsys: pytest.CaptureFixture[str], big_file: Path, nonsense: bytes
 ) -> None:
     with ScriptedServer(nth(5, nonsense, of="MSET")) as server:
-        ended = loading(start, big_file, server.url, 1).end()
+        ended = run_here(capsys, "load", big_file, "--to", server.url)
         assert ended.code == 4
         assert server.url in ended.sentence
 
 
-def test_a_server_that_is_not_there_is_one_clear_error(start: StartCommand, tmp_path: Path) -> None:
+def test_a_server_that_is_not_there_is_one_clear_error(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     with RecordingProxy(1) as proxy:
         url = proxy.url
-    ended = loading(start, few_lines(tmp_path), url).end()
+    ended = run_here(capsys, "load", few_lines(tmp_path), "--to", url)
     assert ended.code == 4
     assert ended.sentence == f"cannot reach {url}: connection refused"
 
@@ -218,9 +229,9 @@ def test_a_server_that_is_not_there_is_one_clear_error(start: StartCommand, tmp_
     ],
 )
 def test_an_address_that_leads_nowhere_is_one_clear_error(
-    start: StartCommand, tmp_path: Path, url: str, cause: str
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, url: str, cause: str
 ) -> None:
-    ended = loading(start, few_lines(tmp_path), url).end()
+    ended = run_here(capsys, "load", few_lines(tmp_path), "--to", url)
     assert ended.code == 4
     assert ended.sentence.startswith(f"cannot reach {url}")
     assert cause in ended.sentence

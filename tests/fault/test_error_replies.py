@@ -10,6 +10,7 @@ from tests.fault.commands import (
     Ended,
     StartCommand,
     hold_in_the_middle,
+    run_here,
     wait_for_the_middle,
     write_lines,
 )
@@ -57,7 +58,11 @@ REPLIES = {
 
 
 def stopped(start: StartCommand, file: Path, url: str, workers: int, *options: str) -> Ended:
-    ended = start("load", file, "--to", url, "--workers", str(workers), *options).end()
+    return failed(start("load", file, "--to", url, "--workers", str(workers), *options).end(), url)
+
+
+def failed(ended: Ended, url: str) -> Ended:
+    """Make sure that it is one clear error, and that everything read was counted."""
     assert ended.code == 4
     assert ended.sentence.startswith(f"{url}: ")
     assert ended.report["status"] == "failed"
@@ -72,11 +77,11 @@ def records_of(command: list[bytes]) -> int:
 
 @pytest.mark.parametrize("name", REPLIES)
 def test_an_error_reply_in_the_middle_is_explained_and_the_rest_is_counted(
-    start: StartCommand, big_file: Path, name: str
+    capsys: pytest.CaptureFixture[str], big_file: Path, name: str
 ) -> None:
     said, meaning = REPLIES[name]
     with ScriptedServer(nth(5, error(said), of="MSET")) as server:
-        ended = stopped(start, big_file, server.url, 1)
+        ended = failed(run_here(capsys, "load", big_file, "--to", server.url), server.url)
         assert meaning in ended.sentence
         assert "personal data" not in ended.sentence
         # The refused one is not counted, those behind it that were in flight are.
@@ -106,9 +111,9 @@ def test_a_server_that_refuses_from_some_point_on_is_left_by_all_workers(
         )
 
 
-def test_an_error_reply_to_verify_is_explained(start: StartCommand, big_file: Path) -> None:
+def test_an_error_reply_to_verify_is_explained(capsys: pytest.CaptureFixture[str], big_file: Path) -> None:
     with ScriptedServer(lambda command: error("NOPERM this user has no permissions")) as server:
-        ended = start("verify", big_file, "--to", server.url).end()
+        ended = run_here(capsys, "verify", big_file, "--to", server.url)
         assert ended.code == 4
         assert "this user may not run the command" in ended.sentence
 
@@ -158,22 +163,22 @@ def test_a_server_that_cannot_save_any_more_holds_what_was_counted(
 
 
 def test_a_server_that_wants_a_password_says_so(
-    start: StartCommand, real_server: RealServer, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], real_server: RealServer, tmp_path: Path
 ) -> None:
     real_server.client().config_set("requirepass", "secret")
     file = write_lines(tmp_path / "few.txt", 3_000)
-    ended = start("load", file, "--to", real_server.url).end()
+    ended = run_here(capsys, "load", file, "--to", real_server.url)
     assert ended.code == 4
     assert ended.sentence.startswith(f"{real_server.url} refused the connection: the server wants a password")
 
 
 def test_a_server_with_too_many_clients_says_so(
-    start: StartCommand, real_server: RealServer, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], real_server: RealServer, tmp_path: Path
 ) -> None:
     client = real_server.client()
     client.config_set("maxclients", "1")  # and this is the one
     file = write_lines(tmp_path / "few.txt", 3_000)
-    ended = start("load", file, "--to", real_server.url).end()
+    ended = run_here(capsys, "load", file, "--to", real_server.url)
     assert ended.code == 4
     assert ended.sentence == f"cannot reach {real_server.url}: max number of clients reached"
 

@@ -104,12 +104,16 @@ def test_a_script_without_a_main_guard_is_told_to_have_one(
     assert real_server.client().dbsize() == 0
 
 
-@pytest.mark.parametrize("method", START_METHODS)
 @pytest.mark.parametrize(
-    "script", [GUARDED, KEEPS_ITS_HANDLERS, LATER_PROCESSES_HEAR_SIGNALS], ids=["guard", "own", "later"]
+    ("script", "method"),
+    [
+        *((GUARDED, method) for method in START_METHODS),
+        (KEEPS_ITS_HANDLERS, "forkserver"),
+        *((LATER_PROCESSES_HEAR_SIGNALS, method) for method in START_METHODS),
+    ],
 )
 def test_a_script_with_a_main_guard_loads_and_keeps_its_signals(
-    tmp_path: Path, real_server: RealServer, method: str, script: str
+    tmp_path: Path, real_server: RealServer, script: str, method: str
 ) -> None:
     code, stdout, stderr = run(script, tmp_path, real_server, method)
     assert code == 0, stderr

@@ -151,7 +151,8 @@ STAGES: dict[str, Callable[[Command, RecordingProxy], object]] = {
 
 AT_STAGES = [
     *((stage, "forkserver") for stage in STAGES),
-    *((stage, method) for stage in ("a worker starts", "a worker connects") for method in ("fork", "spawn")),
+    ("a worker starts", "fork"),
+    ("a worker starts", "spawn"),
 ]
 
 

@@ -60,10 +60,15 @@ def test_a_reader_of_stdout_that_has_gone_changes_nothing(
     assert real_server.client().dbsize() == 3_000
 
 
-@pytest.mark.parametrize("method", START_METHODS)
 @pytest.mark.parametrize(
-    ("closed", "progress"),
-    [("<&-", "bar"), (">&-", "bar"), ("2>&-", "bar"), ("2>&-", "log"), ("<&- >&- 2>&-", "bar")],
+    ("closed", "progress", "method"),
+    [
+        ("<&-", "bar", "forkserver"),
+        (">&-", "bar", "forkserver"),
+        ("2>&-", "log", "forkserver"),
+        *(("2>&-", "bar", method) for method in START_METHODS),
+        *(("<&- >&- 2>&-", "bar", method) for method in START_METHODS),
+    ],
 )
 def test_closed_streams_change_nothing(
     real_server: RealServer, small_file: Path, closed: str, progress: str, method: str

@@ -56,7 +56,7 @@ def test_every_line_is_a_key_and_is_found_again(
     assert held(real_server.client(), len(LINES)) == LINES
 
     # A spawned worker takes half a second to start: verify has its share with two of them.
-    method = method if workers == 2 else "forkserver"
+    method = method if (workers, split) == (2, "block") else "forkserver"
     verified = RUNS[method]("verify", file, real_server.url, workers, split, method)
     assert verified["records"] == {"read": len(LINES), "equal": len(LINES), "missing": 0, "different": 0}
     assert verified["examples"] == []
