@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.feather
@@ -44,7 +44,7 @@ GOLDEN: dict[str, str | None] = {
     "null": None,
     "word-null": "null",
     "braces": "{a}{{b}}{#}{*}{x[]}",
-    "quotes": "\"q\" 'q' \"\"",
+    "quotes": '"q" \'q\' ""',
     "backslashes": "\\n\\\\\\u0041\\",
     "line-breaks": "first\nsecond\n\nlast\n",
     "crlf": "first\r\nsecond\r\n",
@@ -104,7 +104,7 @@ def _lines(some: Sequence[Row]) -> bytes:
 
 
 def _separated(delimiter: str, end: str, *, quote_all: bool = False) -> Callable[[Sequence[Row]], bytes]:
-    quoting = csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
 
     def text(some: Sequence[Row]) -> bytes:
         out = io.StringIO(newline="")
@@ -173,7 +173,12 @@ def _piped(
 _TEXTS: list[tuple[str, TextFormat, Callable[[Sequence[Row]], bytes], dict[str, Any]]] = [
     ("txt", Lines(), _lines, {"cannot": ("null", "line-breaks", "crlf", "protocol"), "only_value": True}),
     ("csv", Csv(), _separated(",", "\r\n"), {"instead": {"null": {"id": b"null", "value": b""}}}),
-    ("tsv", Csv("\t"), _separated("\t", "\n", quote_all=True), {"instead": {"null": {"id": b"null", "value": b""}}}),
+    (
+        "tsv",
+        Csv("\t"),
+        _separated("\t", "\n", quote_all=True),
+        {"instead": {"null": {"id": b"null", "value": b""}}},
+    ),
     ("jsonl", Jsonl(), _jsonl, {}),
     ("json", JsonArray(), _json, {}),
 ]
@@ -216,7 +221,9 @@ def _arrow_stream(folder: Path, some: Sequence[Row]) -> Source:
 
 
 def _feather(folder: Path, some: Sequence[Row]) -> Source:
-    pyarrow.feather.write_feather(table_of(some), str(folder / "golden.feather"), compression="lz4", chunksize=4)
+    pyarrow.feather.write_feather(
+        table_of(some), str(folder / "golden.feather"), compression="lz4", chunksize=4
+    )
     return chosen(folder / "golden.feather")
 
 
@@ -332,3 +339,9 @@ TYPED = [
         b"[1,0.5]",
     ),
 ]
+
+
+def listed(column: pa.Array | None) -> list[Any]:
+    """Give the values of a column that a batch must have."""
+    assert column is not None
+    return list(column.to_pylist())

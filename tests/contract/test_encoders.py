@@ -23,6 +23,7 @@ from etl.encode.restore import RestoreEncoder
 from etl.encode.types import Expiry, Shape
 from etl.plan import Batch, Encoder
 from etl.report import Verdict
+from tests.contract.golden import listed
 from tests.unit.encode.given import (
     batch_of,
     commands_in,
@@ -62,7 +63,9 @@ SHAPES: dict[str, Shape] = {
     "command": shape_of("string", "HSET h:{id} v {v}", if_exists="merge"),
     "command-one-key": shape_of("string", "SADD all {v}", if_exists="merge"),
     "command-all": shape_of("string", "HSET h:{id} {*}", if_exists="merge"),
-    "commands": shape_of("string", "SET s:{id} {v} EX 60", "SADD all {v}", "HSET h {#} {v}", if_exists="merge"),
+    "commands": shape_of(
+        "string", "SET s:{id} {v} EX 60", "SADD all {v}", "HSET h {#} {v}", if_exists="merge"
+    ),
     "command-members": shape_of("string", "RPUSH tags:{id} {v} {tags[]}", if_exists="merge"),
     "command-any": shape_of("string", "XADD s:{id} MAXLEN 5 * v {v}", if_exists="merge"),
 }
@@ -74,9 +77,7 @@ LOADS: dict[str, Encoder] = {
     "restore-skip-ttl": RestoreEncoder(template("k:{id}"), (template("EX"), template("{ttl}")), "skip"),
 }
 CHECKS: dict[str, Encoder] = {
-    f"check-{name}": checker(shape)
-    for name, shape in SHAPES.items()
-    if name not in ("stream", "command-any")
+    f"check-{name}": checker(shape) for name, shape in SHAPES.items() if name not in ("stream", "command-any")
 }
 PASSES: dict[str, Encoder] = {
     "clear": ClearEncoder(template("k:{id}")),
@@ -216,7 +217,9 @@ def test_a_record_that_lacks_a_field_is_refused_by_its_index_and_costs_no_neighb
 ) -> None:
     batch = some([b"a", b"b", b"c", b"d"])
     index = batch.fields.schema.get_field_index(missing)
-    holes = pa.array([None if at in (1, 3) else value.as_py() for at, value in enumerate(batch.fields[index])])
+    holes = pa.array(
+        [None if at in (1, 3) else value.as_py() for at, value in enumerate(batch.fields[index])]
+    )
     fields = batch.fields.set_column(index, missing, holes.cast(pa.binary()))
     holed = replace(batch, fields=fields, spread=("v",))
     good, refusals = encoder.part(holed)
@@ -229,7 +232,7 @@ def test_a_record_that_lacks_a_field_is_refused_by_its_index_and_costs_no_neighb
     else:
         assert [refusal.index for refusal in refusals] == ([1, 3] if needed else [])
         assert len(good) == 4 - len(refusals)
-    assert [number for number in (0, 2) if number not in good.numbers.to_pylist()] == []
+    assert [number for number in (0, 2) if number not in listed(good.numbers)] == []
     assert encoder.encode(good).records == len(good)
 
 

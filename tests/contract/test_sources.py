@@ -18,14 +18,14 @@ import pyarrow.parquet
 import pytest
 
 from etl.budget import Budget
-from etl.encode.commands import CommandsEncoder
 from etl.encode.command import parse_command
+from etl.encode.commands import CommandsEncoder
 from etl.encode.wire import Wire
 from etl.errors import SourceError
 from etl.plan import Answer, Batch, Block, Plan, Projection, Reject, Source
 from etl.report import Tally
 from etl.worker import run_shard
-from tests.contract.golden import FORMS, GOLDEN, TYPED, Fields, Form, Row, chosen
+from tests.contract.golden import FORMS, GOLDEN, TYPED, Fields, Form, chosen, listed
 from tests.unit.given import commands_in
 
 ALL = Projection(all=True)
@@ -74,7 +74,7 @@ def test_what_is_read_is_the_golden_table(form: Form, tmp_path: Path, block_byte
     source, blocks = opened(form, tmp_path, block_bytes)
     batches = read(source, blocks)
     assert records_in(batches) == form.expected(form.rows())
-    assert [number for batch in batches for number in batch.numbers.to_pylist()] == list(range(len(form.rows())))
+    assert [number for batch in batches for number in listed(batch.numbers)] == list(range(len(form.rows())))
     for batch in batches:
         assert {column.type for column in batch.fields.columns} == {pa.binary()}
         assert set(batch.spread) <= set(batch.fields.schema.names)
@@ -168,7 +168,7 @@ def _read_alone(form: Form, raw: bytes) -> Fields:
 def test_the_json_of_a_record_is_json_of_its_fields(form: Form, tmp_path: Path) -> None:
     source, blocks = opened(form, tmp_path)
     batches = read(source, blocks, Projection(json=True))
-    objects = [json.loads(text) for batch in batches for text in batch.json.to_pylist()]
+    objects = [json.loads(text) for batch in batches for text in listed(batch.json)]
     assert [
         {name: value.encode() for name, value in one.items() if value is not None} for one in objects
     ] == form.expected(form.rows())
@@ -178,7 +178,7 @@ def test_the_json_of_a_record_is_json_of_its_fields(form: Form, tmp_path: Path) 
 def test_the_line_of_a_record_is_its_text(form: Form, tmp_path: Path) -> None:
     source, blocks = opened(form, tmp_path)
     batches = read(source, blocks, Projection(line=True))
-    lines = [line for batch in batches for line in batch.line.to_pylist()]
+    lines = [line for batch in batches for line in listed(batch.line)]
     with closing(source.open(ALL)) as reader:
         for block in blocks[:3]:
             assert block.first_record is not None
@@ -285,7 +285,9 @@ class Kept:
         """Nothing is open."""
 
 
-def shards(source: Source, blocks: Sequence[Block], workers: int, split: str) -> list[list[tuple[int, Fields]]]:
+def shards(
+    source: Source, blocks: Sequence[Block], workers: int, split: str
+) -> list[list[tuple[int, Fields]]]:
     """Carry out every shard of a load; give each one's records in order, with their numbers."""
     encoder = CommandsEncoder((parse_command("HSET {#} {*}"),))
     found = []
@@ -351,7 +353,7 @@ def test_files_are_read_one_after_the_other_and_empty_ones_are_no_records(kind: 
     assert [block.number for block in blocks] == list(range(len(blocks)))
     batches = read(source, blocks)
     assert records_in(batches) == form.expected(some)
-    assert [number for batch in batches for number in batch.numbers.to_pylist()] == list(range(len(some)))
+    assert [number for batch in batches for number in listed(batch.numbers)] == list(range(len(some)))
     full = [block for block in blocks if any(map(len, read(source, [block])))]  # of "[]" one is empty
     assert {source.name_of(block) for block in full} == {str(paths[0]), str(paths[2])}
 
@@ -384,7 +386,7 @@ def test_what_json_does_not_have_is_a_reject_and_costs_no_neighbour(
     source = chosen(path)
     (batch,) = read(source, list(source.blocks(1 << 20, numbered=True)))
     assert batch.fields.to_pylist() == [{"a": b"1"}, {"a": b"3"}]
-    assert batch.numbers.to_pylist() == [0, 2]
+    assert listed(batch.numbers) == [0, 2]
     (reject,) = batch.rejects
     assert (reject.file, reject.record, reject.raw) == (str(path), 1, objects[1].encode())
     assert reject.offset == path.read_bytes().index(reject.raw)
@@ -434,7 +436,7 @@ def test_bytes_that_are_no_text_are_a_reject_where_json_is_wanted(tmp_path: Path
     (tmp_path / name).write_bytes(content)
     source = chosen(tmp_path / name)
     (batch,) = read(source, list(source.blocks(1 << 20, numbered=True)), Projection(json=True))
-    texts = [list(json.loads(text).values()) for text in batch.json.to_pylist()]
+    texts = [list(json.loads(text).values()) for text in listed(batch.json)]
     assert texts == [["a"], ["b"]]
     assert [(reject.record, b"\xff" in reject.raw) for reject in batch.rejects] == [(1, True)]
-    assert batch.numbers.to_pylist() == [0, 2]
+    assert listed(batch.numbers) == [0, 2]

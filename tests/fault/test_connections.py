@@ -7,12 +7,14 @@ from typing import Literal
 
 import pytest
 
+from etl.budget import Budget
 from etl.encode.mset import MsetEncoder
 from etl.errors import TargetError
-from etl.plan import Plan
+from etl.plan import Plan, Projection
 from etl.report import Tally
 from etl.source.files import find_files
-from etl.source.lines import LinesSource
+from etl.source.lines import Lines
+from etl.source.text_files import open_text_files
 from etl.target.address import parse_address
 from etl.target.standalone import StandaloneTarget
 from etl.template import NUMBER, Field, Template
@@ -59,16 +61,20 @@ def few_lines(folder: Path, lines: int = 3) -> Path:
 
 def load_inline(file: Path, url: str) -> tuple[Tally, TargetError | None]:
     """Load in this process, each line by an MSET of its own; give the counts and the error, if any."""
-    source = LinesSource(find_files([str(file)]))
+    source = open_text_files(find_files([str(file)]), Lines())
+    encoder = MsetEncoder(Template((Field(NUMBER),)), Template((Field("line"),)))
     plan = Plan(
-        job="job",
         source=source,
+        projection=Projection(names=frozenset({"line"})),
         target=StandaloneTarget(parse_address(url)),
-        encoder=MsetEncoder(Template((Field(NUMBER),)), Template((Field("line"),))),
+        encoder=encoder,
+        single=encoder,
         blocks=tuple(source.blocks(1, numbered=True)),
         workers=1,
         split="block",
         progress="none",
+        budget=Budget(count=0),
+        rejects=None,
     )
     tally = Tally([0] * Tally.size(1), 1)
     try:

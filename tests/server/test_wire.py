@@ -13,23 +13,25 @@ import pytest
 
 import etl
 from etl.embedded import server_binary
-from etl.encode.mget import MgetVerifier
+from etl.encode.check import checker
 from etl.encode.mset import MsetEncoder
 from etl.encode.set import SetEncoder
-from etl.plan import Encoder
+from etl.encode.types import Shape
+from etl.plan import Batch, Encoder
 from etl.template import Field, Template
 from tests.server.inputs import held, many_lines, write
 from tests.support import RealServer, RecordingProxy
 
 LINES = [*many_lines(5_000), b"x" * 3_000_000, b"\r\nFLUSHALL\r\n", b"*1\r\n$8\r\nFLUSHALL\r\n", b""]
 KEY, VALUE = Template((b"key:", Field("#"))), Template((Field("line"),))
+PX = (Template((b"PX",)), Template((b"3600000",)))
 
 ENCODERS: dict[str, Encoder] = {
     "MSET": MsetEncoder(KEY, VALUE),
-    "SET": SetEncoder(KEY, VALUE, None, "replace"),
-    "SET PX": SetEncoder(KEY, VALUE, 3_600_000, "replace"),
-    "SET NX": SetEncoder(KEY, VALUE, None, "skip"),
-    "SET PX NX": SetEncoder(KEY, VALUE, 3_600_000, "fail"),
+    "SET": SetEncoder(KEY, VALUE, (), "replace"),
+    "SET PX": SetEncoder(KEY, VALUE, PX, "replace"),
+    "SET NX": SetEncoder(KEY, VALUE, (), "skip"),
+    "SET PX NX": SetEncoder(KEY, VALUE, PX, "fail"),
 }
 
 
@@ -49,8 +51,8 @@ def piped(server: RealServer, wire: bytes) -> tuple[int, int]:
 
 
 def encoded(encoder: Encoder) -> tuple[bytes, int]:
-    columns = {"line": pa.array(LINES, pa.binary()), "#": pa.array(range(len(LINES)), pa.int64())}
-    wire = encoder.encode(pa.RecordBatch.from_pydict(columns))
+    fields = pa.RecordBatch.from_pydict({"line": pa.array(LINES, pa.binary())})
+    wire = encoder.encode(Batch(fields, ("line",), numbers=pa.array(range(len(LINES)), pa.int64())))
     return b"".join(bytes(buffer) for buffer in wire.buffers), wire.commands
 
 
@@ -63,7 +65,7 @@ def test_what_an_encoder_writes_is_understood_by_redis_cli(real_server: RealServ
 
 
 def test_what_verify_asks_is_understood_by_redis_cli(real_server: RealServer) -> None:
-    wire, commands = encoded(MgetVerifier(KEY, VALUE))
+    wire, commands = encoded(checker(Shape("string", KEY, VALUE, VALUE, None, "replace")))
     assert piped(real_server, wire) == (0, commands)
 
 
