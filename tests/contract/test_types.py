@@ -207,11 +207,27 @@ def real(servers: dict[str, Served], tmp_path: Path) -> Place:
     return placed("real", servers, tmp_path)
 
 
+EXPIRIES_OF = {"real": tuple(EXPIRIES), "fake": ("no-expiry", "ttl-field")}
+"""A load into fakeredis takes several of its polls, so it is asked a little less."""
+
 KINDS_ON_SERVERS = [
     pytest.param(name, kind, id=f"{kind.name}-{name}")
     for kind in KINDS
     for name in ("fake", "real")
     if kind.real or name == "fake"
+]
+
+
+EXPIRIES_ON_SERVERS = [
+    pytest.param(*case.values, expiry, id=f"{case.id}-{expiry}")
+    for case in KINDS_ON_SERVERS
+    for expiry in EXPIRIES_OF[str(case.values[0])]
+]
+SPLITS_ON_SERVERS = [
+    pytest.param(*case.values, split, if_exists, id=f"{case.id}-{split}-{if_exists}")
+    for case in KINDS_ON_SERVERS
+    for split, if_exists in [("record", "replace"), ("block", "skip"), ("record", "skip"), ("block", "fail")]
+    if case.values[0] == "real" or if_exists == "replace"
 ]
 
 
@@ -227,9 +243,8 @@ def expected(kind: Kind, if_exists: str) -> dict[int, Any]:
     return contents
 
 
-@pytest.mark.parametrize("expiry", EXPIRIES)
 @pytest.mark.parametrize("if_exists", IF_EXISTS)
-@pytest.mark.parametrize(("server", "kind"), KINDS_ON_SERVERS)
+@pytest.mark.parametrize(("server", "kind", "expiry"), EXPIRIES_ON_SERVERS)
 def test_what_if_exists_says_is_what_happens(
     server: str,
     kind: Kind,
@@ -297,9 +312,7 @@ def _check_rejects(path: Path, source: Path) -> None:
         assert reject["raw"].startswith(f"{reject['record']},n")
 
 
-@pytest.mark.parametrize("split", ["block", "record"])
-@pytest.mark.parametrize("if_exists", IF_EXISTS)
-@pytest.mark.parametrize(("server", "kind"), KINDS_ON_SERVERS)
+@pytest.mark.parametrize(("server", "kind", "split", "if_exists"), SPLITS_ON_SERVERS)
 def test_many_workers_do_the_same(
     server: str,
     kind: Kind,
@@ -308,8 +321,6 @@ def test_many_workers_do_the_same(
     servers: dict[str, Served],
     tmp_path: Path,
 ) -> None:
-    if if_exists == "merge" and kind.merged is None:
-        if_exists = "skip"
     place = placed(server, servers, tmp_path)
     for n in there(kind, if_exists):
         kind.old(place.client, f"k:{n}")
@@ -399,13 +410,27 @@ ONE_KEY: dict[str, tuple[dict[str, Any], Callable[[Any], Any], Any, Any]] = {
 }
 
 
-@pytest.mark.parametrize("expiry", EXPIRIES)
-@pytest.mark.parametrize("workers", [1, 2])
+ONE_KEY_CASES = [
+    (server, expiry, workers)
+    for server, expiries in EXPIRIES_OF.items()
+    for expiry in expiries
+    for workers in ((1, 2) if (server, expiry) == ("real", "ttl") else (1,))
+]
+
+
+@pytest.mark.parametrize(("server", "expiry", "workers"), ONE_KEY_CASES)
 @pytest.mark.parametrize("if_exists", IF_EXISTS)
 @pytest.mark.parametrize("kind", ONE_KEY)
 def test_one_key_for_all_records(
-    place: Place, kind: str, if_exists: str, workers: int, expiry: str, tmp_path: Path
+    server: str,
+    kind: str,
+    if_exists: str,
+    workers: int,
+    expiry: str,
+    servers: dict[str, Served],
+    tmp_path: Path,
 ) -> None:
+    place = placed(server, servers, tmp_path)
     options, members, new, put_old = ONE_KEY[kind]
     put_old(place.client)
     place.client.expire("all", OLD_TTL_S)
@@ -471,9 +496,12 @@ COMMANDS: dict[str, tuple[list[str], Callable[[Any], Any], Any, bool]] = {
 }
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("server", "workers"), [("fake", 1), ("real", 1), ("real", 2)])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_is_carried_out_for_every_record(place: Place, name: str, workers: int) -> None:
+def test_a_command_is_carried_out_for_every_record(
+    server: str, name: str, workers: int, servers: dict[str, Served], tmp_path: Path
+) -> None:
+    place = placed(server, servers, tmp_path)
     commands, look, found, verified = COMMANDS[name]
     options = {"command": commands, "workers": workers}
     report = place.load(**options)

@@ -77,8 +77,8 @@ MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 @cache
-def tree(module: str) -> ast.Module:
-    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+def nodes(module: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))))
 
 
 def belongs(module: str, owners: tuple[str, ...]) -> bool:
@@ -95,16 +95,15 @@ def floor_of(module: str) -> int | None:
 @cache
 def imports(module: str) -> tuple[str, ...]:
     """Give what a module imports, anywhere in it; what only the type checker sees does not count."""
-    parsed = tree(module)
     seen_by_the_type_checker = {
         inner
-        for node in ast.walk(parsed)
+        for node in nodes(module)
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
         for statement in node.body
         for inner in ast.walk(statement)
     }
     names: list[str] = []
-    for node in ast.walk(parsed):
+    for node in nodes(module):
         if node in seen_by_the_type_checker:
             continue
         if isinstance(node, ast.Import):
@@ -146,7 +145,7 @@ def test_what_is_pure_has_no_hands_and_no_clock(module: str) -> None:
 
 @cache
 def calls(module: str) -> set[str]:
-    return {ast.unparse(node.func) for node in ast.walk(tree(module)) if isinstance(node, ast.Call)}
+    return {ast.unparse(node.func) for node in nodes(module) if isinstance(node, ast.Call)}
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -165,7 +164,7 @@ def test_no_module_evaluates_text_or_unpickles(module: str) -> None:
 def test_every_exception_is_caught_only_where_a_process_ends_or_a_foreign_library_begins(
     module: str,
 ) -> None:
-    for handler in ast.walk(tree(module)):
+    for handler in nodes(module):
         if not isinstance(handler, ast.ExceptHandler):
             continue
         caught = ast.unparse(handler.type) if handler.type else "everything"

@@ -19,7 +19,7 @@ def compress(codec: str, data: bytes) -> bytes:
     if codec == "bz2":
         return bz2.compress(data)
     if codec == "xz":
-        return lzma.compress(data)
+        return lzma.compress(data, preset=0)  # the others set up much memory
     sink = pa.BufferOutputStream()
     with pa.CompressedOutputStream(sink, codec) as stream:
         stream.write(data)
