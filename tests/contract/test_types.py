@@ -3,8 +3,8 @@
 One suite for fakeredis and a real server. Six records, whose keys ``k:1`` and ``k:3`` were there before with
 content of the same type and an expiry.
 
-JSON needs a module that a real server of ours does not have. What a server refuses is looked at on the real one
-only: fakeredis hangs up behind an error reply, where the protocol has the conversation go on.
+JSON needs a module that a real server of ours does not have. What a server refuses is looked at on the real
+one only: fakeredis hangs up behind an error reply, where the protocol has the conversation go on.
 """
 
 from __future__ import annotations

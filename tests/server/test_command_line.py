@@ -25,7 +25,10 @@ def test_load_and_verify_work_on_a_machine_without_a_running_redis(tmp_path: Pat
 
     verified = run_cli("verify", file, *to, "--key", "line:{#}")
     assert verified.returncode == 0, verified.stderr
-    assert verified.stdout.splitlines()[-1] == "20,000 read = 20,000 equal + 0 missing + 0 different"
+    assert (
+        verified.stdout.splitlines()[-1]
+        == "20,000 read = 20,000 equal + 0 missing + 0 different + 0 rejected"
+    )
 
     with embedded.opened(tmp_path / "db") as url:
         change_and_delete(url)
@@ -36,12 +39,12 @@ def test_load_and_verify_work_on_a_machine_without_a_running_redis(tmp_path: Pat
     first, second, *_, last = differing.stdout.splitlines()
     assert first.startswith("record 7, key 'line:7' holds 'something else', the source has ")
     assert second.startswith("record 12,345, key 'line:12345' is missing, the source has ")
-    assert last == "20,000 read = 19,998 equal + 1 missing + 1 different"
+    assert last == "20,000 read = 19,998 equal + 1 missing + 1 different + 0 rejected"
 
     as_json = run_cli("verify", file, *to, "--key", "line:{#}", "--json")
     assert as_json.returncode == 1
     report = json.loads(as_json.stdout)
-    assert report["records"] == {"read": 20_000, "equal": 19_998, "missing": 1, "different": 1}
+    assert report["records"] == {"read": 20_000, "equal": 19_998, "missing": 1, "different": 1, "rejected": 0}
     assert [example["key"] for example in report["examples"]] == ["line:7", "line:12345"]
     assert report["examples"][0]["found"] == "something else"
     assert report["examples"][1]["found"] is None

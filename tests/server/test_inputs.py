@@ -53,7 +53,13 @@ def test_every_line_arrives_as_it_is(
     assert report.bytes == len(data)
     assert held(real_server.client(), len(lines)) == lines
     verified = etl.verify(file, to=real_server.url, workers=workers, progress="none")
-    assert verified.records == {"read": len(lines), "equal": len(lines), "missing": 0, "different": 0}
+    assert verified.records == {
+        "read": len(lines),
+        "equal": len(lines),
+        "missing": 0,
+        "different": 0,
+        "rejected": 0,
+    }
 
 
 @pytest.mark.parametrize("options", [{}, {"ttl": 1_000}], ids=["MSET", "SET"])
@@ -169,7 +175,7 @@ def test_a_template_with_an_unknown_field_is_a_usage_error(real_server: RealServ
     (tmp_path / "a.txt").write_text("a\n")
     code, sentence = refused(tmp_path / "a.txt", "--key", "{id}", url=real_server.url)
     assert code == 2
-    assert "--key names the field {id}, which the records do not have" in sentence
+    assert "a template names the field id, which the records do not have" in sentence
     assert real_server.client().dbsize() == 0
 
 

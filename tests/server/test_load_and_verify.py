@@ -58,7 +58,13 @@ def test_every_line_is_a_key_and_is_found_again(
     # A spawned worker takes half a second to start: verify has its share with two of them.
     method = method if (workers, split) == (2, "block") else "forkserver"
     verified = RUNS[method]("verify", file, real_server.url, workers, split, method)
-    assert verified["records"] == {"read": len(LINES), "equal": len(LINES), "missing": 0, "different": 0}
+    assert verified["records"] == {
+        "read": len(LINES),
+        "equal": len(LINES),
+        "missing": 0,
+        "different": 0,
+        "rejected": 0,
+    }
     assert verified["examples"] == []
 
 
@@ -85,6 +91,7 @@ def test_what_is_missing_and_different_is_counted_and_shown(
         "equal": len(LINES) - 8,
         "missing": 4,  # MGET gives nil for a key that is no string
         "different": 4,
+        "rejected": 0,
     }
     assert [example.record for example in report.examples][:5] == [0, 3, 5, 12, 100]
     first = report.examples[0]

@@ -69,12 +69,19 @@ def test_skip_twice_skips_all(real_server: RealServer, file: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_fail_ends_the_run_and_names_the_record(real_server: RealServer, file: Path, workers: int) -> None:
+def test_fail_ends_the_run_and_names_the_record(
+    real_server: RealServer, file: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(file.parent)  # where the rejects go
     client = real_server.client()
     client.set("4321", "old")
     with pytest.raises(RejectedError) as failure:
         etl.load(file, to=real_server.url, if_exists="fail", workers=workers, progress="none")
-    assert str(failure.value) == f"record 4,321 of {file} was refused: its key exists"
+    offset = sum(len(line) + 1 for line in LINES[:4321])
+    assert str(failure.value) == (
+        f"stopped: record 4,321 of {file} (byte {offset:,}) was refused: its key exists;"
+        " 0 rejects are allowed (--max-rejects)"
+    )
     report = failure.value.report
     assert report is not None
     assert report.status == "incomplete"
@@ -86,9 +93,12 @@ def test_fail_ends_the_run_and_names_the_record(real_server: RealServer, file: P
 
 def test_fail_on_the_command_line_is_exit_code_5(real_server: RealServer, file: Path) -> None:
     real_server.client().set("0", "old")
-    ended = run_cli("load", file, "--to", real_server.url, "--if-exists", "fail", "--progress", "none")
+    options = ("--if-exists", "fail", "--progress", "none")
+    ended = run_cli("load", file, "--to", real_server.url, *options, cwd=file.parent)
     assert ended.returncode == 5
-    assert ended.stderr == f"redis-etl: record 0 of {file} was refused: its key exists\n"
+    assert ended.stderr.startswith(
+        f"redis-etl: stopped: record 0 of {file} (byte 0) was refused: its key exists;"
+    )
     assert "1 rejected" in ended.stdout
 
 
