@@ -41,6 +41,8 @@ def connect_to(uri: str) -> Database:
         return PostgreSQL(parse_uri(uri))
     if colon and scheme in ("sqlite", "duckdb"):
         path = unquote(rest.removeprefix("//")) if rest.startswith("//") else rest
+        if path.startswith("//"):  # sqlite:////tmp/x.db, as others write an absolute path
+            path = "/" + path.lstrip("/")
         if not os.path.isfile(path):
             raise SourceError(f"the database {path} does not exist or is no file")
         return SQLite(path) if scheme == "sqlite" else DuckDB(path)

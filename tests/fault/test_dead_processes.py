@@ -79,12 +79,12 @@ def test_all_workers_killed_at_once_end_the_run(
 LEAVES_AT_BLOCK = """
 import os
 from etl.worker import Shard
-send = Shard._send
-def leave(self, block, batches, session):
+send = Shard._send_block
+def leave(self, block, session):
     if block.number == 7:
         os._exit(3)
-    send(self, block, batches, session)
-Shard._send = leave
+    send(self, block, session)
+Shard._send_block = leave
 """
 
 

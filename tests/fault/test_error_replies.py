@@ -49,7 +49,6 @@ REPLIES = {
     ),
     "NOPERM": ("NOPERM this user has no permissions to run the 'mset' command", "this user may not run"),
     "MOVED": ("MOVED 3999 127.0.0.1:6381", "the server is part of a Redis Cluster"),
-    "unknown": ("HUH what is this", "HUH what is this"),
     "ERR": (
         "ERR unknown command 'MSET', with args beginning with: 'train:1' 'personal data'",
         "unknown command 'MSET'",
@@ -200,3 +199,11 @@ def test_a_server_that_loads_its_own_data_is_explained(
     ended = ended_while_loading()
     assert ended.code == 4
     assert "the server is still loading its data set; try again when it is ready" in ended.sentence
+
+
+def test_a_reply_that_is_in_no_table_is_the_records_own(start: StartCommand, big_file: Path) -> None:
+    with ScriptedServer(nth(3, error("HUH what is this"), of="MSET", otherwise=OK)) as server:
+        ended = start("load", big_file, "--to", server.url, "--workers", "1").end()
+    assert ended.code == 5
+    assert "was refused: HUH what is this" in ended.sentence
+    assert ended.records["read"] == ended.records["written"] + ended.records["rejected"]

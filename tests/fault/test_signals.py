@@ -135,7 +135,8 @@ def test_a_signal_during_planning_ends_it_at_once(
     ended = command.end()
     assert ended.code == 128 + number
     assert ended.sentence == f"stopped by {number.name}"
-    assert ended.stdout == ""
+    assert ended.report["status"] == "interrupted"
+    assert ended.records["read"] == 0
 
 
 STAGES: dict[str, Callable[[Command, RecordingProxy], object]] = {
