@@ -73,14 +73,14 @@ def test_hashes_are_what_python_reads(
 
 
 def _covered(path: Path) -> int:
-    """Say how many of a file's bytes are in blocks: not the header of a CSV file, nor a JSON array's ``[``."""
+    """Say how many of a file's bytes are in blocks: no header of a CSV file, nor a JSON array's ``[``."""
     size = path.stat().st_size
     if path.suffix in (".csv", ".tsv"):
         return size - len("id,name,number,city\r\n")
     return size - 1 if path.suffix == ".json" else size
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json", ".parquet", ".arrow"])
 def test_the_command_line_does_the_same(server: Server, tmp_path: Path, suffix: str) -> None:
     path = people.write(tmp_path / f"people{suffix}", PEOPLE)
     argv = (path, "--to", server.url, "--key", "p:{id}", "--workers", "2", "--json")
@@ -125,8 +125,9 @@ def test_compressed_text_is_what_it_was(server: Server, tmp_path: Path, codec: s
         assert verify(server, path, workers=workers) == all_equal(COUNT)
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("suffix", TEXT_SUFFIXES)
+@pytest.mark.parametrize(
+    ("suffix", "workers"), [(".csv", "1"), (".csv", "2"), (".tsv", "1"), (".jsonl", "2"), (".json", "1")]
+)
 def test_standard_input_is_a_source(server: Server, tmp_path: Path, suffix: str, workers: str) -> None:
     path = people.write(tmp_path / f"people{suffix}", PEOPLE)
     argv = ("-", "--format", suffix[1:], "--to", server.url, "--key", "p:{id}", "--workers", workers)

@@ -1,4 +1,4 @@
-"""One table of people in every format, and what Python's own readers (csv, json, pyarrow) say of the files."""
+"""One table of people in every format, and what Python's readers (csv, json, pyarrow) say of the files."""
 
 from __future__ import annotations
 
