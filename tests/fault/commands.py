@@ -127,10 +127,10 @@ class Command:
                 return line
         raise AssertionError(f"stderr ended without {text!r}")
 
-    def end(self, timeout_s: float = 60) -> Ended:
+    def end(self, *, soon_s: float = SOON_S) -> Ended:
         """Wait for the end; what is left of the session must be gone soon, and no traceback be seen."""
-        code = self._process.wait(timeout_s)
-        wait_until(lambda: not in_session(self.pid), SOON_S, f"the end of {in_session(self.pid)}")
+        code = self._process.wait(60)
+        wait_until(lambda: not in_session(self.pid), soon_s, f"the end of {in_session(self.pid)}")
         stdout, stderr = self._process.communicate()
         assert "Traceback" not in stdout + stderr, stderr
         return Ended(code, stdout, stderr)

@@ -144,12 +144,9 @@ def test_a_killed_parent_leaves_no_worker_behind(
 
 @every_method
 def test_a_killed_parent_leaves_no_worker_behind_that_waits_for_its_server(
-    start: StartCommand, big_file: Path, real_server: RealServer, proxy: RecordingProxy, method: str
+    start: StartCommand, big_file: Path, proxy: RecordingProxy, method: str
 ) -> None:
     grace = "import etl.run.processes as processes\nprocesses.ORPHAN_GRACE_S = 0.5"
-    real_server.freeze()
-    proxy.release()
-    real_server.thaw()
     command, workers = two_workers_in_the_middle(start, big_file, proxy, method, patch=grace)
     command.signal(SIGKILL)
     wait_until_gone(workers)
