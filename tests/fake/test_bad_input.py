@@ -90,10 +90,14 @@ def open_folder() -> Iterator[Path]:
         (folder / "closed").chmod(0o755)
 
 
-@pytest.mark.parametrize("source", ["closed.txt", "closed", "closed/inside.txt", "."])
+@pytest.mark.parametrize(
+    "source",
+    ["closed.txt", "closed", "closed/inside.txt", ".", "closed.csv.gz", "closed.json", "closed.parquet"],
+)
 def test_a_file_or_folder_without_permission_is_exit_code_3_and_named(open_folder: Path, source: str) -> None:
     write(open_folder / "closed" / "inside.txt", [b"a"])
-    write(open_folder / "closed.txt", [b"a"]).chmod(0)
+    for name in ("closed.txt", "closed.csv.gz", "closed.json", "closed.parquet"):
+        write(open_folder / name, [b"a"]).chmod(0)
     (open_folder / "closed").chmod(0)
     done = subprocess.run(
         [sys.executable, "-c", LOADS_AS_NOBODY, "load", os.path.join(open_folder, source)],
