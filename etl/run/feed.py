@@ -1,4 +1,7 @@
-"""Feeding a stream: its blocks go from the parent to worker ``number % N``, a few ahead of each worker."""
+"""Feeding a stream: its blocks go from the parent to worker ``number % N``, a few ahead of each worker.
+
+With ``--split record`` every block goes to every worker, as every worker visits every block of a file.
+"""
 
 from __future__ import annotations
 
@@ -51,17 +54,23 @@ class Feeder(threading.Thread):
     def run(self) -> None:
         try:
             for block in stream_blocks(self._plan):
-                line = self._lines[owner(block, self._plan.workers)]
-                line.room.acquire()
-                if self._stopping.is_set():
-                    return
-                line.send(Feed(block))
+                for line in self._takers(block):
+                    line.room.acquire()
+                    if self._stopping.is_set():
+                        return
+                    line.send(Feed(block))
         except Exception as error:  # noqa: BLE001 - a thread ends here; the supervisor raises it
             self.error = error
         finally:
             for line in self._lines:
                 line.send(Feed(None))
             self._end.close()
+
+    def _takers(self, block: Block) -> list[Line]:
+        """Give whom a block is for: with ``--split record`` all of them, as each takes every N-th record."""
+        if self._plan.split == "record":
+            return self._lines
+        return [self._lines[owner(block, self._plan.workers)]]
 
     def stop(self) -> None:
         """Make the feeder end at the next block it would send."""

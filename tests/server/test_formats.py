@@ -112,17 +112,19 @@ def test_records_as_json_text_are_what_python_reads(server: Server, tmp_path: Pa
 
 
 @pytest.mark.parametrize("codec", CODECS)
-@pytest.mark.parametrize("workers", [1, 3])
-def test_compressed_text_is_what_it_was(server: Server, tmp_path: Path, codec: str, workers: int) -> None:
+@pytest.mark.parametrize(("workers", "split"), [(1, "block"), (3, "block"), (3, "record")])
+def test_compressed_text_is_what_it_was(
+    server: Server, tmp_path: Path, codec: str, workers: int, split: str
+) -> None:
     for suffix in TEXT_SUFFIXES if codec == "gzip" else (".csv",):
         plain = people.write(tmp_path / f"people{suffix}", PEOPLE)
         path = tmp_path / f"people{suffix}{SUFFIX[codec]}"
         path.write_bytes(compress(codec, plain.read_bytes()))
         server.client.flushall()
-        report = load(server, path, workers=workers)
+        report = load(server, path, workers=workers, split=split)
         assert report.bytes == path.stat().st_size
         assert hashes(server.client) == by_id(read_by_python(plain))
-        assert verify(server, path, workers=workers) == all_equal(COUNT)
+        assert verify(server, path, workers=workers, split=split) == all_equal(COUNT)
 
 
 @pytest.mark.parametrize(
@@ -184,11 +186,13 @@ OBJECTS = {
 }
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("workers", "split"), [(1, "block"), (2, "block"), (3, "record")])
 @pytest.mark.parametrize("kind", OBJECTS)
-def test_python_objects_are_loaded(server: Server, tmp_path: Path, kind: str, workers: int) -> None:
+def test_python_objects_are_loaded(
+    server: Server, tmp_path: Path, kind: str, workers: int, split: str
+) -> None:
     table = people.table_of(PEOPLE).drop_columns(["price"])  # pandas makes objects of decimals
-    report = load(server, OBJECTS[kind](table), workers=workers)
+    report = load(server, OBJECTS[kind](table), workers=workers, split=split)
     assert report.records["written"] == COUNT
     assert hashes(server.client) == expected_of(table, tmp_path)
     assert verify(server, OBJECTS[kind](table), workers=workers) == all_equal(COUNT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -113,6 +113,15 @@ def test_every_block_goes_to_the_worker_of_its_number_in_order_and_then_the_end(
         ]
         assert fed.feeder.error is None
         assert fed.feeder.ended.recv(1) == b""
+
+
+def test_split_by_record_every_block_goes_to_every_worker() -> None:
+    with feeding(Stream(4), 3) as fed:
+        fed.feeder = Feeder(replace(plan_of(fed.stream, 3), split="record"), fed.lines)
+        with closing(fed.feeder.ended):
+            fed.make_room()
+            fed.feeder.run()
+        assert [pipe.numbers for pipe in fed.pipes] == [[0, 1, 2, 3, None]] * 3
 
 
 def test_a_stream_without_blocks_is_an_end_for_every_worker() -> None:
