@@ -48,7 +48,7 @@ CASES = {
     ),
     "jsonl": Bad(
         "x.jsonl",
-        b'{"id": 0}\n\n{"id": 1\n[2]\n{"id": NaN}\n{"id": 4}\n"5"\n{"id": "\\ud800"}\n{"id": "\xff"}\n{"id": 8}\n',
+        b'{"id": 0}\n\n{"id": 1\n[2]\n{"id": NaN}\n{"id": 4}\n"5"\n{"id": "\\ud800"}\n{"id": "\xff"}\n{"id": 8}\n',  # noqa: E501
         (
             (1, b'{"id": 1', "it is not JSON: "),
             (2, b"[2]", "it is no JSON object but an array"),

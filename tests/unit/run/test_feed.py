@@ -75,11 +75,11 @@ class Pipe:
 class Feeding:
     """A feeder over pipes in memory."""
 
-    def __init__(self, stream: Stream, workers: int, pipes: list[Pipe] | None = None) -> None:
+    def __init__(self, stream: Stream, workers: int, pipes: list[Pipe] | None, split: str) -> None:
         self.stream = stream
         self.pipes = pipes or [Pipe() for _ in range(workers)]
         self.lines = [Line(pipe) for pipe in self.pipes]
-        self.feeder = Feeder(plan_of(stream, workers), self.lines)
+        self.feeder = Feeder(replace(plan_of(stream, workers), split=split), self.lines)
 
     def make_room(self, blocks: int = 1000) -> None:
         for line in self.lines:
@@ -92,9 +92,11 @@ def plan_of(stream: Stream, workers: int) -> Plan:
 
 
 @contextmanager
-def feeding(stream: Stream, workers: int, pipes: list[Pipe] | None = None) -> Iterator[Feeding]:
+def feeding(
+    stream: Stream, workers: int, pipes: list[Pipe] | None = None, split: str = "block"
+) -> Iterator[Feeding]:
     """Make a feeder, and leave no thread and no socket behind."""
-    made = Feeding(stream, workers, pipes)
+    made = Feeding(stream, workers, pipes, split)
     with closing(made.feeder.ended):
         yield made
         made.feeder.stop()
@@ -116,11 +118,9 @@ def test_every_block_goes_to_the_worker_of_its_number_in_order_and_then_the_end(
 
 
 def test_split_by_record_every_block_goes_to_every_worker() -> None:
-    with feeding(Stream(4), 3) as fed:
-        fed.feeder = Feeder(replace(plan_of(fed.stream, 3), split="record"), fed.lines)
-        with closing(fed.feeder.ended):
-            fed.make_room()
-            fed.feeder.run()
+    with feeding(Stream(4), 3, split="record") as fed:
+        fed.make_room()
+        fed.feeder.run()
         assert [pipe.numbers for pipe in fed.pipes] == [[0, 1, 2, 3, None]] * 3
 
 

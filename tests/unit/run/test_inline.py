@@ -95,3 +95,23 @@ def test_a_stream_that_fails_in_the_middle_is_a_failure_with_what_came_before_co
     assert str(message.error) == "cut short"
     assert tally.total("records_written") == 2
     assert not tally.finished()
+
+
+def test_a_signal_ends_a_wait_for_a_stream_and_what_came_before_counts(tmp_path: Path) -> None:
+    """The handler is called where the stream waits, as by a signal during a read."""
+    signals = StopSignals()
+
+    class Idle(Stream):
+        def blocks(self, block_bytes: int, *, numbered: bool) -> Iterator[Block]:
+            yield from super().blocks(block_bytes, numbered=numbered)
+            signals._note(2, None)
+            raise AssertionError("the wait goes on")
+
+    target = MemoryTarget(plan={"lag": 5})
+    tally = tally_of(1)
+    idle: Any = Idle(plan_of(tmp_path, b"a\nb\n", target))
+    (message,) = run_inline(plan_for(idle, target), tally, signals)
+    assert isinstance(message, Finished)
+    assert tally.total("records_written") == 2
+    assert not tally.finished()
+    assert str(signals.error()) == "stopped by SIGINT"
