@@ -22,6 +22,9 @@ class EtlError(Exception):
     status = "failed"
     report: Report | None = None
 
+    restartable = False
+    """Whether the run may go on by itself, from its marks."""
+
 
 class UsageError(EtlError):
     """The options contradict each other or name something that does not exist."""
@@ -45,6 +48,30 @@ class TargetError(EtlError):
     exit_code = 4
 
 
+class LostError(TargetError):
+    """A connection broke or fell silent, or could not be made: what it had not answered for is unknown."""
+
+
+class LoadingError(LostError):
+    """The server is there and loads its data set."""
+
+
+class ServerChangedError(TargetError):
+    """The server was restarted, or is another one: it may have lost what it had answered for."""
+
+    restartable = True
+
+
+class StoppedError(EtlError):
+    """A wait was given up because the run is to stop: ends a shard, and is no failure of it."""
+
+
+class LockedError(EtlError):
+    """Another run of the same job is going on, or this run has lost its lock to one."""
+
+    exit_code = 6
+
+
 class RejectedError(EtlError):
     """More records were refused than allowed; the message names the record, its file and the reason."""
 
@@ -64,6 +91,12 @@ class WorkerError(EtlError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class DiedError(WorkerError):
+    """A worker process died, or was ended because it made no progress."""
+
+    restartable = True
 
 
 class InterruptedRunError(EtlError):

@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import operator
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -65,6 +66,40 @@ def _whole_number(value: Any) -> int:
     if number < 1:
         raise ValueError("must be 1 or more")
     return number
+
+
+def _count(value: Any) -> int:
+    return 0 if str(value) == "0" else _whole_number(value)
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError("is a number of seconds")
+    seconds = float(value)
+    if not 0 <= seconds <= 1e9:
+        raise ValueError("is a number of seconds, 0 or more")
+    return seconds
+
+
+def _rate(value: Any) -> str:
+    parse_rate(str(value))
+    return str(value)
+
+
+def parse_rate(text: str) -> tuple[float, str]:
+    """Read ``5000`` (records a second) or ``50MB``, ``800kB``, ``1.5GB`` (bytes); give number and unit."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKMG]?)(B?)", text)
+    if match is None or float(match[1]) <= 0 or bool(match[2]) > bool(match[3]):
+        raise ValueError("is a number of records, or of bytes as in 50MB, a second")
+    factor = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}[match[2]]
+    return float(match[1]) * factor, "bytes" if match[3] else "records"
+
+
+def _job(text: str) -> str:
+    text = _text(text)
+    if not text or len(text) > 200 or not text.isprintable() or any(letter in "{}:/" for letter in text):
+        raise ValueError("is a name of up to 200 characters without { } : /")
+    return text
 
 
 MOST_PACKED = 512
@@ -273,6 +308,13 @@ class Options:
         choices=("auto", "bar", "log", "none"),
         shown_default="`auto`",
     )
+    retry_for: float = _option(
+        120.0,
+        "how long to try again while the server is away or refuses for now",
+        metavar="SECONDS",
+        parse=_seconds,
+        shown_default="120",
+    )
     start_method: str | None = _option(
         None,
         "how worker processes are started",
@@ -318,6 +360,75 @@ class LoadOptions(Options):
         metavar="TEMPLATE",
         shown_default="none",
     )
+
+    job: str | None = _option(
+        None,
+        "the name under which the run can be gone on with, and of which one runs at a time",
+        metavar="NAME",
+        parse=_job,
+        shown_default="derived from source, target and template",
+    )
+    restart: bool = _option(
+        False,
+        "forget what an earlier run of the job has done, and load from the beginning",
+        shown_default="off",
+    )
+    skip_unchanged: bool = _option(
+        False,
+        "do nothing where the job is complete and neither sources nor options have changed",
+        shown_default="off",
+    )
+    wait_lock: float = _option(
+        0.0,
+        "how long to wait for another run of the same job to end",
+        metavar="SECONDS",
+        parse=_seconds,
+        shown_default="0",
+    )
+    stall: float = _option(
+        300.0,
+        "end a worker that makes no progress for so long, and go on from its mark; 0: never",
+        metavar="SECONDS",
+        parse=_seconds,
+        shown_default="300",
+    )
+    max_rate: str | None = _option(
+        None,
+        "send at most so many records a second, or bytes (50MB), over all workers",
+        metavar="N|NMB",
+        parse=_rate,
+        shown_default="none",
+    )
+    wait_replicas: int = _option(
+        0,
+        "have so many replicas acknowledge the data of a block before it counts as done (WAIT)",
+        metavar="N",
+        parse=_count,
+        shown_default="0",
+    )
+
+
+RUN_OPTIONS = frozenset(
+    {
+        "to",
+        "workers",
+        "split",
+        "max_rejects",
+        "rejects",
+        "progress",
+        "start_method",
+        "retry_for",
+        "wire",
+        "job",
+        "restart",
+        "skip_unchanged",
+        "wait_lock",
+        "stall",
+        "max_rate",
+        "wait_replicas",
+    }
+)
+"""Options that say how records are loaded, not what becomes of them: a run may go on with others."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

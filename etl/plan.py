@@ -9,21 +9,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
 from etl.budget import Budget
+from etl.control import StopFlag
 from etl.encode.wire import Wire
+from etl.errors import TargetError
 from etl.report import Refusal, Verdict
 from etl.template import Template
 from etl.units import KIB, MIB
+
+if TYPE_CHECKING:
+    from etl.marks import Done, Marks
 
 BLOCK_BYTES = MIB
 """Long enough to make Arrow's cost per call vanish, short enough to stay in the processor's cache."""
 
 SMALLEST_BLOCK_BYTES = 64 * KIB
 BLOCKS_PER_WORKER = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Records of a block: those whose number modulo ``workers`` is ``worker``, and is under ``below``."""
+
+    workers: int
+    worker: int
+    below: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +49,8 @@ class Block:
     the number of its first record through the whole input, or None where nobody asked. ``payload`` is the
     block itself where it cannot be read again (a stream): the parent sends it to the block's worker, with
     ``offset``, where the payload begins in the file's decompressed text.
-    ``passed_over`` has a bit for each record that an earlier pass has settled (None: none of them).
+    ``passed_over`` has a bit for each record that an earlier pass has settled (None: none of them);
+    ``settled`` are the shares of it that an earlier run, or worker, has done.
     """
 
     number: int
@@ -46,6 +61,7 @@ class Block:
     payload: bytes | None = field(default=None, repr=False)
     passed_over: bytes | None = field(default=None, repr=False)
     offset: int | None = None
+    settled: tuple[Share, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -183,6 +199,10 @@ class Source(Protocol):
         """Names that make this the same input in another run: real paths, URIs; no secrets."""
 
     @property
+    def fingerprint(self) -> str | None:
+        """Digest of what tells this input from a changed one: names, sizes, times; None: nobody can tell."""
+
+    @property
     def nbytes(self) -> int | None:
         """Size of the whole input, in the unit of ``Block.nbytes``; None where nobody knows (a pipe)."""
 
@@ -245,11 +265,37 @@ class Session(Protocol):
         """End the conversation. May be called twice."""
 
 
+class SteadySession(Session, Protocol):
+    """A session that sends again what has no answer; the same names may lead to another server then."""
+
+    def renew(self) -> None:
+        """Connect anew. Raises TargetError."""
+
+
+class Patience(Protocol):
+    """Waits between one refusal and the next, up to a deadline."""
+
+    def wait(self, news: TargetError, limit_s: float | None = None) -> None:
+        """Pause. Raises TargetError when the deadline is over, StoppedError when the run is to stop."""
+
+    def end(self) -> None:
+        """Note good news."""
+
+
 class Target(Protocol):
     """Where the records go: frozen, picklable, no secret in its ``repr``."""
 
     def connect(self, client_name: str) -> Session:
         """Open a session of one's own. Raises TargetError."""
+
+    def met(self, client_name: str, stop: StopFlag) -> Target:
+        """Connect for the first time; give the target, knowing its server. Raises TargetError."""
+
+    def stay(self, client_name: str, stop: StopFlag) -> SteadySession:
+        """Open a session that comes back when its connection breaks. Raises TargetError when it cannot."""
+
+    def patience(self, stop: StopFlag) -> Patience:
+        """Give the way to wait for a server that refuses for now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,14 +313,29 @@ class RejectSink(Protocol):
     def write(self, rejects: list[Reject]) -> None:
         """Write rejects down. Raises EtlError when that fails."""
 
+    def in_turn(self, turn: int) -> RejectSink:
+        """Give the same for workers in a later turn, who may refuse what was refused before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many records or bytes of the wire (``unit``) a second, over all workers."""
+
+    per_second: float
+    unit: str
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Everything a worker must know.
 
     ``single`` encodes the records of a merged command that was refused, one command a record. ``blocks`` is
-    None for a stream, whose blocks come one by one. A ``preliminary`` plan is a pass over the keys before the
-    load: records that cannot be parsed or encoded are left to the load.
+    None for a stream, whose blocks come one by one, cut by ``block_bytes``. A ``preliminary`` plan is a pass
+    over the keys before the load: records that cannot be parsed or encoded are left to the load.
+
+    ``marks`` says where marks are left (None: nowhere), ``done`` what earlier ones say of a stream's blocks.
+    ``fenced``: no command may be applied twice. ``replicas`` have to have the data before a mark says so.
+    ``rate`` bounds what all workers together send; one without progress for ``stall_s`` seconds is ended.
     """
 
     source: Source
@@ -289,6 +350,13 @@ class Plan:
     budget: Budget
     rejects: RejectSink | None
     preliminary: bool = False
+    block_bytes: int = BLOCK_BYTES
+    marks: Marks | None = None
+    done: Done | None = None
+    stall_s: float | None = None
+    fenced: bool = False
+    replicas: int = 0
+    rate: Rate | None = None
 
     def shard(self, worker: int) -> tuple[Block, ...]:
         """Give the blocks that worker ``worker`` visits.
@@ -305,12 +373,12 @@ class Plan:
         return self if self.blocks is None else replace(self, blocks=self.shard(worker))
 
     def busy_workers(self) -> int:
-        """Give the number of workers that have anything to do: shards are filled from worker 0 on."""
+        """Give the number of workers up to the last one that has anything to do."""
         if self.blocks is None:
             return self.workers
         if self.split == "record":
             return self.workers if self.blocks else 0
-        return min(self.workers, len(self.blocks))
+        return max((owner(block, self.workers) + 1 for block in self.blocks), default=0)
 
 
 def owner(block: Block, workers: int) -> int:

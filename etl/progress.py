@@ -43,6 +43,15 @@ def choose_mode(asked: str) -> str:
         return "none"
 
 
+def notice(mode: str, text: str) -> None:
+    """Say something beside the progress, in a line of its own on stderr; nothing in mode ``none``."""
+    if mode == "none" or sys.stderr is None:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"redis-etl: {text}\n")
+        sys.stderr.flush()
+
+
 @contextlib.contextmanager
 def painting(plan: Plan, tally: Tally) -> Iterator[Painting | None]:
     """Show a plan's progress while entered. A stderr that cannot be written to never disturbs the run."""

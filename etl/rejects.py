@@ -7,10 +7,12 @@ workers never mix. The file holds data: nobody but its owner may read it (mode 0
 from __future__ import annotations
 
 import base64
+import contextlib
+import functools
 import json
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from etl.errors import SourceError
 from etl.plan import Reject
@@ -18,9 +20,16 @@ from etl.plan import Reject
 
 @dataclass(frozen=True, slots=True)
 class RejectFile:
-    """Where rejects go: frozen and picklable; made when the first reject comes."""
+    """Where rejects go: frozen and picklable; made when the first reject comes.
+
+    ``turn`` is that of the worker who writes: behind the first one the file may have the reject already.
+    """
 
     path: str
+    turn: int = 0
+
+    def in_turn(self, turn: int) -> RejectFile:
+        return replace(self, turn=turn)
 
     def forget(self) -> None:
         """Take away what an earlier run left. Raises SourceError where that, or a new file, cannot be.
@@ -40,6 +49,9 @@ class RejectFile:
 
     def write(self, rejects: list[Reject]) -> None:
         """Append rejects. Raises SourceError where the file cannot be written: no reject is dropped."""
+        if self.turn:
+            known = _written_before(self)
+            rejects = [reject for reject in rejects if (reject.file, reject.record) not in known]
         lines = b"".join(reject_line(reject) for reject in rejects)
         try:
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -53,6 +65,18 @@ class RejectFile:
 
     def _unwritten(self, why: str | None) -> SourceError:
         return SourceError(f"cannot write rejects to {self.path}: {why}")
+
+
+@functools.cache
+def _written_before(rejects: RejectFile) -> frozenset[tuple[str, int]]:
+    """Give file and record number of what earlier turns wrote."""
+    known: set[tuple[str, int]] = set()
+    with contextlib.suppress(OSError), open(rejects.path, "rb") as lines:
+        for line in lines:
+            with contextlib.suppress(ValueError, KeyError, TypeError):  # cut off, or not ours
+                entry = json.loads(line)
+                known.add((entry["file"], entry["record"]))
+    return frozenset(known)
 
 
 def reject_line(reject: Reject) -> bytes:

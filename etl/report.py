@@ -19,8 +19,15 @@ COUNTERS = (
     "blocks_done",
     "bytes_done",
     "finished",
+    "waiting",
+    "sent",
+    "idle",
 )
-"""The counters of one worker, in the order of their cells."""
+"""The counters of one worker, in the order of their cells.
+
+``waiting``: it waits for a server that refuses for now. ``sent``: what a rate counts. ``idle``: it has
+no block of the stream to work on.
+"""
 
 COUNTED = {
     "load": ("read", "written", "skipped", "rejected"),
@@ -70,7 +77,8 @@ class Verdict:
 class Tally:
     """Counters of all workers, in cells that processes may share.
 
-    Each worker adds to its own cells only, so no lock is needed; anybody may read all of them.
+    Each worker adds to its own cells only, so no lock is needed; anybody may read all of them. Behind the
+    workers' cells are those of what was done before this run: they are part of every total.
     """
 
     def __init__(self, cells: MutableSequence[int], workers: int) -> None:
@@ -80,7 +88,16 @@ class Tally:
     @staticmethod
     def size(workers: int) -> int:
         """Give the number of cells for so many workers."""
-        return workers * len(COUNTERS)
+        return (workers + 1) * len(COUNTERS)
+
+    def set(self, worker: int, counter: str, count: int) -> None:
+        """Set a counter of a worker that is not running; ``worker`` may be ``workers``, for earlier runs."""
+        self.cells[worker * len(COUNTERS) + _CELL[counter]] = count
+
+    def clear(self) -> None:
+        """Set every counter to 0, while no worker is running."""
+        for cell in range(len(self.cells)):
+            self.cells[cell] = 0
 
     def add(self, worker: int, counter: str, count: int) -> None:
         self.cells[worker * len(COUNTERS) + _CELL[counter]] += count
@@ -89,7 +106,12 @@ class Tally:
         return self.cells[worker * len(COUNTERS) + _CELL[counter]]
 
     def total(self, counter: str) -> int:
-        return sum(self.of(worker, counter) for worker in range(self.workers))
+        return sum(self.of(worker, counter) for worker in range(self.workers + 1))
+
+    def progress(self, worker: int) -> int:
+        """Give a number that grows with whatever a worker gets done."""
+        names = ("records_read", "blocks_done", "bytes_done", "sent")
+        return sum(self.of(worker, name) for name in names)
 
     def finished(self) -> bool:
         """Say whether every worker has ended its shard."""

@@ -115,6 +115,28 @@ class Command:
         return tuple(takewhile(known.__contains__, words))
 
 
+_REPEATABLE = frozenset(
+    b"SET SETEX PSETEX SETBIT SETRANGE MSET HSET HMSET HSETNX HDEL SADD SREM ZADD ZREM GEOADD PFADD PFMERGE"
+    b" DEL UNLINK EXPIRE PEXPIRE EXPIREAT PEXPIREAT PERSIST HEXPIRE HPEXPIRE HEXPIREAT HPEXPIREAT RESTORE"
+    b" LSET JSON.SET JSON.MSET JSON.MERGE JSON.DEL BF.ADD BF.MADD".split()
+)
+
+
+def repeatable(command: Command) -> bool:
+    """Say whether a command does no more the second time than the first: what is not known here may.
+
+    Not RPUSH, XADD, INCRBY, APPEND and their like, nor a time series, whose timestamp may be ``*``.
+    """
+    if command.name == b"ZADD" and b"INCR" in command.flags:
+        return False
+    options = {_constant(word).upper() for word in command.arguments[2:]}
+    if command.name in (b"SET", b"RESTORE") and options & {b"NX", b"GET", b"IFEQ"}:
+        return False
+    if command.name == b"RESTORE" and b"REPLACE" not in options:
+        return False
+    return command.name in _REPEATABLE
+
+
 def _constant(word: Template) -> bytes:
     return b"".join(part for part in word.parts if isinstance(part, bytes)) if word.constant else b""
 

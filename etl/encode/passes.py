@@ -42,8 +42,7 @@ class ClearEncoder:
         return MembersEncoder(command("DEL", self.key)).encode(batch)
 
     def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
-        errors = [reply for reply in replies or () if isinstance(reply, Exception)]
-        return Verdict(refusals=tuple(Refusal(0, error) for error in errors[:1]))
+        return Verdict(refusals=_failed(wire, replies or ()))
 
     def once(self) -> Wire | None:
         """Give the one command that does it where the key is the same for every record, else None."""
@@ -69,11 +68,21 @@ class ProbeEncoder:
         return Wire(wire.buffers, wire.boundaries, b":0\r\n" * wire.groups, wire.nbytes)
 
     def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
-        errors = [reply for reply in replies or () if isinstance(reply, Exception)]
-        if errors:
-            return Verdict(refusals=(Refusal(0, errors[0]),))
-        present = tuple(index for index, reply in enumerate(replies or ()) if reply)
+        failed = _failed(wire, replies or ())
+        present = tuple(
+            index for index, reply in enumerate(replies or ()) if reply and not isinstance(reply, Exception)
+        )
         if self.refuse:
             refusals = tuple(Refusal(index, "its key exists") for index in present)
-            return Verdict(refusals=refusals, present=present)
-        return Verdict(skipped=len(present), present=present)
+            return Verdict(refusals=(*failed, *refusals), present=present)
+        return Verdict(skipped=len(present), refusals=failed, present=present)
+
+
+def _failed(wire: Wire, replies: Sequence[Any]) -> tuple[Refusal, ...]:
+    """Refuse every record of a command with an error reply: it is to be sent again, or ends the run."""
+    return tuple(
+        Refusal(index, reply)
+        for group, reply in enumerate(replies)
+        if isinstance(reply, Exception)
+        for index in range(wire.boundaries[group], wire.boundaries[group + 1])
+    )

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from etl.encode.command import Command, command
+from etl.encode.command import Command, command, repeatable
 from etl.encode.commands import CommandsEncoder
 from etl.encode.members import MembersEncoder, mergeable
 from etl.encode.mset import MsetEncoder
@@ -69,6 +69,16 @@ class Shape:
         if self.pack is not None:
             return self.if_exists == "replace"
         return self.kind == "hash" and not self.commands and self.if_exists != "merge"
+
+    @property
+    def repeatable(self) -> bool:
+        """Say whether a record may be written twice and be there once; else it goes through a fence."""
+        if self.commands:
+            return all(repeatable(command) for command in self.commands)
+        if self.kind in ("list", "stream"):
+            return False
+        # What was written the first time would be refused the second time, as a key that exists.
+        return self.if_exists != "fail" or not (self.kind == "string" or self.restores)
 
     def encoder(self) -> Encoder:
         """Make the encoder of the load. Raises UsageError for what contradicts itself."""

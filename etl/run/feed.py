@@ -14,12 +14,11 @@ from typing import Any
 
 from etl.control import Feed, Took
 from etl.errors import EtlError
-from etl.plan import Block, Plan, block_size, owner
+from etl.plan import Block, Plan, owner
+from etl.report import Tally
 
 AHEAD = 3
 """Blocks that a worker may have been sent and not begun: so memory is bounded, and no worker waits."""
-
-STREAM_BLOCK_GUESS = 1 << 40
 
 
 class Line:
@@ -80,17 +79,19 @@ class Feeder(threading.Thread):
 
 
 def stream_blocks(plan: Plan) -> Iterator[Block]:
-    """Cut a streamed source into blocks."""
-    size = plan.source.nbytes
-    nominal = block_size(STREAM_BLOCK_GUESS if size is None else size, plan.workers)
-    return plan.source.blocks(nominal, numbered=True)
+    """Cut a streamed source into blocks, and leave out what is done."""
+    for block in plan.source.blocks(plan.block_bytes, numbered=True):
+        left = block if plan.done is None else plan.done.left(block)
+        if left is not None:
+            yield left
 
 
 class Larder:
     """The worker's store of blocks that it was sent and has not begun."""
 
-    def __init__(self, worker: int, connection: Any) -> None:
+    def __init__(self, worker: int, connection: Any, tally: Tally) -> None:
         self._worker = worker
+        self._tally = tally
         self._connection = connection
         self._blocks: queue.SimpleQueue[Block | None] = queue.SimpleQueue()
 
@@ -98,7 +99,13 @@ class Larder:
         self._blocks.put(block)
 
     def __iter__(self) -> Iterator[Block]:
-        while (block := self._blocks.get()) is not None:
+        while (block := self._next()) is not None:
             with contextlib.suppress(OSError):  # the parent is gone, which the inbox notices
                 self._connection.send(Took(self._worker))
             yield block
+
+    def _next(self) -> Block | None:
+        self._tally.set(self._worker, "idle", 1)
+        block = self._blocks.get()
+        self._tally.set(self._worker, "idle", 0)
+        return block

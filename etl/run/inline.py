@@ -22,7 +22,7 @@ def run_inline(plan: Plan, tally: Tally, signals: StopSignals) -> list[LastWord]
         for worker in range(1, plan.workers):
             tally.add(worker, "finished", 1)
         try:
-            message: LastWord = run_shard(plan, 0, tally, lambda: signals.stopping, blocks)
+            message: LastWord = run_shard(plan, 0, tally, signals, blocks)
         except EtlError as error:
             message = Failed(0, 0.0, error)
     return [message]

@@ -11,28 +11,38 @@ the parent's sentinel too, which works under every start method.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import multiprocessing
 import os
 import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from etl.control import Failed, Feed, Finished, LastWord, Stop, Took
-from etl.errors import EtlError, InternalError, UsageError, WorkerError
+from etl.control import Failed, Feed, Finished, LastWord, Stop, StopFlag, Took
+from etl.errors import DiedError, EtlError, InternalError, UsageError, WorkerError
 from etl.plan import Plan
 from etl.progress import painting
 from etl.report import Tally
 from etl.run.feed import Feeder, Larder, Line
 from etl.run.signals import StopSignals, be_deaf, held_signals, signal_name
+from etl.units import format_seconds
 from etl.worker import run_shard
+
+LOOK_EVERY_S = 5.0
+"""How often the parent looks whether its workers make progress."""
 
 GRACE_S = 10.0
 """How long workers may take to end after a failure elsewhere, before they are killed."""
+
+SHOW_STACK = signal.SIGUSR1
+"""Has a worker write the stacks of its threads to stderr."""
+
+SHOW_S = 0.5
+"""How long a worker may take for that."""
 
 ORPHAN_GRACE_S = 5.0
 """How long a worker whose parent was killed may take to end what is in flight."""
@@ -133,14 +143,25 @@ class Child:
                 else:
                     self.message = said
 
+    def end_stalled(self, stall_s: float) -> None:
+        """Have a worker that makes no progress show where it stands, and end it."""
+        assert self.process.pid is not None
+        with contextlib.suppress(OSError):
+            os.kill(self.process.pid, SHOW_STACK)
+        self.process.join(SHOW_S)
+        self.process.kill()
+        self.process.join()
+        what = f"worker {self.worker} made no progress for {format_seconds(stall_s)} (--stall)"
+        self.message = Failed(self.worker, 0.0, DiedError(f"{what}; where it stood is shown above"))
+
     def fate(self) -> WorkerError:
         """Say how a worker ended that left no word."""
         code = self.process.exitcode
         if code is not None and code < 0:
             hint = ", usually for want of memory" if -code == signal.SIGKILL else ""
             name = signal_name(-code)
-            return WorkerError(f"worker {self.worker} was killed by {name}{hint}", 128 - code)
-        return WorkerError(f"worker {self.worker} ended with exit code {code} before its shard was done")
+            return DiedError(f"worker {self.worker} was killed by {name}{hint}", 128 - code)
+        return DiedError(f"worker {self.worker} ended with exit code {code} before its shard was done")
 
 
 class Supervisor:
@@ -156,6 +177,7 @@ class Supervisor:
         self._told_to_stop = False
         self._deadline: float | None = None
         self._feeder: Feeder | None = None
+        self._seen: dict[int, tuple[int, float]] = {}
 
     def run(self) -> list[LastWord]:
         """Run all shards to their end.
@@ -177,12 +199,29 @@ class Supervisor:
         """Take what the workers and signals say, and act on it. ``now`` is a monotonic time in seconds."""
         for child in self._children:
             self._attend(child)
+        self._end_stalled(now)
         if self._signals.now or (self._deadline is not None and now > self._deadline):
             self._end_at_once()
         elif self._signals.stopping or self._failed() or self._starved():
             self._stop_all(now)
         elif all(child.message for child in self._children):
             self._stop_all(now)  # worker 0 has been drawing for the others
+
+    def _end_stalled(self, now: float) -> None:
+        stall_s = self._plan.stall_s
+        if stall_s is None or self._told_to_stop:
+            return
+        tally = Tally(self._cells, self._plan.workers)
+        for child in self._children:
+            progress = tally.progress(child.worker)
+            waits = tally.of(child.worker, "idle") or tally.of(child.worker, "waiting")
+            busy = child.message is None and not waits
+            if not busy or self._seen.get(child.worker, (-1, now))[0] != progress:
+                self._seen[child.worker] = (progress, now)
+            elif now - self._seen[child.worker][1] >= stall_s:
+                child.end_stalled(stall_s)
+                assert child.message is not None
+                self._last_words.append(child.message)
 
     def _feeders_word(self) -> list[LastWord]:
         error = self._feeder.error if self._feeder is not None else None
@@ -219,6 +258,8 @@ class Supervisor:
         if self._feeder is not None and self._feeder.is_alive():
             sources.append(self._feeder.ended)
         timeout = None if self._deadline is None else max(0.0, self._deadline - time.monotonic()) + 0.01
+        if self._plan.stall_s is not None:
+            timeout = min(self._plan.stall_s / 4, LOOK_EVERY_S, timeout if timeout is not None else 60)
         wait(sources, timeout)
         self._signals.acknowledge()
 
@@ -283,19 +324,21 @@ class Inbox(threading.Thread):
 def work(plan: Plan, worker: int, cells: Any, connection: Any) -> None:
     """Be a worker process: run one shard, say how it went, and (worker 0) draw until all are done."""
     be_deaf()
-    larder = Larder(worker, connection)
+    with contextlib.suppress(ValueError, AttributeError):  # stderr is closed
+        faulthandler.register(SHOW_STACK, chain=False)
+    tally = Tally(cells, plan.workers)
+    larder = Larder(worker, connection, tally)
     inbox = Inbox(connection, larder)
     inbox.start()
-    tally = Tally(cells, plan.workers)
     with painting(plan, tally) if worker == 0 else contextlib.nullcontext():
-        message = _outcome(plan, worker, tally, inbox.stop.is_set, larder)
+        message = _outcome(plan, worker, tally, inbox.stop, larder)
         with contextlib.suppress(OSError):  # the parent is gone: nobody to tell
             connection.send(message)
         if worker == 0 and isinstance(message, Finished):
             inbox.stop.wait()
 
 
-def _outcome(plan: Plan, worker: int, tally: Tally, stop: Callable[[], bool], larder: Larder) -> LastWord:
+def _outcome(plan: Plan, worker: int, tally: Tally, stop: StopFlag, larder: Larder) -> LastWord:
     started_at = time.monotonic()
     try:
         return run_shard(plan, worker, tally, stop, larder if plan.blocks is None else None)

@@ -11,7 +11,7 @@ from multiprocessing import util
 from types import FrameType, TracebackType
 from typing import Any
 
-from etl.errors import InterruptedRunError
+from etl.errors import EtlError, InterruptedRunError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -37,13 +37,34 @@ class StopSignals:
         self.received: list[int] = []
         self.immediate = True
         self.second_raises = True
+        self._cause: EtlError | None = None
+        self._arrived = threading.Event()
         self._old_handlers: dict[int, Any] = {}
         self._old_wakeup = -1
         self._wake: tuple[socket.socket, socket.socket] | None = None
 
     @property
     def stopping(self) -> bool:
-        return bool(self.received)
+        return bool(self.received) or self._cause is not None
+
+    def is_set(self) -> bool:
+        """Say whether the run is to stop (this is a StopFlag, ``etl/control.py``)."""
+        return self.stopping
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for a signal, at most ``timeout`` seconds; say whether the run is to stop."""
+        if not self.stopping:
+            self._arrived.wait(timeout)
+        return self.stopping
+
+    def stop_for(self, cause: EtlError) -> None:
+        """Ask for a graceful end because of ``cause``; called in any thread. The first cause counts."""
+        if self._cause is None:
+            self._cause = cause
+            self._arrived.set()
+            if self._wake:
+                with contextlib.suppress(OSError):
+                    self._wake[1].send(b"\0")
 
     @property
     def now(self) -> bool:
@@ -59,8 +80,11 @@ class StopSignals:
             with contextlib.suppress(BlockingIOError):
                 self._wake[0].recv(4096)
 
-    def error(self) -> InterruptedRunError:
-        """Make the error that says which signal ended the run."""
+    def error(self) -> EtlError:
+        """Make the error that says what ended the run: a signal, or the cause that was given."""
+        if not self.received:
+            assert self._cause is not None
+            return self._cause
         number = self.received[0]
         return InterruptedRunError(f"stopped by {signal_name(number)}", number)
 
@@ -91,6 +115,7 @@ class StopSignals:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.received.append(number)
+        self._arrived.set()
         if self.immediate or (self.now and self.second_raises):
             raise self.error()
 

@@ -12,7 +12,7 @@ from etl.errors import SourceError
 from etl.source.arrow import Arrow, is_arrow_stream
 from etl.source.arrow_batch import field_names, require_distinct
 from etl.source.arrow_valid import require_valid
-from etl.source.files import File, restat
+from etl.source.files import File, fingerprint, restat
 from etl.source.table_files import TableFiles, open_table_files, reading
 from etl.source.table_stream import Portion, TableStream
 
@@ -42,6 +42,7 @@ def open_arrow_files(files: tuple[File, ...]) -> TableFiles | TableStream:
         tuple(file.path for file in files),
         sum(file.size for file in files),
         StreamFiles(files),
+        fingerprint(files),
     )
 
 

@@ -6,12 +6,13 @@ import os
 import select
 import stat
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from etl.errors import SourceError
 from etl.source.compression import MAGIC_BYTES, ByteStream, Rewound, decompressed, read_head, sniff
-from etl.source.files import File, OpenFile, restat
+from etl.source.files import File, OpenFile, digest, fingerprint, restat
 
 
 class Input(Protocol):
@@ -26,6 +27,10 @@ class Input(Protocol):
         """What makes it the same input in another run: a real path, a URI; no secret in it."""
 
     @property
+    def fingerprint(self) -> str | None:
+        """Digest of what tells it from a changed one; None where nobody can tell."""
+
+    @property
     def nbytes(self) -> int | None:
         """Its size as it is stored (compressed); None where nobody knows."""
 
@@ -37,6 +42,13 @@ class Input(Protocol):
 
     def verify_unchanged(self) -> None:
         """Raise SourceError when it is no longer what it was when this was made."""
+
+
+def joint_fingerprint(inputs: Iterable[Input]) -> str | None:
+    """Give one digest of what tells inputs from changed ones; None where it cannot be told of one."""
+    prints = [input.fingerprint for input in inputs]
+    known = [one for one in prints if one is not None]
+    return digest(known) if len(known) == len(prints) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,10 @@ class LocalFile:
     @property
     def identity(self) -> str:
         return os.path.realpath(self.file.path)
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint([self.file])
 
     @property
     def nbytes(self) -> int:
@@ -102,6 +118,7 @@ class StandardInput:
 
     name = "standard input"
     identity = "-"
+    fingerprint = None
 
     def __init__(self, descriptor: int | None = None) -> None:
         self._descriptor = _standard_descriptor() if descriptor is None else descriptor

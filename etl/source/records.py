@@ -41,6 +41,7 @@ class RecordStream:
 
     streamed = True
     fields = None
+    fingerprint = None
     nbytes = None
 
     def __reduce__(self) -> tuple[Any, ...]:

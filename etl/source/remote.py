@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from etl.errors import EtlError, SourceError
 from etl.source.compression import ByteStream, split_name
+from etl.source.files import digest
 from etl.source.inputs import closing_on_error, sniffed
 from etl.source.uri import Uri, parse_uri
 
@@ -86,6 +87,10 @@ class RemoteFile:
         # ``download?id=1`` is not ``download?id=2``, but what stands there may be a secret.
         query = self.uri.query
         return f"{self.uri}?{hashlib.sha256(query.encode()).hexdigest()[:16]}" if query else str(self.uri)
+
+    @property
+    def fingerprint(self) -> str | None:
+        return digest((self.identity, str(self.nbytes), self.stamp)) if self.stamp else None
 
     def open(self) -> ByteStream:
         raw = RemoteBytes(self)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from etl.errors import SourceError
 from etl.source.arrow_batch import BATCH_RECORDS, field_names, require_distinct
+from etl.source.inputs import joint_fingerprint
 from etl.source.remote import RemoteFile, find_remote, open_remote
 from etl.source.table_files import first_sentence
 from etl.source.table_stream import Portion, TableStream
@@ -33,6 +34,7 @@ def open_remote_tables(uris: Sequence[str], format: str) -> TableStream:
         parts=tuple(file.name for file in files),
         nbytes=sum(file.nbytes or 0 for file in files),
         input=RemoteTables(files, format),
+        fingerprint=joint_fingerprint(files),
     )
 
 

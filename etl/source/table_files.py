@@ -30,7 +30,7 @@ from etl.source.arrow_batch import (
     record_json,
     require_distinct,
 )
-from etl.source.files import File, restat
+from etl.source.files import File, fingerprint, restat
 
 ENOUGH_GROUPS = 16
 _SMALLEST_RUN = 2 * BATCH_RECORDS
@@ -100,6 +100,10 @@ class TableFiles:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(os.path.realpath(file.path) for file in self.files)
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.files)
 
     @property
     def nbytes(self) -> int:

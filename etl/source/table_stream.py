@@ -53,6 +53,7 @@ class TableStream:
     parts: tuple[str, ...]
     nbytes: int | None
     input: Input | None = field(default=None, repr=False, compare=False)
+    fingerprint: str | None = None
 
     streamed = True
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from etl.errors import RejectedError
 from etl.plan import Batch, Block, Projection, Reject
-from etl.source.files import File, OpenFile, restat
+from etl.source.files import File, OpenFile, fingerprint, restat
 from etl.source.text import TextFormat, scan_at
 from etl.source.wide import parse_in_parts
 from etl.units import KIB, MAX_RECORD_BYTES
@@ -47,6 +47,10 @@ class TextFiles:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(os.path.realpath(file.path) for file in self.files)
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.files)
 
     @property
     def nbytes(self) -> int:

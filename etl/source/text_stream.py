@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from etl.errors import RejectedError, SourceError
 from etl.plan import Batch, Block, Projection, Reject
 from etl.source.compression import ByteStream, read_head
-from etl.source.inputs import Input
+from etl.source.inputs import Input, joint_fingerprint
 from etl.source.text import TextFormat, scan_at
 from etl.source.text_files import Place, all_fields
 from etl.source.wide import parse_in_parts
@@ -40,6 +40,10 @@ class TextStream:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(input.identity for input in self.inputs)
+
+    @property
+    def fingerprint(self) -> str | None:
+        return joint_fingerprint(self.inputs)
 
     @property
     def nbytes(self) -> int | None:

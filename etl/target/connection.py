@@ -10,17 +10,18 @@ from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection
 from redis.retry import Retry
 
-from etl.errors import TargetError
+from etl.errors import LoadingError, LostError, TargetError
 from etl.target.address import Address, connection_arguments
-from etl.target.replies import explain
+from etl.target.replies import explain, first_word
 
 CONNECT_TIMEOUT_S = 10.0
 
 
-def open_connection(address: Address, client_name: str, *, timeout_s: float) -> Any:
-    """Connect, authenticate, select the database; give the redis-py connection.
+def open_connection(address: Address, client_name: str, *, timeout_s: float) -> tuple[Any, int | None]:
+    """Connect, authenticate, select the database; give the redis-py connection and its number there.
 
-    ``timeout_s`` bounds each answer of the handshake. Raises TargetError, which quotes no secret.
+    ``timeout_s`` bounds each answer of the handshake. Raises TargetError, which quotes no secret: LostError
+    where the server cannot be reached just now, LoadingError where it loads its data set.
     """
     arguments = connection_arguments(address)
     kind = arguments.pop("connection_class", Connection)
@@ -38,18 +39,33 @@ def open_connection(address: Address, client_name: str, *, timeout_s: float) -> 
     )
     try:
         connection.connect()
-        connection.send_command("PING", check_health=False)
-        connection.read_response()
+        number = _ask_number(connection)
     except exceptions.AuthenticationError as error:
         raise TargetError(f"{address} refused the connection: {explain(error)}") from None
+    except exceptions.BusyLoadingError as error:
+        raise LoadingError(f"{address}: {explain(error)}") from None
     except exceptions.ResponseError as error:
         raise TargetError(f"{address} refused the connection: {explain(error)}") from None
     except exceptions.TimeoutError:
         server = "Redis server with TLS" if issubclass(kind, SSLConnection) else "Redis server"
-        raise TargetError(f"{address} does not answer; is a {server} running there?") from None
+        raise LostError(f"{address} does not answer; is a {server} running there?") from None
     except (exceptions.RedisError, OSError, ValueError) as error:
-        raise TargetError(f"cannot reach {address}: {_cause(error)}") from None
-    return connection
+        raise LostError(f"cannot reach {address}: {_cause(error)}") from None
+    return connection, number
+
+
+def _ask_number(connection: Any) -> int | None:
+    """Ask whether the server takes commands, and for the connection's number, in one round trip."""
+    ask = [connection.pack_command("CLIENT", "ID"), connection.pack_command("PING")]
+    connection.send_packed_command([part for command in ask for part in command], check_health=False)
+    try:
+        number = connection.read_response()
+    except exceptions.ResponseError as error:
+        if first_word(error) in ("NOAUTH", "DENIED"):
+            raise
+        number = None  # not permitted, or not known: then it is not known
+    connection.read_response()
+    return number if isinstance(number, int) else None
 
 
 def _cause(error: BaseException) -> str:

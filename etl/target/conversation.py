@@ -20,10 +20,10 @@ from typing import Any
 import hiredis
 
 from etl.encode.wire import Buffer, Wire
-from etl.errors import TargetError
+from etl.errors import LostError, TargetError
 from etl.plan import Answer
 from etl.target.channel import Channel
-from etl.target.replies import explain
+from etl.target.replies import Action, explain, row_of
 from etl.units import MIB, counted, format_seconds
 
 INFLIGHT_BYTES = 8 * MIB
@@ -40,12 +40,26 @@ class _Waiting:
 
 
 class Conversation:
-    """A Session (``etl/plan.py``) over one redis-py connection. ``name`` is the server's, for messages."""
+    """A Session (``etl/plan.py``) over one redis-py connection. ``name`` is the server's, for messages.
 
-    def __init__(self, connection: Any, name: str, *, silence_s: float = SILENCE_S) -> None:
+    ``client_id`` is the connection's number on the server (None: the server does not say), ``client_name``
+    the name it has there.
+    """
+
+    def __init__(
+        self,
+        connection: Any,
+        name: str,
+        *,
+        silence_s: float = SILENCE_S,
+        client_id: int | None = None,
+        client_name: bytes = b"",
+    ) -> None:
+        self.client_id = client_id
+        self.client_name = client_name
         self._connection = connection
         self._channel = Channel(connection._sock)
-        self._name = name
+        self.name = name
         self._silence_s = silence_s
         self._unsent: deque[Buffer] = deque()
         self._waiting: deque[_Waiting] = deque()
@@ -110,15 +124,15 @@ class Conversation:
                 self._await()
         except OSError as error:
             self._hear_out()
-            raise self._broken(f"the connection to {self._name} broke: {error.strerror or error}") from None
+            raise self._broken(f"the connection to {self.name} broke: {error.strerror or error}") from None
         if data == b"":
-            raise self._broken(f"{self._name} closed the connection in the middle")
+            raise self._broken(f"{self.name} closed the connection in the middle")
         if data:
             self._take(data)
 
     def _await(self) -> None:
         if not self._channel.wait(to_send=bool(self._unsent), timeout_s=self._silence_s):
-            raise self._broken(f"{self._name} has not answered for {format_seconds(self._silence_s)}")
+            raise self._broken(f"{self.name} has not answered for {format_seconds(self._silence_s)}")
 
     def _hear_out(self) -> None:
         """Take what the server has said by now; if it has closed, that may tell why."""
@@ -131,11 +145,10 @@ class Conversation:
         replies = [*self._replies, *(reply for answer in self._answers for reply in answer.replies or ())]
         for reply in replies:
             if isinstance(reply, Exception):
-                return TargetError(
-                    f"{self._name}: {explain(reply)}; then {what.removeprefix(self._name).strip()}"
-                )
+                kind = TargetError if row_of(reply).action is Action.STOP else LostError
+                return kind(f"{self.name}: {explain(reply)}; then {what.removeprefix(self.name).strip()}")
         lost = counted(self._inflight_commands, "command")
-        return TargetError(f"{what}; {lost} without a reply")
+        return LostError(f"{what}; {lost} without a reply")
 
     def _take(self, data: bytes) -> None:
         position = 0
@@ -173,7 +186,7 @@ class Conversation:
                 try:
                     reply = self._reader.gets()
                 except hiredis.ProtocolError:
-                    raise TargetError(f"{self._name} does not answer in Redis's protocol") from None
+                    raise TargetError(f"{self.name} does not answer in Redis's protocol") from None
                 if reply is False:  # not whole yet; a RESP2 reply is never a boolean
                     return
                 self._replies.append(reply)
@@ -185,7 +198,7 @@ class Conversation:
         raise self._unasked()
 
     def _unasked(self) -> TargetError:
-        return TargetError(f"{self._name} sent a reply that nobody asked for")
+        return TargetError(f"{self.name} sent a reply that nobody asked for")
 
     def _answer(self, replies: list[Any] | None) -> None:
         waiting = self._waiting.popleft()

@@ -1,25 +1,88 @@
-"""What an error reply means: one table, by the reply's first word."""
+"""What an error reply means and what is done about it: one table, by the reply's first word."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import Enum
+
 from etl.errors import TargetError
 
-MEANINGS: dict[str, str] = {
-    "OOM": "the server is full (maxmemory); give it more memory or load less",
-    "READONLY": "the server is a read-only replica; load into its primary",
-    "MASTERDOWN": "the server is a replica that lost its primary",
-    "LOADING": "the server is still loading its data set; try again when it is ready",
-    "MISCONF": "the server cannot save its data to disk and refuses writes; see its log",
-    "NOREPLICAS": "the server has too few replicas to accept writes (min-replicas-to-write)",
-    "BUSY": "the server is busy with a script",
-    "NOAUTH": "the server wants a password; put it into the URL, in front of the host: :PASSWORD@host",
-    "WRONGPASS": "the user name or password is wrong",
-    "NOPERM": "this user may not run the command or touch the key; give it the permission (ACL SETUSER)",
-    "DENIED": "the server runs in protected mode and takes no connections from here",
-    "MOVED": "the server is part of a Redis Cluster, which cannot be loaded into yet",
-    "CROSSSLOT": "the server is part of a Redis Cluster, which cannot be loaded into yet",
-    "CLUSTERDOWN": "the server is part of a Redis Cluster that is down",
+
+class Action(Enum):
+    """What is done about an error reply. None of these commands was applied."""
+
+    AGAIN = "send it again, until the deadline"
+    STOP = "end the run: every record would get it"
+    REJECT = "refuse the record"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """``meaning`` says what to do about it. ``patience_s`` bounds an AGAIN that the deadline would not.
+
+    ``reconnect``: the name may lead to another server by now.
+    """
+
+    action: Action
+    meaning: str = ""
+    patience_s: float | None = None
+    reconnect: bool = False
+
+
+TABLE: dict[str, Row] = {
+    "OOM": Row(Action.AGAIN, "the server is full (maxmemory); give it more memory or load less", 30.0),
+    "READONLY": Row(Action.AGAIN, "the server is a read-only replica; load into its primary", reconnect=True),
+    "MASTERDOWN": Row(Action.AGAIN, "the server is a replica that lost its primary", reconnect=True),
+    "LOADING": Row(Action.AGAIN, "the server is still loading its data set; try again when it is ready"),
+    "MISCONF": Row(Action.AGAIN, "the server cannot save its data to disk and refuses writes; see its log"),
+    "NOREPLICAS": Row(
+        Action.AGAIN, "the server has too few replicas to accept writes (min-replicas-to-write)"
+    ),
+    "BUSY": Row(Action.AGAIN, "the server is busy with a script"),
+    "TRYAGAIN": Row(Action.AGAIN, "the server is moving the keys just now"),
+    "NOAUTH": Row(
+        Action.STOP, "the server wants a password; put it into the URL, in front of the host: :PASSWORD@host"
+    ),
+    "WRONGPASS": Row(Action.STOP, "the user name or password is wrong"),
+    "NOPERM": Row(
+        Action.STOP,
+        "this user may not run the command or touch the key; give it the permission (ACL SETUSER)",
+    ),
+    "DENIED": Row(Action.STOP, "the server runs in protected mode and takes no connections from here"),
+    "MOVED": Row(Action.STOP, "the server is part of a Redis Cluster, which cannot be loaded into yet"),
+    "ASK": Row(Action.STOP, "the server is part of a Redis Cluster, which cannot be loaded into yet"),
+    "CROSSSLOT": Row(Action.STOP, "the server is part of a Redis Cluster, which cannot be loaded into yet"),
+    "CLUSTERDOWN": Row(Action.STOP, "the server is part of a Redis Cluster that is down"),
+    "FENCE": Row(Action.STOP, "another run has written to this job meanwhile; start the load again"),
 }
+
+EVERY_RECORD = (
+    "unknown command",
+    "unknown subcommand",
+    "Unknown Redis command",
+    "wrong number of arguments",
+    "Wrong number of args",
+    "syntax error",
+    "Protocol error",
+    "DUMP payload version or checksum are wrong",
+    "Bad data format",
+)
+"""What an ERR reply says when every record would get it."""
+
+_STOP = Row(Action.STOP)
+_REJECT = Row(Action.REJECT)
+
+
+def row_of(reply: BaseException) -> Row:
+    """Give the row of an error reply.
+
+    What is in no row is the record's own: WRONGTYPE, a bad number, a bad score, a module's own error.
+    """
+    row = TABLE.get(first_word(reply))
+    if row is not None:
+        return row
+    said = str(reply)
+    return _STOP if any(what in said for what in EVERY_RECORD) else _REJECT
 
 
 def first_word(reply: BaseException) -> str:
@@ -29,35 +92,11 @@ def first_word(reply: BaseException) -> str:
 
 def explain(reply: BaseException) -> str:
     """Say what an error reply means and what to do. Never quotes data: only what the server says of it."""
-    word = first_word(reply)
+    row = TABLE.get(first_word(reply))
     said = str(reply).split(", with args beginning with", 1)[0].split("\n", 1)[0][:200]
-    meaning = MEANINGS.get(word)
-    return f"{meaning} ({said})" if meaning else said
-
-
-_EVERY_RECORD = (
-    "unknown command",
-    "unknown subcommand",
-    "wrong number of arguments",
-    "syntax error",
-    "Protocol error",
-    "DUMP payload version or checksum are wrong",
-    "Bad data format",
-)
-"""What an ERR reply says when every record would get it."""
+    return f"{row.meaning} ({said})" if row is not None else said
 
 
 def failure(reply: Exception | str, target: object) -> TargetError:
     """Make the error that ends the run because of a reply."""
     return TargetError(f"{target}: {explain(reply) if isinstance(reply, Exception) else reply}")
-
-
-def fatal(reply: Exception, target: object) -> TargetError | None:
-    """Make the error that ends the run, for a reply that every record would get; None for a record's own.
-
-    WRONGTYPE, a bad number, a bad score, a module's own error: these are the record's.
-    """
-    said = str(reply)
-    if first_word(reply) in MEANINGS or any(what in said for what in _EVERY_RECORD):
-        return failure(reply, target)
-    return None

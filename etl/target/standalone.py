@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, replace
 
+from etl.control import StopFlag
+from etl.encode.resp import plain
+from etl.errors import LoadingError
 from etl.target.address import Address
+from etl.target.console import ask
 from etl.target.conversation import SILENCE_S, Conversation
+from etl.target.patience import Patience
+from etl.target.steady import SteadySession, server_id
+
+RETRY_FOR_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class StandaloneTarget:
-    """A Target (``etl/plan.py``): the server at ``address``, given up when it is silent for ``silence_s``."""
+    """A Target (``etl/plan.py``): the server at ``address``.
+
+    A connection on which it is silent for ``silence_s`` is given up; it is tried to come back for
+    ``retry_for_s`` seconds. ``server_id`` is its run id, where that is known.
+    """
 
     address: Address
     silence_s: float = SILENCE_S
+    retry_for_s: float = RETRY_FOR_S
+    server_id: bytes | None = None
 
     def __str__(self) -> str:
         return self.address.shown
@@ -21,5 +36,34 @@ class StandaloneTarget:
     def connect(self, client_name: str) -> Conversation:
         from etl.target.connection import open_connection  # redis is imported where it is used
 
-        connection = open_connection(self.address, client_name, timeout_s=self.silence_s)
-        return Conversation(connection, str(self), silence_s=self.silence_s)
+        connection, number = open_connection(self.address, client_name, timeout_s=self.silence_s)
+        return Conversation(
+            connection,
+            str(self),
+            silence_s=self.silence_s,
+            client_id=number,
+            client_name=client_name.encode(),
+        )
+
+    def patience(self, stop: StopFlag) -> Patience:
+        return Patience(self.retry_for_s, stop)
+
+    def stay(self, client_name: str, stop: StopFlag) -> SteadySession:
+        return SteadySession(lambda: self.connect(client_name), self.patience(stop), self.server_id)
+
+    def met(self, client_name: str, stop: StopFlag) -> StandaloneTarget:
+        """Connect for the first time; give the target, which knows its server then.
+
+        A server that loads its data set is waited for; one that cannot be reached is more likely a wrong
+        address. Raises TargetError.
+        """
+        patience = self.patience(stop)
+        while True:
+            try:
+                session = self.connect(client_name)
+                break
+            except LoadingError as loading:
+                patience.wait(loading)
+        with contextlib.closing(session):
+            (info,) = ask(session, plain((b"INFO", b"server")))
+        return replace(self, server_id=server_id(info) if isinstance(info, bytes) else None)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from etl.control import LastWord
 from etl.encode.restore_probe import objection, probe
 from etl.encode.types import Shape
-from etl.errors import TargetError, UsageError
-from etl.options import LoadOptions, merged
-from etl.plan import Source, Target
+from etl.errors import EtlError, TargetError, UsageError
+from etl.job.lock import locked
+from etl.job.record import Job, Standing, Task
+from etl.options import LoadOptions, merged, parse_rate
+from etl.plan import Encoder, Plan, Rate, Source, Target
+from etl.progress import choose_mode, notice
+from etl.rejects import RejectFile
 from etl.report import Report
+from etl.run.signals import StopSignals
 from etl.target.console import ask_once
 from etl.verbs.prepare import Encoders, carry_out
+from etl.verbs.rounds import Undertaking, run_rounds
+from etl.verbs.run import Run
 from etl.verbs.shape import shape_of
 
 
@@ -50,6 +61,40 @@ class Load:
     def encoders(self, shape: Shape) -> Encoders:
         return Encoders(shape.encoder(), shape.single(), shape.before())
 
+    @contextlib.contextmanager
+    def claimed(self, job: Job, task: Task, signals: StopSignals) -> Iterator[Standing]:
+        options = self.options
+        with locked(job, options.wait_lock, signals, signals.stop_for):
+            standing = job.standing(task, restart=options.restart)
+            mode = choose_mode(options.progress)
+            if standing.unchanged and options.skip_unchanged:
+                notice(mode, f"job {job.name} is complete and nothing has changed: nothing to do")
+                yield standing
+            else:
+                yield replace(standing, unchanged=False)
+
+    def planned(self, plan: Plan, shape: Shape) -> Plan:
+        options = self.options
+        rate = None if options.max_rate is None else Rate(*parse_rate(options.max_rate))
+        return replace(
+            plan,
+            fenced=not shape.repeatable,
+            replicas=options.wait_replicas,
+            rate=rate,
+            stall_s=options.stall or None,
+        )
+
+    def run(
+        self, run: Run, undertaking: Undertaking, before: Encoder | None
+    ) -> tuple[list[LastWord], EtlError | None]:
+        rejects = RejectFile(self.options.rejects or f"rejects-{undertaking.job.name}.jsonl")
+        _make_room_for(rejects, run.plan.source, undertaking.standing)
+        run = replace(run, plan=replace(run.plan, rejects=rejects))
+        try:
+            return run_rounds(run, undertaking, before)
+        except EtlError as error:
+            return [], error
+
     def settle(self, shape: Shape, target: Target, job: str) -> Shape:
         """Ask the server whether hashes can go by RESTORE. Raises TargetError where they must and cannot."""
         if not shape.may_restore or self.options.wire == "hset":
@@ -61,3 +106,11 @@ class Load:
         if why_not is not None and self.options.wire == "restore":
             raise TargetError(f"{target} takes no RESTORE: {why_not}; give --wire hset")
         return replace(shape, restores=why_not is None)
+
+
+def _make_room_for(rejects: RejectFile, source: Source, standing: Standing) -> None:
+    """Take away what an earlier run left, unless this one goes on. Raises UsageError, SourceError."""
+    if os.path.realpath(rejects.path) in source.names:
+        raise UsageError(f"--rejects {rejects.path} is one of the sources: give another file")
+    if not standing.resumes:
+        rejects.forget()

@@ -12,7 +12,10 @@ from etl.worker import MOST_EXAMPLES
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run's report is folded from; ``seconds`` is the whole run's time."""
+    """What a run's report is folded from; ``seconds`` is the whole run's time.
+
+    ``resumed_from`` are the records that earlier runs have read, where it went on.
+    """
 
     verb: str
     job: str
@@ -21,6 +24,7 @@ class Outcome:
     words: tuple[LastWord, ...]
     seconds: float
     error: EtlError | None
+    resumed_from: int | None = None
 
     def report_or_raise(self) -> Report:
         """Give the report of a complete run. Raises the run's error, with the report so far."""
@@ -51,6 +55,7 @@ class Outcome:
             bytes=self.tally.total("bytes_done"),
             seconds=self.seconds,
             workers=workers,
+            resumed_from=self.resumed_from,
             examples=tuple(examples[:MOST_EXAMPLES]),
             error=None if self.error is None else str(self.error),
         )

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from etl.control import LastWord
 from etl.encode.check import checker
 from etl.encode.types import Shape
+from etl.errors import EtlError
+from etl.job.record import Job, Standing, Task
 from etl.options import VerifyOptions, merged
-from etl.plan import Source, Target
+from etl.plan import Encoder, Plan, Source, Target
 from etl.report import Report
+from etl.run.signals import StopSignals
 from etl.verbs.prepare import Encoders, carry_out
+from etl.verbs.rounds import Undertaking
+from etl.verbs.run import Run
 from etl.verbs.shape import shape_of
 
 
@@ -43,3 +51,19 @@ class Verify:
     def settle(self, shape: Shape, target: Target, job: str) -> Shape:
         """However records were written, they are read alike."""
         return shape
+
+    def claimed(self, job: Job, task: Task, signals: StopSignals) -> AbstractContextManager[Standing]:
+        """Whoever only reads needs nothing for himself."""
+        return contextlib.nullcontext(Standing())
+
+    def planned(self, plan: Plan, shape: Shape) -> Plan:
+        return plan
+
+    def run(
+        self, run: Run, undertaking: Undertaking, before: Encoder | None
+    ) -> tuple[list[LastWord], EtlError | None]:
+        try:
+            words = run.words()
+        except EtlError as error:
+            return [], error
+        return words, run.first_error(words)

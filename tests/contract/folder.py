@@ -21,13 +21,13 @@ from etl.target.address import parse_address
 from etl.target.replies import failure
 from etl.template import Template
 from tests.unit.given import VALUE, commands_in, template
-from tests.unit.memory import lines_in
+from tests.unit.memory import Near, lines_in
 
 SET = SetEncoder(template("{#}"), VALUE, (), "replace")
 
 
 @dataclass(frozen=True, slots=True)
-class FolderTarget:
+class FolderTarget(Near):
     """Agrees with everything."""
 
     folder: Path
@@ -55,12 +55,15 @@ class FolderSession:
     def drain(self) -> Iterator[Answer]:
         return iter(())
 
+    def renew(self) -> None:
+        """It is always the same."""
+
     def close(self) -> None:
         self._file.close()
 
 
 @dataclass(frozen=True, slots=True)
-class RefusingTarget:
+class RefusingTarget(Near):
     """Cannot be reached; its address has a password."""
 
     url: str
@@ -70,7 +73,7 @@ class RefusingTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class LosingTarget:
+class LosingTarget(Near):
     """Is lost by worker 1 only; to the others it is a folder."""
 
     folder: Path

@@ -19,7 +19,6 @@ from etl.options import START_METHODS
 from etl.plan import Plan, Source
 from etl.rejects import RejectFile
 from etl.report import Tally
-from etl.run import feed
 from etl.run.inline import run_inline
 from etl.run.plans import make_tally
 from etl.run.processes import make_context, run_processes
@@ -189,11 +188,10 @@ def test_a_worker_that_is_killed_is_named_with_its_signal(run_apart: Run, tmp_pa
 def test_a_stream_is_loaded_once_each_block_by_its_worker(
     way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "block_size", lambda nbytes, workers: 100)
     workers = 1 if way == "inline" else 3
     target = folder_target(tmp_path)
     source = stream_of(tmp_path, gzip.compress(b"\n".join(LINES)))
-    plan = plan_for(source, target, encoder=SET, single=SET, workers=workers)
+    plan = plan_for(source, target, block_bytes=100, encoder=SET, single=SET, workers=workers)
     messages, tally = WAYS[way](plan)
     assert [type(message) for message in messages] == [Finished] * workers
     sent = target.records()
@@ -212,11 +210,11 @@ def test_a_stream_is_loaded_once_each_block_by_its_worker(
 def test_a_stream_that_ends_in_the_middle_is_an_error_and_what_came_before_it_is_counted(
     way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "block_size", lambda nbytes, workers: 30_000)
     lines = [b"%d %s" % (n, hashlib.sha256(b"%d" % n).hexdigest().encode()) for n in range(4000)]
     target = folder_target(tmp_path)
     source = stream_of(tmp_path, gzip.compress(b"\n".join(lines))[:-1000])
-    plan = plan_for(source, target, encoder=SET, single=SET, workers=1 if way == "inline" else 2)
+    workers = 1 if way == "inline" else 2
+    plan = plan_for(source, target, block_bytes=30_000, encoder=SET, single=SET, workers=workers)
     messages, tally = WAYS[way](plan)
     (error,) = failures(messages)
     assert type(error) is SourceError

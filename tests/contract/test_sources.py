@@ -27,6 +27,7 @@ from etl.report import Tally
 from etl.worker import run_shard
 from tests.contract.golden import FORMS, GOLDEN, TYPED, Fields, Form, chosen, listed
 from tests.unit.given import commands_in
+from tests.unit.memory import Near, Told
 
 ALL = Projection(all=True)
 SIZES = (20, 100, 1 << 20)
@@ -266,7 +267,7 @@ def test_no_records_are_no_records(form: Form, tmp_path: Path) -> None:
 
 
 @dataclass
-class Kept:
+class Kept(Near):
     """A target that remembers the commands it is given, and agrees with everything."""
 
     commands: list[list[bytes]] = field(default_factory=list)
@@ -307,7 +308,7 @@ def shards(
             budget=Budget(count=0),
             rejects=None,
         )
-        run_shard(plan, worker, tally, lambda: False)
+        run_shard(plan, worker, tally, Told())
         found.append(
             [
                 (int(number), {k.decode(): v for k, v in zip(words[::2], words[1::2], strict=True)})

@@ -28,6 +28,7 @@ from tests.fault.commands import (
     write_lines,
 )
 from tests.support import CLOSE, OK, RealServer, RecordingProxy, ScriptedServer, bulk, nth
+from tests.unit.memory import Told
 
 Ending = Literal["rst", "fin"]
 
@@ -78,7 +79,7 @@ def load_inline(file: Path, url: str) -> tuple[Tally, TargetError | None]:
     )
     tally = Tally([0] * Tally.size(1), 1)
     try:
-        run_shard(plan, 0, tally, lambda: False)
+        run_shard(plan, 0, tally, Told())
     except TargetError as error:
         return tally, error
     return tally, None

@@ -11,9 +11,11 @@ import hiredis
 import pyarrow as pa
 
 from etl.budget import Budget
+from etl.control import StopFlag
 from etl.encode.wire import Wire
 from etl.plan import Answer, Batch, Plan, Projection, Reject, Source
 from etl.report import Refusal, Tally, Verdict
+from etl.target.patience import Patience
 from etl.template import Template, parse_template
 from tests.unit.encode.model import Model
 from tests.unit.given import commands_in, replies_in, stream_of
@@ -123,12 +125,40 @@ class MemorySession:
         while self.waiting:
             yield self.waiting.pop(0)
 
+    def renew(self) -> None:
+        """It is always the same."""
+
     def close(self) -> None:
         self.closed = True
 
 
+class Near:
+    """What a target in memory is spared: connections that break, and servers that change."""
+
+    __slots__ = ()
+
+    def stay(self, client_name: str, stop: StopFlag) -> Any:
+        return self.connect(client_name)  # type: ignore[attr-defined]
+
+    def met(self, client_name: str, stop: StopFlag) -> Any:
+        return self
+
+    def patience(self, stop: StopFlag) -> Patience:
+        return Patience(0.0, stop)
+
+
+class Told:
+    """A StopFlag that asks ``stop`` and never waits."""
+
+    def __init__(self, stop: Callable[[], bool] = lambda: False) -> None:
+        self.is_set = stop
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self.is_set()
+
+
 @dataclass(frozen=True, slots=True)
-class MemoryTarget:
+class MemoryTarget(Near):
     """Gives sessions as ``plan`` has them, and remembers them."""
 
     sessions: list[MemorySession] = field(default_factory=list)
@@ -148,7 +178,7 @@ class MemoryTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelTarget:
+class ModelTarget(Near):
     """A small Redis in memory: real commands go in, real replies come out."""
 
     model: Model = field(default_factory=Model)
@@ -174,6 +204,9 @@ class ModelSession:
     def drain(self) -> Iterator[Answer]:
         return iter(())
 
+    def renew(self) -> None:
+        """It is always the same."""
+
     def close(self) -> None:
         """Nothing is open."""
 
@@ -190,6 +223,9 @@ class RejectList:
             raise self.failure
         self.rejects.extend(rejects)
 
+    def in_turn(self, turn: int) -> RejectList:
+        return self
+
 
 def plan_for(source: Source, target: Any = None, *, block_bytes: int = 1 << 20, **parts: Any) -> Plan:
     """Make a plan over a source of text; what is not given is one worker, whole blocks and no rejects."""
@@ -204,6 +240,7 @@ def plan_for(source: Source, target: Any = None, *, block_bytes: int = 1 << 20, 
         "progress": "none",
         "budget": Budget(count=0),
         "rejects": None,
+        "block_bytes": block_bytes,
     } | parts
     if "blocks" not in made:
         made["blocks"] = None if source.streamed else tuple(source.blocks(block_bytes, numbered=True))

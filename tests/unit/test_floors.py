@@ -14,7 +14,7 @@ PACKAGE = Path(etl.__file__).parent
 
 FLOORS = (
     ("etl.control", "etl.options", "etl.errors", "etl.units", "etl.budget"),
-    ("etl.encode", "etl.template", "etl.plan", "etl.report"),
+    ("etl.encode", "etl.template", "etl.plan", "etl.report", "etl.marks"),
     ("etl.source", "etl.target", "etl.progress", "etl.embedded", "etl.job", "etl.rejects"),
     ("etl.worker",),
     ("etl.run",),

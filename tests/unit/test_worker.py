@@ -31,6 +31,7 @@ from tests.unit.memory import (
     MemoryTarget,
     PairsEncoder,
     RejectList,
+    Told,
     pairs_in,
     plan_for,
     tally_of,
@@ -89,7 +90,7 @@ def run(
         return stop_after is not None and sum(len(s.wires) for s in target_of(plan).sessions) >= stop_after
 
     try:
-        ran.last_word = run_shard(plan, worker, ran.tally, stop, blocks)
+        ran.last_word = run_shard(plan, worker, ran.tally, Told(stop), blocks)
     except EtlError as error:
         ran.error = error
     return ran
@@ -230,7 +231,7 @@ def test_a_source_that_changes_ends_the_shard_with_what_is_in_flight_counted(tmp
         return False
 
     with pytest.raises(SourceError, match="shrank"):
-        run_shard(plan, 0, tally, stop)
+        run_shard(plan, 0, tally, Told(stop))
     assert tally.total("blocks_done") == 2
     assert tally.total("finished") == 0
 

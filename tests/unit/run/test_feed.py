@@ -12,9 +12,10 @@ import pytest
 
 from etl.control import Feed, Stop, Took
 from etl.errors import SourceError
-from etl.plan import BLOCK_BYTES, Block, Plan
+from etl.marks import Done, Mark
+from etl.plan import Block, Plan
 from etl.run.feed import AHEAD, Feeder, Larder, Line, stream_blocks
-from tests.unit.memory import plan_for
+from tests.unit.memory import plan_for, tally_of
 
 WAIT_S = 10.0
 
@@ -204,16 +205,18 @@ def test_a_line_to_a_dead_worker_takes_every_message() -> None:
         line.send(Stop(), timeout_s=0.001)
 
 
-def test_blocks_of_a_stream_are_numbered_and_as_big_as_the_size_of_the_input_suggests() -> None:
-    for nbytes, wanted in ((None, BLOCK_BYTES), (1 << 40, BLOCK_BYTES), (1 << 20, 1 << 17)):
-        stream = Stream(2, nbytes=nbytes)
-        assert [block.number for block in stream_blocks(plan_of(stream, 2))] == [0, 1]
-        assert stream.asked == [(wanted, True)]
+def test_blocks_of_a_stream_are_cut_as_the_plan_says_and_those_that_are_done_left_out() -> None:
+    stream = Stream(3)
+    plan = plan_of(stream, 2)
+    assert [block.number for block in stream_blocks(plan)] == [0, 1, 2]
+    assert stream.asked == [(plan.block_bytes, True)]
+    done = Done([Mark(0, 1, workers=3, split="block", block=1)])
+    assert [block.number for block in stream_blocks(replace(plan, done=done))] == [0, 2]
 
 
 def test_a_worker_takes_its_blocks_in_order_and_says_so_for_each() -> None:
     pipe = Pipe()
-    larder = Larder(4, pipe)
+    larder = Larder(4, pipe, tally_of(5))
     for number in (4, 9):
         larder.put(block_of(number))
     larder.put(None)
@@ -225,14 +228,14 @@ def test_a_worker_takes_its_blocks_in_order_and_says_so_for_each() -> None:
 
 
 def test_a_worker_whose_parent_is_gone_still_ends_its_blocks() -> None:
-    larder = Larder(0, Pipe(broken=True))
+    larder = Larder(0, Pipe(broken=True), tally_of(1))
     larder.put(block_of(0))
     larder.put(None)
     assert [block.number for block in larder] == [0]
 
 
 def test_a_worker_waits_for_the_next_block() -> None:
-    larder = Larder(0, Pipe())
+    larder = Larder(0, Pipe(), tally_of(1))
     feeder = threading.Timer(0.001, larder.put, (None,))
     feeder.start()
     assert list(larder) == []

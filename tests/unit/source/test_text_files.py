@@ -26,7 +26,7 @@ from etl.source.text import BrokenTextError, TextFormat
 from etl.source.text_files import TextFiles, open_text_files
 from etl.worker import run_shard
 from tests.unit.given import files_of, lines_of, source_of
-from tests.unit.memory import MemoryTarget, Pair, RejectList, plan_for, tally_of
+from tests.unit.memory import MemoryTarget, Pair, RejectList, Told, plan_for, tally_of
 
 PIECES = [b"\n", b"\r\n", b"\r", b" ", b"a", b"word", b"\0", b"\xff\xfe", "ü€😀".encode()]
 CONTENT = st.binary(max_size=60) | st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join)
@@ -214,7 +214,7 @@ def loaded(plan: Plan, worker: int) -> Loaded:
     tally = tally_of(plan.workers)
     parts = {name: getattr(plan, name) for name in ("blocks", "workers", "split")}
     own = plan_for(plan.source, target, **parts, rejects=sink, budget=Budget(percent=100))
-    run_shard(own, worker, tally, lambda: False)
+    run_shard(own, worker, tally, Told())
     assert tally.of(worker, "records_written") == len(target.pairs)
     assert tally.of(worker, "records_rejected") == len(sink.rejects)
     assert tally.of(worker, "records_read") == len(target.pairs) + len(sink.rejects)

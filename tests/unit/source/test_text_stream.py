@@ -45,6 +45,10 @@ class Memory:
         return self.name
 
     @property
+    def fingerprint(self) -> str:
+        return self.name
+
+    @property
     def nbytes(self) -> int:
         return len(self.data)
 

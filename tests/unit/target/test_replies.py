@@ -7,7 +7,7 @@ import pytest
 from redis import exceptions
 
 from etl.errors import TargetError
-from etl.target.replies import MEANINGS, explain, failure, fatal, first_word
+from etl.target.replies import EVERY_RECORD, TABLE, Action, explain, failure, first_word, row_of
 
 SAID = {
     "OOM": "OOM command not allowed when used memory > 'maxmemory'.",
@@ -24,24 +24,35 @@ SAID = {
     "MOVED": "MOVED 3999 127.0.0.1:6381",
     "CROSSSLOT": "CROSSSLOT Keys in request don't hash to the same slot",
     "CLUSTERDOWN": "CLUSTERDOWN The cluster is down",
+    "TRYAGAIN": "TRYAGAIN Multiple keys request during rehashing of slot",
+    "ASK": "ASK 3999 127.0.0.1:6381",
+    "FENCE": "FENCE the mark is another one",
 }
+
+ACTIONS = {
+    Action.AGAIN: {"OOM", "READONLY", "MASTERDOWN", "LOADING", "MISCONF", "NOREPLICAS", "BUSY", "TRYAGAIN"},
+    Action.STOP: {
+        *("NOAUTH", "WRONGPASS", "NOPERM", "DENIED", "MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN", "FENCE"),
+    },
+}
+"""RELIABILITY's table: what is done about each. What is in no row is the record's own."""
 
 
 def test_every_row_of_the_table_is_tried_here() -> None:
-    assert set(SAID) == set(MEANINGS)
+    assert set(SAID) == set(TABLE)
 
 
 @pytest.mark.parametrize("word", SAID)
 def test_an_error_reply_is_explained_and_quoted(word: str) -> None:
     reply = hiredis.ReplyError(SAID[word])
     assert first_word(reply) == word
-    assert explain(reply) == f"{MEANINGS[word]} ({SAID[word]})"
+    assert explain(reply) == f"{TABLE[word].meaning} ({SAID[word]})"
 
 
 def test_the_word_that_redis_py_took_from_the_text_still_counts() -> None:
     reply = exceptions.ResponseError("command not allowed", status_code="OOM")
     assert first_word(reply) == "OOM"
-    assert explain(reply).startswith(MEANINGS["OOM"])
+    assert explain(reply).startswith(TABLE["OOM"].meaning)
 
 
 @pytest.mark.parametrize("text", ["WRONGTYPE Operation against a key", "ERR syntax error", "odd", ""])
@@ -66,13 +77,24 @@ def test_a_failure_names_the_target() -> None:
     assert str(failure("MSET answered 3", "t")) == "t: MSET answered 3"
 
 
+@pytest.mark.parametrize("word", SAID)
+def test_every_row_says_what_is_done(word: str) -> None:
+    assert word in ACTIONS[row_of(hiredis.ReplyError(SAID[word])).action]
+
+
+def test_a_full_server_is_waited_for_a_while_only_and_one_that_lost_its_role_is_looked_for_again() -> None:
+    assert {word for word, row in TABLE.items() if row.patience_s is not None} == {"OOM"}
+    assert {word for word, row in TABLE.items() if row.reconnect} == {"READONLY", "MASTERDOWN"}
+
+
 @pytest.mark.parametrize(
     "said",
     [
-        *SAID.values(),
         "ERR unknown command 'JSON.SET', with args beginning with: 'k' '$' ",
         "ERR unknown subcommand 'x'. Try XGROUP HELP.",
+        "ERR Unknown Redis command called from script",
         "ERR wrong number of arguments for 'hset' command",
+        "ERR Wrong number of args calling Redis command from script",
         "ERR syntax error",
         "ERR Protocol error: invalid bulk length",
         "ERR DUMP payload version or checksum are wrong",
@@ -80,10 +102,8 @@ def test_a_failure_names_the_target() -> None:
     ],
 )
 def test_what_every_record_would_get_ends_the_run(said: str) -> None:
-    error = fatal(hiredis.ReplyError(said), "redis://host:1/0")
-    assert isinstance(error, TargetError)
-    assert str(error).startswith("redis://host:1/0: ")
-    assert "args beginning" not in str(error)
+    assert row_of(hiredis.ReplyError(said)).action is Action.STOP
+    assert any(what in said for what in EVERY_RECORD)
 
 
 @pytest.mark.parametrize(
@@ -104,10 +124,10 @@ def test_what_every_record_would_get_ends_the_run(said: str) -> None:
     ],
 )
 def test_what_is_a_records_own_does_not_end_the_run(said: str) -> None:
-    assert fatal(hiredis.ReplyError(said), "t") is None
+    assert row_of(hiredis.ReplyError(said)).action is Action.REJECT
 
 
 def test_a_row_of_the_table_counts_by_its_whole_first_word() -> None:
-    assert fatal(hiredis.ReplyError("OOMPH is no row"), "t") is None
-    assert fatal(hiredis.ReplyError("ERR OOM in the middle"), "t") is None
-    assert fatal(exceptions.ResponseError("command not allowed", status_code="OOM"), "t") is not None
+    assert row_of(hiredis.ReplyError("OOMPH is no row")).action is Action.REJECT
+    assert row_of(hiredis.ReplyError("ERR OOM in the middle")).action is Action.REJECT
+    assert row_of(exceptions.ResponseError("command not allowed", status_code="OOM")).action is Action.AGAIN

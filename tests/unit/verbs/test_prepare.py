@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,16 @@ from etl.errors import (
     TargetError,
     UsageError,
 )
+from etl.job.record import Passed
 from etl.options import LoadOptions, VerifyOptions
 from etl.plan import Plan, Source
 from etl.report import Report
 from etl.run.signals import StopSignals
 from etl.source.text_files import TextFiles
 from etl.verbs import prepare
+from etl.verbs import run as run_module
 from etl.verbs.load import load
-from etl.verbs.prepare import Run
+from etl.verbs.run import Run, _either
 from etl.verbs.verify import verify
 from tests.unit.encode.given import template
 from tests.unit.encode.model import Document, Model, RefusedError, Scores
@@ -439,7 +441,7 @@ def first_error(
     signals = StopSignals()
     if stopping:
         signals.received.append(15)
-    return prepare._first_error(Run(plan, None, signals, tally), words)
+    return Run(plan, None, signals, tally).first_error(words)
 
 
 def test_a_failure_counts_before_the_signal_that_may_have_caused_it(tmp_path: Path) -> None:
@@ -483,7 +485,7 @@ def test_a_run_that_went_well_may_still_have_refused_too_many(
 
 @given(st.binary(max_size=9), st.binary(max_size=9))
 def test_bits_that_two_workers_know_of_a_block_are_all_kept(one: bytes, other: bytes) -> None:
-    either = prepare._either(one, other)
+    either = _either(one, other)
     assert len(either) == max(len(one), len(other))
     for place in range(len(either) * 8):
         assert bit(either, place) == (bit(one, place) or bit(other, place))
@@ -500,36 +502,28 @@ def test_a_pass_has_its_own_counts_but_for_the_records_that_it_settled(
     source = source_of(tmp_path, [b"\n".join(b"%d" % number for number in range(6))])
     plan = plan_for(source, ModelTarget(server), block_bytes=4)
     run = Run(plan, None, StopSignals(), tally_of(1))
-    left = run.after_pass(ProbeEncoder(template("{line}"), refuse=False))
-    assert left.tally is run.tally
-    assert left.plan == replace(plan, blocks=left.plan.blocks)
-    assert left.plan.blocks is not None
-    assert [block.passed_over for block in left.plan.blocks] == [b"\x02", None, b"\x01"]
-    counted = {
-        name: run.tally.total(name) for name in ("records_read", "records_skipped", "finished", "bytes_done")
-    }
-    assert counted == {"records_read": 2, "records_skipped": 2, "finished": 0, "bytes_done": 0}
+    passed = run.keys_passed(ProbeEncoder(template("{line}"), refuse=False))
+    assert passed == Passed(skipped=2, rejected=0, present={0: b"\x02", 2: b"\x01"})
+    assert not any(run.tally.cells)
 
 
 def test_what_two_workers_have_settled_of_one_block_is_passed_over(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = [Finished(0, 1.0, present={0: b"\x01"}), Finished(1, 1.0, present={0: b"\x02\x01", 1: b"\x08"})]
-    monkeypatch.setattr(prepare, "run_plan", lambda *given: words)
+    monkeypatch.setattr(run_module, "run_plan", lambda *given: words)
     source = source_of(tmp_path, [b"0\n1\n2\n3\n4\n"])
     plan = plan_for(source, ModelTarget(server), block_bytes=4, workers=2, split="record")
     run = Run(plan, None, StopSignals(), tally_of(2))
-    left = run.after_pass(ProbeEncoder(template("{line}"), refuse=False))
-    assert left.plan.blocks is not None
-    assert [block.passed_over for block in left.plan.blocks] == [b"\x03\x01", b"\x08", None]
+    passed = run.keys_passed(ProbeEncoder(template("{line}"), refuse=False))
+    assert passed.present == {0: b"\x03\x01", 1: b"\x08"}
 
 
 def test_a_pass_that_clears_settles_no_record(server: Server, tmp_path: Path) -> None:
     server.keys = {b"1": b"x", b"other": b"x"}
     source = source_of(tmp_path, [b"0\n1\n2\n"])
     run = Run(plan_for(source, ModelTarget(server)), None, StopSignals(), tally_of(1))
-    left = run.after_pass(ClearEncoder(template("{line}")))
-    assert left.plan == run.plan
+    assert run.keys_passed(ClearEncoder(template("{line}"))) == Passed()
     assert server.keys == {b"other": b"x"}
     assert run.tally.total("records_read") == 0
 

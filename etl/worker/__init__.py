@@ -1,0 +1,40 @@
+"""The one inner loop, whoever runs it: a Process, another machine, or the calling process itself.
+
+``shard`` sends a worker's blocks and judges the answers, ``ledger`` knows which of them are done, ``pace``
+holds a run to a rate.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import closing
+
+from etl.control import Finished, StopFlag
+from etl.plan import Block, Plan
+from etl.report import Tally
+from etl.worker.pace import Pauses
+from etl.worker.shard import MOST_EXAMPLES, Shard, describe
+
+__all__ = ["MOST_EXAMPLES", "describe", "run_shard"]
+
+
+def run_shard(
+    plan: Plan, worker: int, tally: Tally, stop: StopFlag, blocks: Iterable[Block] | None = None
+) -> Finished:
+    """Carry out one worker's part of a plan: its shard, or ``blocks`` as they come (a stream).
+
+    Counts into ``tally`` only what the server has answered for. Looks at ``stop`` between blocks: when it
+    is set, what is in flight is answered and counted first. Raises EtlError, with everything answered
+    before it counted.
+    """
+    started_at = time.monotonic()
+    pauses = Pauses(worker, tally, stop)
+    shard = Shard(plan, worker, tally, stop, pauses)
+    blocks = plan.shard(worker) if blocks is None else blocks
+    if blocks != ():
+        with closing(plan.target.stay(f"redis-etl-{worker}", pauses)) as session:
+            shard.run(blocks, session)
+    if not stop.is_set():
+        tally.add(worker, "finished", 1)
+    return Finished(worker, time.monotonic() - started_at, tuple(shard.examples), shard.present)

@@ -1,0 +1,441 @@
+"""One worker's shard: its blocks are read, encoded and sent, and what comes back is judged and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl.control import StopFlag
+from etl.encode.fence import FENCE_RECORDS, fence, read_fence
+from etl.encode.resp import plain
+from etl.encode.wire import Wire
+from etl.errors import EtlError, RejectedError, SourceError, StoppedError, TargetError
+from etl.marks import Mark, about_line
+from etl.plan import Answer, Batch, Block, Encoder, Plan, Reject, Share, SteadySession, owner
+from etl.report import Example, Refusal, Tally, Verdict
+from etl.target.replies import Action, Row, explain, failure, row_of
+from etl.worker.ledger import Ledger
+from etl.worker.pace import Pace
+
+MOST_EXAMPLES = 5
+"""Differences that one worker reports in full; the others are counted."""
+
+WAITING_LOOK_S = 0.05
+REPLICAS_WAIT_MS = b"1000"
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What an answer is about: ``batch`` is a part of ``block``.
+
+    ``single``: its commands carry one record each, sent again because a merged command was refused. ``mark``
+    and ``inner`` are those of a fenced wire. ``news`` is why it has to wait before it goes out again.
+    """
+
+    block: Block
+    batch: Batch
+    single: bool = False
+    mark: Mark | None = None
+    inner: Wire | None = None
+    news: Row | None = None
+    why: TargetError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Behind:
+    """What follows blocks that are done: a WAIT for replicas if ``waits``, then the ``mark``.
+
+    ``why`` is what the last try was answered.
+    """
+
+    mark: Mark
+    waits: bool
+    why: TargetError | None = None
+
+
+class Shard:
+    """One worker's blocks on their way; counts what comes back."""
+
+    def __init__(self, plan: Plan, worker: int, tally: Tally, stop: StopFlag, pauses: StopFlag) -> None:
+        self._plan = plan
+        self._worker = worker
+        self._tally = tally
+        self._stop = stop
+        self._patience = plan.target.patience(pauses)
+        self._pace = None if plan.rate is None else Pace(plan.rate, worker, tally, stop)
+        self._error: EtlError | None = None
+        self._again: list[_Sent] = []
+        self._behind: _Behind | None = None
+        self._due: _Behind | None = None
+        turn = 0 if plan.marks is None else plan.marks.turn
+        self._ledger = Ledger(Mark(turn, worker, plan.workers, plan.split))
+        self._place = self._ledger.mark.place
+        self.examples: list[Example] = []
+        self.present: dict[int, bytes] = {}
+
+    def run(self, blocks: Iterable[Block], session: SteadySession) -> None:
+        self._session = session
+        with closing(self._plan.source.open(self._plan.projection)) as self._reader:
+            try:
+                for block in blocks:
+                    if self._stop.is_set() or self._error is not None:
+                        break
+                    self._let_others_wait()
+                    self._send_block(block)
+            except (SourceError, RejectedError) as error:
+                self._error = self._error or error
+            except StoppedError:
+                pass  # what waits to go out again does not; what is in flight is answered
+            self._finish()
+
+    def _finish(self) -> None:
+        """Take every outstanding answer, also when the run has failed: what was applied is counted."""
+        try:
+            self._settle(self._session.drain())
+            while (self._again or self._behind) and self._error is None:
+                self._send_again()
+                self._settle(self._session.drain())
+        except StoppedError:
+            pass
+        except EtlError as error:
+            self._error = self._error or error
+        if self._error is not None:
+            raise self._error
+
+    def _let_others_wait(self) -> None:
+        """Send nothing while another worker waits for the server: it would get the same answer."""
+        others = [worker for worker in range(self._plan.workers) if worker != self._worker]
+        while any(self._tally.of(worker, "waiting") for worker in others):
+            if self._stop.wait(WAITING_LOOK_S):
+                return
+
+    def _send_block(self, block: Block) -> None:
+        self._ledger.begin(block)
+        for batch in self._reader.read(block):
+            for piece in self._pieces(batch):
+                good = self._good(block, piece)
+                if len(good):
+                    self._ledger.sent(block)
+                    self._send(_Sent(block, good))
+        if self._counts_bytes_of(block):
+            self._ledger.count(block, "bytes_done", block.nbytes)
+        self._ledger.end(block)
+        self._advance()
+
+    def _pieces(self, batch: Batch) -> Iterator[Batch]:
+        """Cut a batch where few records are to be sent at a time: for the fence, and to keep to a rate."""
+        most = FENCE_RECORDS if self._plan.fenced else None
+        if self._pace is not None and (few := self._pace.most_records) is not None:
+            most = min(few, most or few)
+        if most is None or len(batch) <= most:
+            yield batch
+            return
+        rejects = list(batch.rejects)
+        for start in range(0, len(batch), most):
+            stop = min(start + most, len(batch))
+            piece = batch.take(pa.array(range(start, stop), pa.int64()))
+            last = _record_number(piece, len(piece) - 1)
+            final = stop == len(batch)
+            own = [r for r in rejects if final or r.record is None or last is None or r.record < last]
+            rejects = [reject for reject in rejects if reject not in own]
+            yield replace(piece, rejects=tuple(own))
+
+    def _good(self, block: Block, batch: Batch) -> Batch:
+        """Take this worker's records of a batch that can be encoded; the others are rejects."""
+        own = self._own(batch)
+        rejects = [reject for reject in batch.rejects if self._owns(reject)]
+        for share in block.settled:
+            own = _without_share(own, share)
+            rejects = [reject for reject in rejects if not _in_share(reject.record, share)]
+        if block.passed_over is not None:
+            own = self._without(own, block, block.passed_over)
+        good, refusals = self._plan.encoder.part(own) if len(own) else (own, [])
+        if not self._plan.preliminary:
+            self._refuse(block, [*rejects, *(self._reject(block, own, refusal) for refusal in refusals)])
+        return good
+
+    def _own(self, batch: Batch) -> Batch:
+        """Take this worker's records of a batch: all of them, or with ``--split record`` every N-th."""
+        if self._plan.split == "block" or not len(batch):
+            return batch
+        own = pc.equal(_remainder(batch.numbers, self._plan.workers), self._worker)
+        return batch.take(pc.indices_nonzero(own))
+
+    def _owns(self, reject: Reject) -> bool:
+        if self._plan.split == "block" or reject.record is None:
+            return True
+        return reject.record % self._plan.workers == self._worker
+
+    @staticmethod
+    def _without(batch: Batch, block: Block, passed_over: bytes) -> Batch:
+        if not len(batch):
+            return batch
+        places = pc.subtract(batch.numbers, pa.scalar(block.first_record, pa.int64()))
+        padded = passed_over.ljust(pc.max(places).as_py() // 8 + 1, b"\0")
+        bits = pa.Array.from_buffers(pa.bool_(), len(padded) * 8, [None, pa.py_buffer(padded)])
+        return batch.take(pc.indices_nonzero(pc.invert(bits.take(places))))
+
+    def _encoder(self, sent: _Sent) -> Encoder:
+        return self._plan.single if sent.single else self._plan.encoder
+
+    def _send(self, sent: _Sent) -> None:
+        """Send a piece; take the answers that have come in meanwhile."""
+        wire = self._encoder(sent).encode(sent.batch)
+        if self._pace is not None:
+            self._pace.wait(len(sent.batch), wire.nbytes)
+        if self._plan.fenced:
+            self._settle(
+                self._session.drain()
+            )  # one at a time: each needs to know the place of the one before
+            sent, wire = self._fenced(sent, wire)
+        self._settle(self._session.submit(wire, sent))
+        if self._again and self._error is None:
+            self._send_again()
+
+    def _fenced(self, sent: _Sent, wire: Wire) -> tuple[_Sent, Wire]:
+        marks = self._plan.marks
+        last = _record_number(sent.batch, len(sent.batch) - 1)
+        assert marks is not None
+        assert last is not None
+        mark = replace(
+            self._ledger.mark, partial=sent.block.number, below=last + 1, counts=self._ledger.so_far()
+        )
+        outer = fence(
+            wire,
+            key=marks.key,
+            field=mark.field,
+            place=self._place,
+            new=mark.place,
+            about=b"%b\n%b" % (mark.counts_line, about_line(wire, sent.batch.numbers)),
+        )
+        return replace(sent, mark=mark, inner=wire), outer
+
+    def _send_again(self) -> None:
+        """Send once more what was refused: after a pause, if the server refused it for now."""
+        again, self._again = self._again, []
+        waits = [sent for sent in again if sent.news is not None]
+        if waits:
+            self._wait(waits[0])
+        behind, self._behind = self._behind, None
+        if behind is not None:
+            assert behind.why is not None
+            self._patience.wait(behind.why)
+            self._follow(behind)
+        for sent in again:
+            self._send(replace(sent, news=None, why=None))
+
+    def _wait(self, sent: _Sent) -> None:
+        """Wait before the server is asked again, and all other workers with this one."""
+        assert sent.news is not None
+        assert sent.why is not None
+        self._patience.wait(sent.why, sent.news.patience_s)
+        if sent.news.reconnect:
+            self._session.renew()
+
+    def _settle(self, answers: Iterable[Answer]) -> None:
+        for answer in answers:
+            token = answer.token
+            if isinstance(token, _Sent):
+                self._take(token, answer)
+            else:
+                self._take_behind(token, answer)
+        self._advance()
+
+    def _take(self, sent: _Sent, answer: Answer) -> None:
+        """Judge and count what became of a piece."""
+        replies, wire, moved = answer.replies, answer.wire, False
+        if sent.inner is not None and sent.mark is not None:
+            fenced = read_fence(sent.inner, answer.replies)
+            replies, wire, moved = fenced.replies, sent.inner, fenced.moved
+            if moved:
+                self._place = sent.mark.place
+        verdict = self._encoder(sent).judge(sent.batch, wire, replies)
+        refused, later, culprit = self._sorted(verdict, replies, fenced=self._plan.fenced, moved=moved)
+        again = () if self._plan.fenced else verdict.again
+        later_indices = [refusal.index for refusal in later]
+        settled = wire.records - len(verdict.refusals) - len(verdict.again)
+        self._count(sent.block, verdict, settled)
+        self._show(verdict, sent)
+        self._note_present(verdict, sent)
+        if culprit is not None:
+            self._error = self._error or culprit
+            return
+        try:
+            self._refuse(sent.block, [self._reject(sent.block, sent.batch, refusal) for refusal in refused])
+        except EtlError as error:
+            self._error = self._error or error
+        if later_indices:
+            reason = later[0].reason
+            assert isinstance(reason, Exception)
+            part = sent.batch.take(pa.array(later_indices, pa.int64()))
+            why = failure(reason, self._plan.target)
+            self._again.append(_Sent(sent.block, part, single=True, news=row_of(reason), why=why))
+            self._ledger.sent(sent.block)
+        elif not again:
+            self._patience.end()
+        if again:
+            part = sent.batch.take(pa.array(again, pa.int64()))
+            self._again.append(_Sent(sent.block, part, single=True))
+            self._ledger.sent(sent.block)
+        self._ledger.answered(sent.block)
+
+    def _sorted(
+        self, verdict: Verdict, replies: Sequence[object] | None, *, fenced: bool, moved: bool
+    ) -> tuple[list[Refusal], list[Refusal], EtlError | None]:
+        """Part refusals into those that stand, those to be tried again, and one that ends the run."""
+        refusals = list(verdict.refusals)
+        if fenced and verdict.again:
+            # A merged command has one key, the same for all: none of its records would fare better alone.
+            error = next(reply for reply in replies or () if isinstance(reply, Exception))
+            refusals += [Refusal(index, error) for index in verdict.again]
+        stand: list[Refusal] = []
+        later: list[Refusal] = []
+        for refusal in refusals:
+            action = row_of(refusal.reason).action if isinstance(refusal.reason, Exception) else None
+            if action is Action.STOP:
+                return [], [], failure(refusal.reason, self._plan.target)
+            # Behind a fence that has moved on, the same records would not be let through again.
+            (later if action is Action.AGAIN and not moved else stand).append(refusal)
+        return stand, later, None
+
+    def _advance(self) -> None:
+        """Count the blocks that are done by now, and leave a mark behind them."""
+        moved = False
+        while (block := self._ledger.done()) is not None:
+            moved = True
+            self._tally.add(self._worker, "blocks_done", 1)
+            if self._counts_bytes_of(block):
+                self._tally.add(self._worker, "bytes_done", block.nbytes)
+        if moved:
+            self._due = _Behind(self._ledger.mark, waits=bool(self._plan.replicas))
+        if self._due is not None and not isinstance(self._error, TargetError):
+            behind, self._due = self._due, None
+            self._follow(behind)
+
+    def _counts_bytes_of(self, block: Block) -> bool:
+        # With --split record every worker visits every block; it is counted once, by its owner.
+        return owner(block, self._plan.workers) == self._worker
+
+    def _follow(self, behind: _Behind) -> None:
+        """Send what follows blocks that are done. A fenced piece has brought its mark with it."""
+        marks = self._plan.marks
+        if behind.waits:
+            number = b"%d" % self._plan.replicas
+            self._settle(self._session.submit(plain((b"WAIT", number, REPLICAS_WAIT_MS)), behind))
+        elif marks is not None and not self._plan.fenced:
+            self._settle(self._session.submit(marks.wire(behind.mark), behind))
+
+    def _take_behind(self, behind: _Behind, answer: Answer) -> None:
+        if answer.replies is None:
+            self._patience.end()
+            return
+        (reply,) = answer.replies
+        target = self._plan.target
+        if isinstance(reply, Exception):
+            error = failure(reply, target)
+            if row_of(reply).action is Action.AGAIN:
+                self._behind = replace(behind, why=error)
+            else:
+                self._error = self._error or error
+        elif not behind.waits:
+            self._error = self._error or TargetError(
+                f"{target}: the record of this job was removed while the run went on; start the load again"
+            )
+        elif reply < self._plan.replicas:
+            few = f"{target}: {reply} of {self._plan.replicas} replicas have the data (--wait-replicas)"
+            self._behind = replace(behind, why=TargetError(few))
+        else:
+            self._patience.end()
+            self._due = replace(behind, waits=False)
+
+    def _count(self, block: Block, verdict: Verdict, read: int) -> None:
+        for counter, count in (
+            ("records_read", read),
+            ("records_written", verdict.written),
+            ("records_skipped", verdict.skipped),
+            ("records_equal", verdict.equal),
+            ("records_missing", verdict.missing),
+            ("records_different", verdict.different),
+        ):
+            if count:
+                self._tally.add(self._worker, counter, count)
+                self._ledger.count(block, counter, count)
+
+    def _show(self, verdict: Verdict, sent: _Sent) -> None:
+        for difference in verdict.differences[: MOST_EXAMPLES - len(self.examples)]:
+            record = _record_number(sent.batch, difference.index)
+            self.examples.append(Example(record, difference.key, difference.expected, difference.found))
+
+    def _note_present(self, verdict: Verdict, sent: _Sent) -> None:
+        """Remember which records a later pass is to pass over: a bit a record of the block."""
+        if not verdict.present:
+            return
+        bits = bytearray(self.present.get(sent.block.number, b""))
+        for index in verdict.present:
+            number = _record_number(sent.batch, index)
+            assert number is not None
+            assert sent.block.first_record is not None
+            byte, bit = divmod(number - sent.block.first_record, 8)
+            bits.extend(bytes(max(0, byte + 1 - len(bits))))
+            bits[byte] |= 1 << bit
+        self.present[sent.block.number] = bytes(bits)
+
+    def _reject(self, block: Block, batch: Batch, refusal: Refusal) -> Reject:
+        reason = refusal.reason if isinstance(refusal.reason, str) else explain(refusal.reason)
+        number = _record_number(batch, refusal.index)
+        if number is None:
+            return Reject(self._plan.source.name_of(block), None, None, reason, b"")
+        return replace(self._reader.original(block, number), reason=reason)
+
+    def _refuse(self, block: Block, rejects: list[Reject]) -> None:
+        """Count rejects and write them down. Raises RejectedError when there are too many by now."""
+        if not rejects:
+            return
+        if self._plan.rejects is not None:
+            self._plan.rejects.write(rejects)
+        for counter in ("records_read", "records_rejected"):
+            self._tally.add(self._worker, counter, len(rejects))
+            self._ledger.count(block, counter, len(rejects))
+        rejected = self._tally.total("records_rejected")
+        if self._plan.budget.spent(rejected, self._tally.total("records_read"), ended=False):
+            raise RejectedError(
+                f"stopped: {describe(rejects[0])}; {self._plan.budget} rejects are allowed (--max-rejects)"
+            )
+
+
+def describe(reject: Reject) -> str:
+    """Say of a reject where it stands and why it was refused."""
+    record = "a record" if reject.record is None else f"record {reject.record:,}"
+    where = "" if reject.offset is None else f" (byte {reject.offset:,})"
+    return f"{record} of {reject.file}{where} was refused: {reject.reason}"
+
+
+def _record_number(batch: Batch, index: int) -> int | None:
+    if batch.numbers is None:
+        return None
+    number: int = batch.numbers[index].as_py()
+    return number
+
+
+def _in_share(number: int | None, share: Share) -> bool:
+    if number is None or number % share.workers != share.worker:
+        return False
+    return share.below is None or number < share.below
+
+
+def _without_share(batch: Batch, share: Share) -> Batch:
+    if not len(batch):
+        return batch
+    settled = pc.equal(_remainder(batch.numbers, share.workers), share.worker)
+    if share.below is not None:
+        settled = pc.and_(settled, pc.less(batch.numbers, share.below))
+    return batch.take(pc.indices_nonzero(pc.invert(settled)))
+
+
+def _remainder(numbers: pa.Array, divisor: int) -> pa.Array:
+    quotient = pc.divide(numbers, divisor)
+    return pc.subtract(numbers, pc.multiply(quotient, divisor))
