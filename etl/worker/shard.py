@@ -86,7 +86,7 @@ class Shard:
                         break
                     self._let_others_wait()
                     self._send_block(block)
-            except (SourceError, RejectedError) as error:
+            except (SourceError, RejectedError, TargetError) as error:
                 self._error = self._error or error
             except StoppedError:
                 pass  # what waits to go out again does not; what is in flight is answered

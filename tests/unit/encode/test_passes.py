@@ -46,10 +46,11 @@ def test_looking_refuses_the_records_whose_key_is_there() -> None:
 
 
 @pytest.mark.parametrize("encoder", [ClearEncoder(KEY), ProbeEncoder(KEY, refuse=False)])
-def test_an_error_is_told_once(encoder: ClearEncoder | ProbeEncoder) -> None:
+def test_an_error_is_that_of_every_record_of_its_command(encoder: ClearEncoder | ProbeEncoder) -> None:
     error = Exception("NOPERM no")
     wire = encoder.encode(BATCH)
-    assert encoder.judge(BATCH, wire, [error] * wire.commands).refusals == (Refusal(0, error),)
+    refusals = encoder.judge(BATCH, wire, [error] * wire.commands).refusals
+    assert refusals == tuple(Refusal(index, error) for index in range(len(BATCH)))
 
 
 @pytest.mark.parametrize("encoder", [ClearEncoder(KEY), ProbeEncoder(KEY, refuse=True)])

@@ -37,6 +37,7 @@ class Stream:
 
     def blocks(self, block_bytes: int, *, numbered: bool) -> Iterator[Block]:
         self.asked.append((block_bytes, numbered))
+        self.made = 0
         while self.made != self.count:
             self.made += 1
             yield block_of(self.made - 1)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Any
 
 import pytest
 
 from etl.control import Failed, Finished, LastWord, Stop, Took
-from etl.errors import InterruptedRunError, SourceError, TargetError, WorkerError
+from etl.errors import DiedError, InterruptedRunError, SourceError, TargetError, WorkerError
 from etl.run.feed import AHEAD, Line
-from etl.run.processes import GRACE_S, Child, Supervisor
+from etl.run.processes import GRACE_S, SHOW_STACK, Child, Supervisor
 from etl.run.signals import StopSignals
+from etl.source.records import open_records
+from tests.unit.memory import plan_for, tally_of
+
+SOURCE = open_records([], "list")
 
 
 class Process:
@@ -21,12 +26,14 @@ class Process:
         self.exitcode: int | None = None
         self.killed = False
 
+        self.pid = os.getpid()
+
     def kill(self) -> None:
         self.killed = True
         self.exitcode = -signal.SIGKILL
 
-    def join(self) -> None:
-        assert self.exitcode is not None
+    def join(self, timeout: float | None = None) -> None:
+        assert timeout is not None or self.exitcode is not None
 
 
 class Pipe:
@@ -68,9 +75,11 @@ class Feeder:
 class Crew:
     """A supervisor over so many workers that were never started."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, stall_s: float | None = None) -> None:
         self.signals = StopSignals()
-        self.supervisor = Supervisor(None, None, None, self.signals)  # type: ignore[arg-type]
+        self.tally = tally_of(workers)
+        plan = plan_for(SOURCE, workers=workers, blocks=(), stall_s=stall_s)
+        self.supervisor = Supervisor(plan, None, self.tally.cells, self.signals)
         for worker in range(workers):
             child = Child.__new__(Child)
             child.worker = worker
@@ -277,3 +286,56 @@ def test_whatever_stops_the_workers_stops_the_feeding(crew: Crew) -> None:
     crew.supervisor.kill()
     assert feeder.stopped == 2
     assert feeder.ended.closed
+
+
+class Stalling:
+    """A crew whose second worker does nothing, and who was asked to show its stack."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[int] = []
+        monkeypatch.setattr(os, "kill", lambda pid, number: self.asked.append(number))
+        self.crew = Crew(2, stall_s=10)
+
+    def step(self, now: float) -> None:
+        self.crew.tally.add(0, "records_read", 1)
+        self.crew.supervisor.step(now)
+
+
+def test_a_worker_that_makes_no_progress_shows_its_stack_and_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stalling = Stalling(monkeypatch)
+    for now in (0, 5, 9.9):
+        stalling.step(now)
+    assert stalling.crew.killed() == [False, False]
+    stalling.step(10)
+    assert stalling.asked == [SHOW_STACK]
+    assert stalling.crew.killed() == [False, True]
+    message = stalling.crew.children[1].message
+    assert isinstance(message, Failed)
+    assert isinstance(message.error, DiedError)
+    assert "worker 1 made no progress for 10" in str(message.error)
+
+
+@pytest.mark.parametrize("counter", ["waiting", "idle"])
+def test_a_worker_that_waits_for_its_server_or_its_stream_is_not_stalled(
+    monkeypatch: pytest.MonkeyPatch, counter: str
+) -> None:
+    stalling = Stalling(monkeypatch)
+    stalling.crew.tally.set(1, counter, 1)
+    for now in (0, 11, 22):
+        stalling.step(now)
+    assert stalling.crew.killed() == [False, False]
+    stalling.crew.tally.set(1, counter, 0)
+    stalling.step(31)
+    assert stalling.crew.killed() == [False, False]
+    stalling.step(32)
+    assert stalling.crew.killed() == [False, True]
+
+
+def test_workers_that_wait_for_the_end_of_the_others_are_not_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    stalling = Stalling(monkeypatch)
+    stalling.crew.say(1, Finished(1, 1.0))
+    for now in (0, 11, 22):
+        stalling.step(now)
+    assert stalling.crew.killed() == [False, False]

@@ -37,8 +37,8 @@ from etl.verbs.load import load
 from etl.verbs.run import Run, _either
 from etl.verbs.verify import verify
 from tests.unit.encode.given import template
-from tests.unit.encode.model import Document, Model, RefusedError, Scores
-from tests.unit.given import source_of
+from tests.unit.encode.model import OK, Document, Model, RefusedError, Scores
+from tests.unit.given import commands_in, source_of
 from tests.unit.memory import ModelTarget, plan_for, tally_of
 
 STOPPED = InterruptedRunError("stopped", 2)
@@ -52,17 +52,53 @@ class Server(Model):
     def __init__(self) -> None:
         super().__init__()
         self.refused: frozenset[bytes] = frozenset()
+        self.job = JobModel()
 
     def answer(self, command: list[bytes]) -> bytes:
+        if len(command) > 1 and command[1].startswith(b"etl:{"):
+            return self.job.answer(command)
         if command[0] in self.refused:
             self.asked.append(command[0])
             return b"-%b\r\n" % str(NOPERM).encode()
         return super().answer(command)
 
+    def do_eval(self, _script: bytes, _number: bytes, key: bytes, *words: bytes) -> bytes:
+        """Do what the fence does, when nothing goes wrong: the commands, and then the mark."""
+        field, _place, new, about, wire = words
+        replies = [self.answer(command) for command in commands_in(wire)]
+        errors = [(number, reply) for number, reply in enumerate(replies) if reply[:1] == b"-"]
+        said = b"\n".join(b"%d %b" % (number, reply[1:-2]) for number, reply in errors)
+        if len(errors) == len(replies):
+            return b"-" + said
+        self.job.do_hset(key, field, b"\n".join((new, about, said)))
+        return b"+" + said
+
+    def do_unwatch(self) -> Any:
+        return OK
+
+    do_multi = do_unwatch
+
+    def do_exec(self) -> list[bytes]:
+        return []
+
     def do_xadd(self, key: bytes, _id: bytes, *words: bytes) -> bytes:
         entries: Entries = self.make(key, Entries)
         entries.append(words)
         return b"1-%d" % len(entries)
+
+
+class JobModel(Model):
+    """What a server does with the record of a job and its lock."""
+
+    def do_hgetall(self, key: bytes) -> list[bytes]:
+        fields: dict[bytes, bytes] = self.get(key, dict) or {}
+        return [word for pair in fields.items() for word in pair]
+
+    def do_hdel(self, key: bytes, *fields: bytes) -> int:
+        return sum(self.make(key, dict).pop(field, None) is not None for field in fields)
+
+    def do_watch(self, _key: bytes) -> Any:
+        return OK
 
 
 class Entries(list[tuple[bytes, ...]]):
