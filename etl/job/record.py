@@ -87,27 +87,30 @@ class Job:
         record = self._read()
         if restart or task.source is None or not record:
             return Standing()
-        same_source = record.get(b"source") == task.source.encode()
+        try:
+            return self._read_standing(record, task, task.source)
+        except (KeyError, ValueError):
+            raise TargetError(
+                f"{self.target}: {self.key.decode('utf-8', 'replace')} is no record of a job:"
+                " give --restart, or another --job"
+            ) from None
+
+    def _read_standing(self, record: Mapping[bytes, bytes], task: Task, source: str) -> Standing:
+        same_source = record.get(b"source") == source.encode()
         same = same_source and record.get(b"template") == task.template.encode()
         if record.get(b"state") == COMPLETE:
             return Standing(unchanged=same)
+        if not same and not _begun(record):
+            return Standing()
         if not same:
             what = "options that say what becomes of a record" if same_source else "sources"
             raise SourceError(
                 f"job {self.name} was not finished, and its {what} have changed: give --restart to load from"
                 " the beginning, or what it was begun with to go on"
             )
-        try:
-            return Standing(
-                block_bytes=int(record[b"block_bytes"]),
-                done=Done(marks_of(record)),
-                passed=_passed(record),
-            )
-        except (KeyError, ValueError):
-            raise TargetError(
-                f"{self.target}: {self.key.decode('utf-8', 'replace')} is no record of a job that can be"
-                " read: give --restart, or another --job"
-            ) from None
+        return Standing(
+            block_bytes=int(record[b"block_bytes"]), done=Done(marks_of(record)), passed=_passed(record)
+        )
 
     def begin(self, task: Task, block_bytes: int, *, afresh: bool) -> None:
         """Note that a run has begun: afresh, or going on."""
@@ -159,6 +162,11 @@ class Job:
             if isinstance(reply, Exception):
                 raise failure(reply, self.target)
         return replies
+
+
+def _begun(record: Mapping[bytes, bytes]) -> bool:
+    """Say whether any worker has done anything that another task could not stand for."""
+    return any(mark.block >= 0 or mark.partial >= 0 for mark in marks_of(record))
 
 
 def _passed(record: Mapping[bytes, bytes]) -> Passed | None:

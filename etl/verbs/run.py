@@ -44,7 +44,15 @@ class Run:
                 " can be read only once: give a file, or --if-exists merge"
             )
         tally = make_tally(self.context, self.plan.workers)
-        plan = replace(self.plan, encoder=before, single=before, progress="none", preliminary=True)
+        plan = replace(
+            self.plan,
+            encoder=before,
+            single=before,
+            progress="none",
+            preliminary=True,
+            fenced=False,
+            replicas=0,
+        )
         own = replace(self, plan=plan, tally=tally)
         words = own.words()
         error = own.first_error(words)

@@ -342,9 +342,11 @@ class Shard:
             else:
                 self._error = self._error or error
         elif not behind.waits:
-            self._error = self._error or TargetError(
-                f"{target}: the record of this job was removed while the run went on; start the load again"
-            )
+            self._patience.end()
+            if reply:  # fields added, where there was one to change
+                self._error = self._error or TargetError(
+                    f"{target}: the record of this job was removed meanwhile; start the load again"
+                )
         elif reply < self._plan.replicas:
             few = f"{target}: {reply} of {self._plan.replicas} replicas have the data (--wait-replicas)"
             self._behind = replace(behind, why=TargetError(few))
