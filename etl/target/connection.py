@@ -24,8 +24,6 @@ def open_connection(address: Address, client_name: str, *, timeout_s: float) -> 
     """
     arguments = connection_arguments(address)
     kind = arguments.pop("connection_class", Connection)
-    if issubclass(kind, SSLConnection):
-        arguments["ssl_check_hostname"] = True
     if kind in (Connection, SSLConnection):
         arguments["socket_connect_timeout"] = CONNECT_TIMEOUT_S
     connection = kind(

@@ -25,11 +25,13 @@ from etl.run.plans import make_tally, run_plan
 from etl.run.processes import make_context
 from etl.run.signals import StopSignals
 from etl.source.choose import choose_source
-from etl.target.address import parse_address
+from etl.target.address import Address, parse_address
 from etl.target.console import ask_once
+from etl.target.login import address_of, refuse_login
 from etl.target.replies import failure
 from etl.target.standalone import StandaloneTarget
 from etl.units import MIB
+from etl.verbs.guard import Guard
 from etl.verbs.outcome import Outcome
 from etl.verbs.shape import projection_of
 
@@ -46,6 +48,10 @@ class Encoders:
     main: Encoder
     single: Encoder
     before: Encoder | None = None
+
+    def all(self) -> tuple[Encoder, ...]:
+        """Give every encoder that may send something."""
+        return (self.main, self.single, *((self.before,) if self.before else ()))
 
 
 class Verb(Protocol):
@@ -67,19 +73,21 @@ class Verb(Protocol):
 def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
     """Plan and run one verb; give its outcome. Raises EtlError where the run has not begun."""
     started_at = time.monotonic()
+    place = _place(options)  # may ask for a password: Ctrl-C has to end that, and not be only noted
     with StopSignals() as signals:
         source = choose_source(sources, options)
         shape = verb.shape(source)
         encoders = verb.encoders(shape)
         templates = [*encoders.main.templates, *(encoders.before.templates if encoders.before else ())]
         projection = projection_of(options, templates, source)
-        with _opened_target(options.url()) as (target, name):
+        with _opened_target(place) as (target, name):
             workers = options.workers or _worth(source)
             context = make_context(options.start_method) if workers > 1 else None
-            target.connect("redis-etl").close()  # refused now rather than by every worker
+            guard = Guard.ask(target, options, encoders.all(), source)
             job = _job_name(source, name, options)
             rejects = _reject_file(source, job, options) if verb.name == "load" else None
             encoders = verb.encoders(verb.settle(shape, target, job))
+            guard.permit(encoders.all())
             size = block_size(source.nbytes or 0, workers)
             plan = Plan(
                 source=source,
@@ -102,7 +110,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                 if encoders.before is not None:
                     run = run.after_pass(encoders.before)
                 words = run.words()
-                error = _first_error(run, words)
+                error = _first_error(run, words) or guard.loss()
             except EtlError as failure:
                 error = failure
             seconds = time.monotonic() - started_at
@@ -167,18 +175,26 @@ def _either(one: bytes, other: bytes) -> bytes:
     return joined.to_bytes(length, "little")
 
 
-@contextlib.contextmanager
-def _opened_target(url: str) -> Iterator[tuple[StandaloneTarget, str]]:
-    """Give the target and its name for people; an embedded server runs while this is entered."""
+def _place(options: Options) -> Address | str:
+    """Give the server's address, or the folder of an embedded one. Raises UsageError."""
+    url = options.url()
     if not url.startswith(EMBEDDED):
-        target = StandaloneTarget(parse_address(url))
+        return address_of(url, options)
+    refuse_login(options)
+    return url.removeprefix(EMBEDDED)
+
+
+@contextlib.contextmanager
+def _opened_target(place: Address | str) -> Iterator[tuple[StandaloneTarget, str]]:
+    """Give the target and its name for people; an embedded server runs while this is entered."""
+    if isinstance(place, Address):
+        target = StandaloneTarget(place)
         yield target, str(target)
         return
     from etl.embedded import opened
 
-    folder = url.removeprefix(EMBEDDED)
-    with opened(folder) as server_url:
-        yield StandaloneTarget(parse_address(server_url)), f"{EMBEDDED}{folder}"
+    with opened(place) as server_url:
+        yield StandaloneTarget(parse_address(server_url)), f"{EMBEDDED}{place}"
 
 
 def _worth(source: Source) -> int:

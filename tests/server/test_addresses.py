@@ -117,7 +117,7 @@ def test_user_and_password_open_the_server_and_are_not_shown(
         ("loader", "wrong sesame", "the user name or password is wrong"),
         ("nobody", PASSWORD, "the user name or password is wrong"),
         ("reader", PASSWORD, "this user may not run the command or touch the key"),
-        ("narrow", PASSWORD, "this user may not run the command or touch the key"),
+        ("narrow", PASSWORD, "the user narrow may not run MSET on the key 0; give it the permission"),
     ],
 )
 @pytest.mark.parametrize("output", [(), ("--json",)], ids=["text", "json"])

@@ -52,6 +52,8 @@ class Server(Model):
         self.refused: frozenset[bytes] = frozenset()
 
     def answer(self, command: list[bytes]) -> bytes:
+        if command[0] in (b"INFO", b"COMMAND", b"ACL"):  # what is asked before a load and behind it
+            return b"-ERR unknown command\r\n"
         if command[0] in self.refused:
             self.asked.append(command[0])
             return b"-%b\r\n" % str(NOPERM).encode()
