@@ -14,6 +14,15 @@ _TLS_PARAMETERS = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile",
 _PARAMETERS = ("db", *_TLS_PARAMETERS)
 
 
+class Secret(str):
+    """Text that its ``repr`` does not show: what reports errors may write down the variables around them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """A parsed URL. ``shown`` has no secret; ``secret_url`` has, and stays out of every ``repr``.
@@ -108,6 +117,8 @@ def connection_arguments(address: Address) -> dict[str, Any]:
     for name, value in (("username", address.user), ("password", address.password)):
         if value is not None and not arguments.get(name):
             arguments[name] = value
+    if "password" in arguments:
+        arguments["password"] = Secret(arguments["password"])
     if address.shown.startswith("rediss:"):
         arguments["ssl_check_hostname"] = not address.insecure
         arguments["ssl_cert_reqs"] = "none" if address.insecure else "required"

@@ -49,9 +49,9 @@ class Encoders:
     single: Encoder
     before: Encoder | None = None
 
-    def all(self) -> tuple[Encoder, ...]:
-        """Give every encoder that may send something."""
-        return (self.main, self.single, *((self.before,) if self.before else ()))
+    def always(self) -> tuple[Encoder, ...]:
+        """Give those that every run uses: ``single`` has commands that hardly any run needs."""
+        return (self.main, *((self.before,) if self.before else ()))
 
 
 class Verb(Protocol):
@@ -83,11 +83,11 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
         with _opened_target(place) as (target, name):
             workers = options.workers or _worth(source)
             context = make_context(options.start_method) if workers > 1 else None
-            guard = Guard.ask(target, options, encoders.all(), source)
+            guard = Guard.ask(target, options, encoders.always(), source)
             job = _job_name(source, name, options)
             rejects = _reject_file(source, job, options) if verb.name == "load" else None
             encoders = verb.encoders(verb.settle(shape, target, job))
-            guard.permit(encoders.all())
+            guard.permit(encoders.always())
             size = block_size(source.nbytes or 0, workers)
             plan = Plan(
                 source=source,

@@ -56,9 +56,15 @@ def test_a_refused_command_is_refused_however_it_is_written(name: str) -> None:
             parse_command(f"{spelling} a b")
 
 
-@pytest.mark.parametrize(
-    "name", ["SHUTDOWN", "FLUSHALL", "FLUSHDB", "CONFIG", "EVAL", "DEBUG", "SCRIPT", "MULTI"]
-)
+WORST = """
+    FLUSHALL FLUSHDB CONFIG EVAL EVALSHA EVAL_RO SCRIPT FUNCTION FCALL SHUTDOWN DEBUG SAVE BGSAVE BGREWRITEAOF
+    REPLICAOF SLAVEOF FAILOVER MODULE ACL CLIENT CLUSTER MIGRATE KEYS SCAN MONITOR SUBSCRIBE PSUBSCRIBE MULTI
+    EXEC DISCARD WATCH WAIT WAITAOF BLPOP BRPOP BLMOVE BLMPOP BZMPOP BZPOPMIN BRPOPLPUSH XREAD XREADGROUP
+    SELECT AUTH HELLO QUIT RESET SWAPDB SYNC PSYNC READONLY ASKING INFO TFCALL FT.DROPINDEX POST HOST:
+"""
+
+
+@pytest.mark.parametrize("name", WORST.split())
 def test_the_worst_are_among_the_refused(name: str) -> None:
     assert name in REFUSED
 

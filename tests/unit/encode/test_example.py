@@ -18,7 +18,7 @@ A_FIELD = Expiry("EXAT", template("{at}"))
 
 def encoders_of(shape: Shape) -> list[Encoder]:
     before = shape.before()
-    return [shape.encoder(), shape.single(), *([before] if before else [])]
+    return [shape.encoder(), *([before] if before else [])]
 
 
 def names(*encoders: Encoder) -> set[str]:
@@ -42,7 +42,7 @@ def names(*encoders: Encoder) -> set[str]:
         (shape_of("set", key="all", expiry=A_MINUTE), {"SADD", "DEL", "PEXPIRE"}),
         (shape_of("zset", key="all"), {"ZADD", "DEL"}),
         (shape_of("stream", if_exists="fail"), {"XADD", "EXISTS"}),
-        (replace(shape_of("string", key="k:{#}"), pack=16), {"HSET", "GETDEL", "PERSIST"}),
+        (replace(shape_of("string", key="k:{#}"), pack=16), {"HSET", "PERSIST"}),
         (replace(shape_of("string", key="k:{#}"), pack=16, if_exists="merge"), {"HSET"}),
         (shape_of("", "SADD a {x[]}", "hset b {*}"), {"SADD", "HSET"}),
         (shape_of("", "ZADD a {x[]}"), {"ZADD"}),

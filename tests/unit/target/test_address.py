@@ -180,6 +180,7 @@ def test_an_address_pickles_with_its_secrets_and_shows_none() -> None:
         copy = pickle.loads(pickle.dumps(address))  # noqa: S301 - our own
         assert connection_arguments(copy)["password"] == SECRET
         assert SECRET not in f"{copy} {copy!r} {StandaloneTarget(copy)!r} {StandaloneTarget(copy)}"
+        assert SECRET not in repr({**connection_arguments(copy)})
 
 
 @pytest.mark.parametrize(
