@@ -164,7 +164,7 @@ def parse_command(text: str) -> Command:
         words = shlex.split(text)
     except ValueError as error:
         raise UsageError(f"{option} {text!r}: {str(error).lower()}") from None
-    if not words:
+    if not words or not words[0]:
         raise UsageError(f"{option} is empty: it is a Redis command such as 'SADD city:{{city}} {{id}}'")
     templates = tuple(parse_template(word, option=option, argument=True) for word in words)
     if not templates[0].constant:

@@ -57,7 +57,7 @@ def unseen(*said: str) -> None:
 def test_a_password_in_a_file_opens_the_server_for_all_workers(
     guarded: RealServer, lines: Path, password_file: Path, method: str, user: tuple[str, ...]
 ) -> None:
-    options = ("--password-file", password_file, "--workers", "2", "--start-method", method, *user)
+    options = ("--password-file", str(password_file), "--workers", "2", "--start-method", method, *user)
     for verb in ("load", "verify"):
         ended = run_cli(verb, lines, "--to", guarded.url, *options, "--json")
         assert ended.returncode == 0, ended.stderr
@@ -131,8 +131,9 @@ def test_no_command_line_of_any_process_and_no_file_has_the_password(
     ended = command.end()
     assert ended.code == 0
     unseen(ended.stdout, ended.stderr)
-    job = guarded.client(password=PASSWORD).scan_iter("etl:*")
-    unseen(*(str(key) for key in job))
+    client = guarded.client(password=PASSWORD)
+    for key in client.scan_iter("etl:*"):
+        unseen(str(key), str(client.dump(key)))
 
 
 @pytest.mark.parametrize(

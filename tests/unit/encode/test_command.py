@@ -29,6 +29,7 @@ def test_words_are_quoted_as_in_a_shell() -> None:
     [
         ("", "is empty: it is a Redis command such as 'SADD city:{city} {id}'"),
         ("   ", "is empty"),
+        ("'' a", "is empty"),
         ("SET 'a", "no closing quotation"),
         ("SET a\\", "no escaped character"),
         ("{cmd} a b", "the command's name cannot come from data"),
