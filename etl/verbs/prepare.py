@@ -73,14 +73,13 @@ class Verb(Protocol):
 def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
     """Plan and run one verb; give its outcome. Raises EtlError where the run has not begun."""
     started_at = time.monotonic()
-    place = _place(options)  # may ask for a password: Ctrl-C has to end that, and not be only noted
     with StopSignals() as signals:
         source = choose_source(sources, options)
         shape = verb.shape(source)
         encoders = verb.encoders(shape)
         templates = [*encoders.main.templates, *(encoders.before.templates if encoders.before else ())]
         projection = projection_of(options, templates, source)
-        with _opened_target(place) as (target, name):
+        with _opened_target(_place(options)) as (target, name):
             workers = options.workers or _worth(source)
             context = make_context(options.start_method) if workers > 1 else None
             guard = Guard.ask(target, options, encoders.always(), source)

@@ -7,7 +7,9 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 from pathlib import Path
+from signal import SIGTERM
 from typing import Any
 
 import pytest
@@ -193,6 +195,12 @@ class Prompted:
         self.command = Command(self.process)
         self.shown = ""
         self._slave = slave  # kept, so that the terminal lasts until all is read
+        self._echoes = True
+
+    @property
+    def echoes(self) -> bool:
+        """Say whether the terminal shows what is typed (or did so at the end)."""
+        return self._echoes if self._slave < 0 else bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
 
     def wait_for(self, text: str) -> None:
         while text not in self.shown:
@@ -210,8 +218,10 @@ class Prompted:
                 self.shown += os.read(self._master, 4096).decode()
             except BlockingIOError:
                 break
+        self._echoes = self.echoes
         os.close(self._slave)
         os.close(self._master)
+        self._slave = -1
         return ended.code, ended.stdout, ended.stderr
 
 
@@ -246,6 +256,22 @@ def test_what_is_typed_instead_of_the_password_is_a_clear_error(
     assert says in stderr
     assert stderr.count("\n") == 1
     unseen(stdout, stderr, prompted.shown)
+
+
+def test_a_signal_at_the_prompt_leaves_the_terminal_as_it_was(guarded: RealServer, lines: Path) -> None:
+    prompted = Prompted("load", lines, "--to", guarded.url, "--ask-password")
+    prompted.wait_for("Password for")
+    wait_until(lambda: not prompted.echoes, what="the end of echo")
+    prompted.command.signal(SIGTERM)
+    code, _, stderr = prompted.end()
+    assert code == 143
+    assert stderr == "redis-etl: stopped by SIGTERM\n"
+    assert prompted.echoes
+
+
+def test_a_password_is_asked_for_only_when_the_options_and_sources_are_right(tmp_path: Path) -> None:
+    ended = run_cli("load", tmp_path / "missing.txt", "--to", "redis://127.0.0.1:1", "--ask-password")
+    assert ended.returncode == 3
 
 
 def test_without_a_terminal_nobody_is_asked_and_nothing_is_read(guarded: RealServer) -> None:
