@@ -72,7 +72,7 @@ def _commands_in(data: bytes) -> list[Words]:
             length = number()
             words.append(data[position : position + length])
             position += length + 2
-        commands.append((words[0].upper(), *words[1:]))
+        commands.append(tuple(words))
     return commands
 
 

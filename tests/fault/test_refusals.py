@@ -272,12 +272,22 @@ def test_with_allow_eviction_keys_may_vanish(
     assert 0 < server.client().dbsize() < 100_000
 
 
-def test_an_input_of_unknown_size_does_not_fit(start_server: StartServer, small: Path) -> None:
-    server = evicting(start_server, "100mb")
-    for options, code in (((), 4), (("--allow-eviction",), 0)):
-        ended = run_cli("load", "-", "--to", server.url, *options, input="a\nb\n")
-        assert ended.returncode == code, ended.stderr
-        assert ("how much the input takes is not known" in ended.stderr) == (code == 4)
+@pytest.mark.parametrize(
+    ("policy", "options", "code"),
+    [
+        ("allkeys-lru", (), 4),
+        ("allkeys-lru", ("--allow-eviction",), 0),
+        ("volatile-lru", (), 0),
+        ("volatile-lru", ("--ttl", "1000"), 4),
+    ],
+)
+def test_an_input_of_unknown_size_does_not_fit_where_its_keys_may_vanish(
+    start_server: StartServer, policy: str, options: tuple[str, ...], code: int
+) -> None:
+    server = evicting(start_server, "100mb", policy)
+    ended = run_cli("load", "-", "--to", server.url, *options, input="a\nb\n")
+    assert ended.returncode == code, ended.stderr
+    assert ("how much the input takes is not known" in ended.stderr) == (code == 4)
 
 
 @pytest.mark.parametrize(

@@ -187,10 +187,10 @@ def test_no_password_is_shown_whatever_is_wrong_with_the_url(
         ("load", "redis://:sesame@127.0.0.1/0"),
         ("load", "lines.txt", "--too", "redis://:sesame@127.0.0.1/0"),
         ("load", "lines.txt", "--workers", "redis://:sesame@127.0.0.1/0"),
-        ("load", "lines.txt", "--key", "redis://:sesame@127.0.0.1/{", "--json"),
+        ("load", "lines.txt", "--workers", "redis://:sesame@127.0.0.1/0", "--json"),
         ("redis://:sesame@127.0.0.1/0",),
     ],
-    ids=["as a source", "as an unknown option", "as a number", "as a template", "as a verb"],
+    ids=["as a source", "as an unknown option", "as a number", "in the report", "as a verb"],
 )
 def test_no_password_is_shown_when_the_url_stands_in_the_wrong_place(
     capsys: pytest.CaptureFixture[str], args: tuple[str, ...]

@@ -56,6 +56,7 @@ def test_the_first_of_url_file_prompt_and_environment_is_the_password(file: Path
     both: dict[str, Any] = {"ask_password": True, "password_file": str(file)}
     assert password_of(found(environment=environment, **both)) == "of the file"
     assert password_of(found("redis://:own@host", environment, **both)) == "own"
+    assert password_of(found("redis://:own@host", ask_password=True)) == "own"
     assert len(typed) == 1
 
 
@@ -130,7 +131,9 @@ def test_without_a_terminal_nothing_is_read_from_anywhere_else(monkeypatch: pyte
         raise AssertionError("it reads on")
 
     monkeypatch.setattr(getpass, "getpass", ask)
-    refused("--ask-password needs a terminal", ask_password=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as outside of these tests, where a warning is no error
+        refused("--ask-password needs a terminal", ask_password=True)
 
 
 @pytest.mark.parametrize(
