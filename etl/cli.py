@@ -114,7 +114,9 @@ def _fail(error: EtlError, arguments: argparse.Namespace, code: int | None = Non
     if arguments.json:
         from etl.report import Report
 
-        _print(report or Report.of_no_run(arguments.verb, error.status, str(error)), arguments)
+        _print(
+            report or Report.of_no_run(arguments.verb, error.status, _without_secret(str(error))), arguments
+        )
     elif report is not None and report.records["read"]:
         _print(report, arguments)
     _complain(str(error))

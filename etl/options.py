@@ -163,6 +163,24 @@ class Options:
         shown_default=f"`$REDIS_URL`, else `{DEFAULT_URL}`",
         secret=True,
     )
+    user: str | None = _option(
+        None, "who connects, where the URL names nobody", metavar="NAME", shown_default="the default user"
+    )
+    password_file: str | None = _option(
+        None,
+        "read the password from the first line of a file, where the URL has none",
+        metavar="FILE",
+        shown_default="`$REDISCLI_AUTH`",
+    )
+    ask_password: bool = _option(
+        False, "ask the terminal for the password, where the URL has none", shown_default="off"
+    )
+    tls_insecure: bool = _option(
+        False,
+        "check neither the certificate nor the name of a rediss:// server: anybody on the way can read the"
+        " password and the data",
+        shown_default="off",
+    )
     format: str | None = _option(
         None,
         "what the sources are",
@@ -267,6 +285,7 @@ class Options:
         "the database of --sql: postgresql://HOST/NAME, sqlite:PATH or duckdb:PATH",
         metavar="URI",
         shown_default="DuckDB",
+        secret=True,
     )
     if_exists: str | None = _option(
         None,
@@ -360,6 +379,12 @@ class LoadOptions(Options):
         metavar="TEMPLATE",
         shown_default="none",
     )
+    allow_eviction: bool = _option(
+        False,
+        "load into a server that deletes keys to make room (maxmemory-policy), whether or not it has done so"
+        " at the end",
+        shown_default="off",
+    )
 
     job: str | None = _option(
         None,
@@ -411,6 +436,11 @@ class LoadOptions(Options):
 RUN_OPTIONS = frozenset(
     {
         "to",
+        "user",
+        "password_file",
+        "ask_password",
+        "tls_insecure",
+        "allow_eviction",
         "workers",
         "split",
         "max_rejects",

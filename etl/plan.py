@@ -288,8 +288,11 @@ class Target(Protocol):
     def connect(self, client_name: str) -> Session:
         """Open a session of one's own. Raises TargetError."""
 
-    def met(self, client_name: str, stop: StopFlag) -> Target:
-        """Connect for the first time; give the target, knowing its server. Raises TargetError."""
+    def met(self, client_name: str, stop: StopFlag, retry_for_s: float | None = None) -> Target:
+        """Connect; give the target, knowing its server, and how long it is to be waited for.
+
+        Raises TargetError.
+        """
 
     def stay(self, client_name: str, stop: StopFlag) -> SteadySession:
         """Open a session that comes back when its connection breaks. Raises TargetError when it cannot."""

@@ -12,6 +12,7 @@ from etl.template import Template, parse_template
 REFUSED = frozenset(
     {
         "ACL",
+        "ASKING",
         "AUTH",
         "BGREWRITEAOF",
         "BGSAVE",
@@ -25,10 +26,14 @@ REFUSED = frozenset(
         "BZPOPMIN",
         "CLIENT",
         "CLUSTER",
+        "CLUSTERSCAN",
         "COMMAND",
+        "COMMANDLOG",
         "CONFIG",
+        "DBSIZE",
         "DEBUG",
         "DISCARD",
+        "ECHO",
         "EVAL",
         "EVALSHA",
         "EVALSHA_RO",
@@ -39,31 +44,49 @@ REFUSED = frozenset(
         "FCALL_RO",
         "FLUSHALL",
         "FLUSHDB",
+        "FT.CONFIG",
+        "FT.DROP",
+        "FT.DROPINDEX",
         "FUNCTION",
         "HELLO",
+        "HOST:",
+        "HOTKEYS",
+        "INFO",
+        "JSON.DEBUG",
         "KEYS",
+        "LASTSAVE",
         "LATENCY",
+        "LOLWUT",
         "MEMORY",
         "MIGRATE",
         "MODULE",
         "MONITOR",
         "MULTI",
         "OBJECT",
+        "PFDEBUG",
+        "PFSELFTEST",
+        "PING",
+        "POST",
         "PSUBSCRIBE",
         "PSYNC",
         "PUBSUB",
         "PUNSUBSCRIBE",
         "QUIT",
+        "RANDOMKEY",
         "READONLY",
         "READWRITE",
         "REPLCONF",
         "REPLICAOF",
         "RESET",
         "RESTORE-ASKING",
+        "RG.PYEXECUTE",
+        "RG.TRIGGER",
+        "ROLE",
         "SAVE",
         "SCAN",
         "SCRIPT",
         "SELECT",
+        "SENTINEL",
         "SHUTDOWN",
         "SLAVEOF",
         "SLOWLOG",
@@ -72,6 +95,10 @@ REFUSED = frozenset(
         "SUNSUBSCRIBE",
         "SWAPDB",
         "SYNC",
+        "TFCALL",
+        "TFCALLASYNC",
+        "TFUNCTION",
+        "TIME",
         "UNSUBSCRIBE",
         "UNWATCH",
         "WAIT",
@@ -81,8 +108,11 @@ REFUSED = frozenset(
         "XREADGROUP",
     }
 )
-"""Commands that stop, empty, block or reconfigure a server or this connection: no load needs them."""
+"""Commands that stop, empty, search, block, script or reconfigure a server or this connection.
 
+No load needs them; nor what answers with the server's state, and writes nothing. ``HOST:`` and ``POST`` are
+what Redis takes for an attack by a browser. See https://redis.io/docs/latest/commands/
+"""
 
 _FLAGS = {
     b"ZADD": frozenset((b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR")),
@@ -156,7 +186,7 @@ def parse_command(text: str) -> Command:
         words = shlex.split(text)
     except ValueError as error:
         raise UsageError(f"{option} {text!r}: {str(error).lower()}") from None
-    if not words:
+    if not words or not words[0]:
         raise UsageError(f"{option} is empty: it is a Redis command such as 'SADD city:{{city}} {{id}}'")
     templates = tuple(parse_template(word, option=option, argument=True) for word in words)
     if not templates[0].constant:

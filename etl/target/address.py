@@ -14,20 +14,37 @@ _TLS_PARAMETERS = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile",
 _PARAMETERS = ("db", *_TLS_PARAMETERS)
 
 
+class Secret(str):
+    """Text that its ``repr`` does not show: what reports errors may write down the variables around them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A parsed URL. ``shown`` has no secret; ``secret_url`` has, and stays out of every ``repr``."""
+    """A parsed URL. ``shown`` has no secret; ``secret_url`` has, and stays out of every ``repr``.
+
+    ``user`` and ``password`` are used where the URL names none. ``insecure``: neither the certificate of a
+    server with TLS nor its host name is checked.
+    """
 
     shown: str
     secret_url: str = field(repr=False)
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    insecure: bool = False
 
     def __str__(self) -> str:
         return self.shown
 
 
-def parse_address(url: str) -> Address:
+def parse_address(url: str, *, insecure: bool = False) -> Address:
     """Read ``redis://[[user]:password@]host[:port][/db]``, ``rediss://...`` or ``unix://[...]path[?db=n]``.
 
+    Only with ``insecure`` (``--tls-insecure``) the URL may, but need not, say ``ssl_cert_reqs=none``.
     Raises UsageError. It quotes nothing of the URL: a password that should have been percent-encoded may
     stand anywhere in it. What redis-py would read in another way than it is shown here is refused too.
     """
@@ -42,7 +59,9 @@ def parse_address(url: str) -> Address:
         raise _bad("is not well formed: its host or port cannot be") from None
     if "#" in url:
         raise _bad("has a #")
-    query = _parameters(parts.query, tls=scheme == "rediss")
+    if insecure and scheme != "rediss":
+        raise UsageError("--tls-insecure is for a server with TLS: rediss://")
+    query = _parameters(parts.query, tls=scheme == "rediss", insecure=insecure)
     if scheme == "unix":
         if not parts.path or parts.netloc.rpartition("@")[2]:
             raise _bad("names the server's socket by its absolute path: unix:///run/redis/redis.sock")
@@ -53,10 +72,12 @@ def parse_address(url: str) -> Address:
     database = _database(in_path or query.get("db", "0"))
     host = parts.hostname or "localhost"
     host = f"[{host}]" if ":" in host else host
-    return Address(urlunsplit((scheme, f"{host}:{port or 6379}", f"/{database}", "", "")), url)
+    return Address(
+        urlunsplit((scheme, f"{host}:{port or 6379}", f"/{database}", "", "")), url, insecure=insecure
+    )
 
 
-def _parameters(query: str, *, tls: bool) -> dict[str, str]:
+def _parameters(query: str, *, tls: bool, insecure: bool) -> dict[str, str]:
     allowed = _PARAMETERS if tls else ("db",)
     parameters: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
@@ -65,10 +86,10 @@ def _parameters(query: str, *, tls: bool) -> dict[str, str]:
         if name in parameters:
             raise _bad(f"has the parameter {name} twice")
         parameters[name] = value
-    if parameters.get("ssl_cert_reqs", "required") != "required":
+    if parameters.get("ssl_cert_reqs", "required") not in ("required", "none" if insecure else "required"):
         raise UsageError(
             "ssl_cert_reqs in the target's URL would let anybody pose as the server; name the certificate"
-            " of its authority with ssl_ca_certs=FILE instead"
+            " of its authority with ssl_ca_certs=FILE instead (or say ssl_cert_reqs=none and --tls-insecure)"
         )
     return parameters
 
@@ -85,8 +106,27 @@ def _bad(what: str) -> UsageError:
     )
 
 
+def has_password(address: Address) -> bool:
+    """Say whether the URL itself has a password."""
+    return bool(_read_by_redis_py(address).get("password"))
+
+
 def connection_arguments(address: Address) -> dict[str, Any]:
     """Give redis-py's keyword arguments for the address, ``connection_class`` among them."""
+    arguments = _read_by_redis_py(address)
+    for name, value in (("username", address.user), ("password", address.password)):
+        if value is not None and not arguments.get(name):
+            arguments[name] = value
+    if "password" in arguments:
+        arguments["password"] = Secret(arguments["password"])
+    if address.shown.startswith("rediss:"):
+        arguments["ssl_check_hostname"] = not address.insecure
+        arguments["ssl_cert_reqs"] = "none" if address.insecure else "required"
+        arguments["ssl_password"] = ""  # with None OpenSSL asks the terminal, in every worker
+    return arguments
+
+
+def _read_by_redis_py(address: Address) -> dict[str, Any]:
     from redis.connection import parse_url  # redis is imported where it is used: it takes 0.1 s
 
     return dict(parse_url(address.secret_url))  # type: ignore[no-untyped-call]

@@ -25,8 +25,6 @@ def open_connection(address: Address, client_name: str, *, timeout_s: float) -> 
     """
     arguments = connection_arguments(address)
     kind = arguments.pop("connection_class", Connection)
-    if issubclass(kind, SSLConnection):
-        arguments["ssl_check_hostname"] = True
     if kind in (Connection, SSLConnection):
         arguments["socket_connect_timeout"] = CONNECT_TIMEOUT_S
     connection = kind(
@@ -74,6 +72,8 @@ def _cause(error: BaseException) -> str:
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError) and "PEM lib" in str(cause):
+            return "a file of certificates or the key is not in PEM format, or has a passphrase"
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror.lower()
         cause = cause.__cause__ or cause.__context__

@@ -51,12 +51,14 @@ class StandaloneTarget:
     def stay(self, client_name: str, stop: StopFlag) -> SteadySession:
         return SteadySession(lambda: self.connect(client_name), self.patience(stop), self.server_id)
 
-    def met(self, client_name: str, stop: StopFlag) -> StandaloneTarget:
-        """Connect for the first time; give the target, which knows its server then.
+    def met(self, client_name: str, stop: StopFlag, retry_for_s: float | None = None) -> StandaloneTarget:
+        """Connect; give the target, which knows its server then, and comes back for ``retry_for_s`` seconds.
 
         A server that loads its data set is waited for; one that cannot be reached is more likely a wrong
         address. Raises TargetError.
         """
+        if retry_for_s is not None:
+            return replace(self, retry_for_s=retry_for_s).met(client_name, stop)
         patience = self.patience(stop)
         while True:
             try:

@@ -25,9 +25,11 @@ from etl.run.plans import make_tally
 from etl.run.processes import make_context
 from etl.run.signals import StopSignals
 from etl.source.choose import choose_source
-from etl.target.address import parse_address
+from etl.target.address import Address, parse_address
+from etl.target.login import address_of, refuse_login
 from etl.target.standalone import StandaloneTarget
 from etl.units import MIB
+from etl.verbs.guard import Guard
 from etl.verbs.outcome import Outcome
 from etl.verbs.rounds import Undertaking, task_of
 from etl.verbs.run import Run
@@ -49,6 +51,10 @@ class Encoders:
     main: Encoder
     single: Encoder
     before: Encoder | None = None
+
+    def always(self) -> tuple[Encoder, ...]:
+        """Give those that every run uses: ``single`` has commands that hardly any run needs."""
+        return (self.main, *((self.before,) if self.before else ()))
 
 
 class Verb(Protocol):
@@ -87,10 +93,11 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
         encoders = verb.encoders(shape)
         templates = [*encoders.main.templates, *(encoders.before.templates if encoders.before else ())]
         projection = projection_of(options, templates, source)
-        with _opened_target(options) as (target, name):
+        with _opened_target(_place(options)) as (target, name):
             workers = options.workers or _worth(source)
             context = make_context(options.start_method) if workers > 1 else None
-            target = target.met("redis-etl", signals)  # refused now rather than by every worker
+            target = target.met("redis-etl", signals, options.retry_for)  # refused now, not by every worker
+            guard = Guard.ask(target, options, encoders.always(), source)
             job = Job(_job_name(source, name, options), target, _token())
             task = task_of(source, shape, options)
             with verb.claimed(job, task, signals) as standing:
@@ -98,6 +105,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                 if standing.unchanged:
                     return Outcome(verb.name, job.name, name, tally, (), time.monotonic() - started_at, None)
                 encoders = verb.encoders(verb.settle(shape, target, job.name))
+                guard.permit(encoders.always())
                 size = standing.block_bytes or block_size(
                     UNKNOWN_SIZE if source.nbytes is None else source.nbytes, workers
                 )
@@ -116,7 +124,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                     block_bytes=size,
                 )
                 undertaking = Undertaking(job, task, standing)
-                run = Run(verb.planned(plan, shape), context, signals, tally)
+                run = Run(verb.planned(plan, shape), context, signals, tally, guard.loss)
                 words, error = verb.run(run, undertaking, encoders.before)
                 seconds = time.monotonic() - started_at
                 return Outcome(
@@ -124,20 +132,26 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                 )
 
 
-@contextlib.contextmanager
-def _opened_target(options: Options) -> Iterator[tuple[StandaloneTarget, str]]:
-    """Give the target and its name for people; an embedded server runs while this is entered."""
+def _place(options: Options) -> Address | str:
+    """Give the server's address, or the folder of an embedded one. Raises UsageError."""
     url = options.url()
     if not url.startswith(EMBEDDED):
-        target = StandaloneTarget(parse_address(url), retry_for_s=options.retry_for)
+        return address_of(url, options)
+    refuse_login(options)
+    return url.removeprefix(EMBEDDED)
+
+
+@contextlib.contextmanager
+def _opened_target(place: Address | str) -> Iterator[tuple[StandaloneTarget, str]]:
+    """Give the target and its name for people; an embedded server runs while this is entered."""
+    if isinstance(place, Address):
+        target = StandaloneTarget(place)
         yield target, str(target)
         return
     from etl.embedded import opened
 
-    folder = url.removeprefix(EMBEDDED)
-    with opened(folder) as server_url:
-        target = StandaloneTarget(parse_address(server_url), retry_for_s=options.retry_for)
-        yield target, f"{EMBEDDED}{folder}"
+    with opened(place) as server_url:
+        yield StandaloneTarget(parse_address(server_url)), f"{EMBEDDED}{place}"
 
 
 def _worth(source: Source) -> int:

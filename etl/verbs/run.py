@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,12 +22,13 @@ from etl.target.replies import failure
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A plan and what it takes to run it."""
+    """A plan and what it takes to run it; ``loss`` tells what a run that went well has lost all the same."""
 
     plan: Plan
     context: Any
     signals: StopSignals
     tally: Tally
+    loss: Callable[[], EtlError | None] = lambda: None
 
     def words(self) -> list[LastWord]:
         """Run the plan; give the workers' last words."""
@@ -82,7 +83,7 @@ class Run:
             self.plan.source.verify_unchanged()
         except EtlError as error:
             return error
-        return _over_budget(self.plan.budget, self.tally)
+        return _over_budget(self.plan.budget, self.tally) or self.loss()
 
     def _ask_once(self, encoder: Encoder, wire: Wire) -> None:
         replies = ask_once(self.plan.target, wire)

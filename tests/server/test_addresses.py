@@ -117,7 +117,7 @@ def test_user_and_password_open_the_server_and_are_not_shown(
         ("loader", "wrong sesame", "the user name or password is wrong"),
         ("nobody", PASSWORD, "the user name or password is wrong"),
         ("reader", PASSWORD, "this user may not run the command or touch the key"),
-        ("narrow", PASSWORD, "this user may not run the command or touch the key"),
+        ("narrow", PASSWORD, "the user narrow may not run MSET on the key 0; give it the permission"),
     ],
 )
 @pytest.mark.parametrize("output", [(), ("--json",)], ids=["text", "json"])
@@ -187,9 +187,10 @@ def test_no_password_is_shown_whatever_is_wrong_with_the_url(
         ("load", "redis://:sesame@127.0.0.1/0"),
         ("load", "lines.txt", "--too", "redis://:sesame@127.0.0.1/0"),
         ("load", "lines.txt", "--workers", "redis://:sesame@127.0.0.1/0"),
+        ("load", "lines.txt", "--workers", "redis://:sesame@127.0.0.1/0", "--json"),
         ("redis://:sesame@127.0.0.1/0",),
     ],
-    ids=["as a source", "as an unknown option", "as a number", "as a verb"],
+    ids=["as a source", "as an unknown option", "as a number", "in the report", "as a verb"],
 )
 def test_no_password_is_shown_when_the_url_stands_in_the_wrong_place(
     capsys: pytest.CaptureFixture[str], args: tuple[str, ...]

@@ -176,7 +176,8 @@ def test_a_slow_pipe_is_loaded_as_it_comes(real_server: RealServer, feds: list[F
 
 
 @pytest.mark.parametrize(
-    "options", [("--as", "list", "--value", "{name}"), ("--as", "json", "--if-exists", "skip")]
+    "options",
+    [("--as", "list", "--value", "{name}"), ("--as", "set", "--value", "{name}", "--if-exists", "skip")],
 )
 def test_what_needs_a_pass_before_it_cannot_come_from_a_stream(
     real_server: RealServer, feds: list[Fed], options: tuple[str, ...]

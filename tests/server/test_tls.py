@@ -7,9 +7,16 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from etl.embedded import server_binary
 from etl.errors import TargetError
@@ -194,3 +201,75 @@ def test_nobody_can_turn_the_check_off(file: Path, tls_server: TlsServer) -> Non
     ended = run_cli("load", file, "--to", tls_server.url("localhost", "ssl_cert_reqs=none"))
     assert ended.returncode == 2
     assert "would let anybody pose as the server" in ended.stderr
+
+
+def test_only_with_tls_insecure_anybody_is_taken_for_the_server(file: Path, tls_server: TlsServer) -> None:
+    for parameters in ("", "ssl_cert_reqs=none"):
+        to = ("--to", tls_server.url("127.0.0.1", parameters), "--progress", "none")
+        assert run_cli("load", file, *to).returncode == (2 if parameters else 4)
+        assert tls_server.plain.client().dbsize() == 0
+        ended = run_cli("load", file, *to, "--tls-insecure", "--workers", "2")
+        assert ended.returncode == 0, ended.stderr
+        assert tls_server.plain.client().dbsize() == RECORDS
+        tls_server.plain.client().flushall()
+
+
+def test_tls_insecure_makes_no_tls(file: Path, tls_server: TlsServer) -> None:
+    ended = run_cli("load", file, "--to", tls_server.plain.url, "--tls-insecure")
+    assert ended.returncode == 2
+    assert "--tls-insecure is for a server with TLS: rediss://" in ended.stderr
+
+
+def test_user_password_and_client_certificate_together_open_the_server(
+    strict_tls_server: TlsServer, tmp_path: Path
+) -> None:
+    client: Any = strict_tls_server.plain.client()
+    client.execute_command("ACL", "SETUSER", "loader", "on", ">sesame", "~k:*", "+@all")
+    (tmp_path / "password").write_text("sesame\n")
+    (tmp_path / "few.txt").write_text("one\ntwo\n")
+    url = strict_tls_server.url(
+        "localhost", strict_tls_server.trusted, *client_files(strict_tls_server, tmp_path)
+    )
+    login = ("--to", url, "--user", "loader", "--password-file", tmp_path / "password", "--workers", "2")
+    for verb in ("load", "verify"):
+        ended = run_cli(verb, tmp_path / "few.txt", *login, "--key", "k:{#}")
+        assert ended.returncode == 0, ended.stderr
+    assert client.mget("k:0", "k:1") == [b"one", b"two"]
+    ended = run_cli("load", tmp_path / "few.txt", *login, "--key", "other:{#}")
+    assert ended.returncode == 4
+    assert "the user loader may not run MSET on the key other:0" in ended.stderr
+
+
+def client_files(server: TlsServer, folder: Path) -> tuple[str, str]:
+    """Make a client's certificate and key; give the URL's parameters that name them."""
+    client = server.authority.ca.issue_cert("client@example.com")
+    client.cert_chain_pems[0].write_to_path(str(folder / "client.pem"))
+    client.private_key_pem.write_to_path(str(folder / "client.key"))
+    return f"ssl_certfile={folder / 'client.pem'}", f"ssl_keyfile={folder / 'client.key'}"
+
+
+def test_a_client_certificate_of_another_authority_opens_nothing(
+    file: Path, strict_tls_server: TlsServer, tmp_path: Path
+) -> None:
+    other = Authority.make(tmp_path / "other.pem").ca.issue_cert("client@example.com")
+    other.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "other.key"))
+    both = f"ssl_certfile={tmp_path / 'other.key'}", f"ssl_keyfile={tmp_path / 'other.key'}"
+    sentence = refused(file, strict_tls_server.url("localhost", strict_tls_server.trusted, *both))
+    assert sentence.startswith(f"cannot reach rediss://localhost:{strict_tls_server.port}/0: ")
+    assert strict_tls_server.plain.client().dbsize() == 0
+
+
+def test_a_client_key_with_a_passphrase_is_a_clear_error_and_no_question(
+    file: Path, strict_tls_server: TlsServer, tmp_path: Path
+) -> None:
+    files = client_files(strict_tls_server, tmp_path)
+    key = load_pem_private_key((tmp_path / "client.key").read_bytes(), None)
+    locked = key.private_bytes(
+        Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"a passphrase")
+    )
+    (tmp_path / "client.key").write_bytes(locked)
+    url = strict_tls_server.url("localhost", strict_tls_server.trusted, *files)
+    assert refused(file, url) == (
+        f"cannot reach rediss://localhost:{strict_tls_server.port}/0:"
+        " a file of certificates or the key is not in PEM format, or has a passphrase"
+    )

@@ -53,7 +53,8 @@ class ScriptedServer:
 
     ``answer`` returns the raw reply; ``NO_REPLY`` to stay silent; ``CLOSE`` (None) to end the connection.
     It is called by one thread at a time, so it may count without a lock. HELLO, AUTH, SELECT, PING and
-    CLIENT are answered here, and not recorded.
+    CLIENT are answered here, and not recorded; so are INFO, COMMAND and ACL, what a loader asks before it
+    loads, but by ``questions(command)``: unless given, as by a server that does not know them.
 
     With ``greedy_replies`` (as Redis does) commands are read whether or not the client reads its replies.
     Without, the server has tiny socket buffers and reads nothing more while a reply waits to be taken: a
@@ -62,8 +63,15 @@ class ScriptedServer:
     Use it in a ``with``; an exception in ``answer`` is raised at its end.
     """
 
-    def __init__(self, answer: Answer = lambda command: OK, *, greedy_replies: bool = True) -> None:
+    def __init__(
+        self,
+        answer: Answer = lambda command: OK,
+        *,
+        greedy_replies: bool = True,
+        questions: Answer = lambda command: error(f"ERR unknown command '{command[0].decode()}'"),
+    ) -> None:
         self._answer = answer
+        self._questions = questions
         self._greedy = greedy_replies
         self._listener = socket.socket()
         if not greedy_replies:
@@ -172,6 +180,9 @@ class ScriptedServer:
         handshake = _handshake(command)
         if handshake is not None:
             return handshake
+        if command[0].upper() in (b"INFO", b"COMMAND", b"ACL"):
+            with self._changed:
+                return self._questions(command)
         with self._changed:
             self._commands.append(command)
             self._changed.notify_all()

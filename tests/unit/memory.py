@@ -140,7 +140,7 @@ class Near:
     def stay(self, client_name: str, stop: StopFlag) -> Any:
         return self.connect(client_name)  # type: ignore[attr-defined]
 
-    def met(self, client_name: str, stop: StopFlag) -> Any:
+    def met(self, client_name: str, stop: StopFlag, retry_for_s: float | None = None) -> Any:
         return self
 
     def patience(self, stop: StopFlag) -> Patience:

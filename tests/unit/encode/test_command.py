@@ -29,6 +29,7 @@ def test_words_are_quoted_as_in_a_shell() -> None:
     [
         ("", "is empty: it is a Redis command such as 'SADD city:{city} {id}'"),
         ("   ", "is empty"),
+        ("'' a", "is empty"),
         ("SET 'a", "no closing quotation"),
         ("SET a\\", "no escaped character"),
         ("{cmd} a b", "the command's name cannot come from data"),
@@ -56,9 +57,15 @@ def test_a_refused_command_is_refused_however_it_is_written(name: str) -> None:
             parse_command(f"{spelling} a b")
 
 
-@pytest.mark.parametrize(
-    "name", ["SHUTDOWN", "FLUSHALL", "FLUSHDB", "CONFIG", "EVAL", "DEBUG", "SCRIPT", "MULTI"]
-)
+WORST = """
+    FLUSHALL FLUSHDB CONFIG EVAL EVALSHA EVAL_RO SCRIPT FUNCTION FCALL SHUTDOWN DEBUG SAVE BGSAVE BGREWRITEAOF
+    REPLICAOF SLAVEOF FAILOVER MODULE ACL CLIENT CLUSTER MIGRATE KEYS SCAN MONITOR SUBSCRIBE PSUBSCRIBE MULTI
+    EXEC DISCARD WATCH WAIT WAITAOF BLPOP BRPOP BLMOVE BLMPOP BZMPOP BZPOPMIN BRPOPLPUSH XREAD XREADGROUP
+    SELECT AUTH HELLO QUIT RESET SWAPDB SYNC PSYNC READONLY ASKING INFO TFCALL FT.DROPINDEX POST HOST:
+"""
+
+
+@pytest.mark.parametrize("name", WORST.split())
 def test_the_worst_are_among_the_refused(name: str) -> None:
     assert name in REFUSED
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import traceback
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -12,10 +13,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etl.errors import UsageError
-from etl.target.address import connection_arguments, parse_address
+from etl.target.address import Address, connection_arguments, parse_address
 from etl.target.standalone import StandaloneTarget
 
 SECRET = "S3cretMarker"
+
+CHECKED = {"ssl_cert_reqs": "required", "ssl_check_hostname": True, "ssl_password": ""}
+"""What redis-py is told of a server with TLS; with another ssl_password a terminal might be asked for one."""
 
 
 @pytest.mark.parametrize(
@@ -48,8 +52,9 @@ SECRET = "S3cretMarker"
         (
             "rediss://host/1?ssl_ca_certs=/ca.pem&ssl_cert_reqs=required",
             "rediss://host:6379/1",
-            {"host": "host", "db": 1, "ssl_ca_certs": "/ca.pem", "ssl_cert_reqs": "required"},
+            {"host": "host", "db": 1, "ssl_ca_certs": "/ca.pem", **CHECKED},
         ),
+        ("rediss://host", "rediss://host:6379/0", {"host": "host", **CHECKED}),
     ],
 )
 def test_an_address_is_shown_as_it_is_connected_to(url: str, shown: str, arguments: dict[str, Any]) -> None:
@@ -101,6 +106,26 @@ def test_what_cannot_be_or_is_not_safe_is_refused(url: str, says: str) -> None:
         parse_address(url)
 
 
+@pytest.mark.parametrize("parameters", ["", "?ssl_cert_reqs=none", "?ssl_cert_reqs=required"])
+def test_only_when_it_is_said_outside_of_the_url_too_is_nothing_checked(parameters: str) -> None:
+    arguments = connection_arguments(parse_address(f"rediss://host{parameters}", insecure=True))
+    assert arguments["ssl_cert_reqs"] == "none"
+    assert arguments["ssl_check_hostname"] is False
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("redis://host", "--tls-insecure is for a server with TLS"),
+        ("unix:///run/r.sock", "--tls-insecure is for a server with TLS"),
+        ("rediss://host?ssl_cert_reqs=optional", "anybody pose as the server"),
+    ],
+)
+def test_what_is_not_checked_is_a_server_with_tls(url: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        parse_address(url, insecure=True)
+
+
 ODD = st.text("/?#@:[]%&=; \n\u2100\\{}1a", max_size=4)
 SCHEMES = st.sampled_from(["redis", "rediss", "unix", "redis ", "Redis", "http", ""])
 
@@ -150,6 +175,25 @@ def test_any_address_that_is_accepted_is_one_that_redis_py_accepts(rest: str) ->
         assert int(database) == arguments.get("db", 0)
 
 
-def test_an_address_pickles_with_its_secret() -> None:
-    address = parse_address(f"redis://:{SECRET}@host")
-    assert pickle.loads(pickle.dumps(address)).secret_url == address.secret_url  # noqa: S301 - our own
+def test_an_address_pickles_with_its_secrets_and_shows_none() -> None:
+    for address in (parse_address(f"redis://:{SECRET}@host"), Address("host", "redis://host", "u", SECRET)):
+        copy = pickle.loads(pickle.dumps(address))  # noqa: S301 - our own
+        assert connection_arguments(copy)["password"] == SECRET
+        assert SECRET not in f"{copy} {copy!r} {StandaloneTarget(copy)!r} {StandaloneTarget(copy)}"
+        assert SECRET not in repr({**connection_arguments(copy)})
+
+
+@pytest.mark.parametrize(
+    ("url", "login"),
+    [
+        ("redis://host", ("me", "mine")),
+        ("redis://you@host", ("you", "mine")),
+        ("redis://:yours@host", ("me", "yours")),
+        ("redis://you:yours@host", ("you", "yours")),
+        ("unix://you@/run/r.sock", ("you", "mine")),
+    ],
+)
+def test_what_the_url_says_of_user_and_password_counts_first(url: str, login: tuple[str, str]) -> None:
+    address = replace(parse_address(url), user="me", password="mine")
+    arguments = connection_arguments(address)
+    assert (arguments["username"], arguments["password"]) == login

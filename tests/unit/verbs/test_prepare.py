@@ -59,6 +59,8 @@ class Server(Model):
             return self.job.answer(command)
         if command[0] in (b"MULTI", b"EXEC"):  # that of the lock
             return b"+OK\r\n"
+        if command[0] in (b"INFO", b"COMMAND", b"ACL"):  # what is asked before a load and behind it
+            return b"-ERR unknown command\r\n"
         if command[0] in self.refused:
             self.asked.append(command[0])
             return b"-%b\r\n" % str(NOPERM).encode()
