@@ -15,7 +15,7 @@ from unittest import mock
 from redis import Redis
 
 from etl import cli
-from tests.support import RecordingProxy, run_cli
+from tests.support import RecordingProxy, data_keys, run_cli
 from tests.unit.given import commands_in
 
 
@@ -40,8 +40,8 @@ def some_lines(count: int, seed: int = 1) -> list[bytes]:
 
 
 def all_of(client: Redis) -> dict[bytes, bytes]:
-    """Give every key and value that the server holds."""
-    keys: Any = client.keys("*")
+    """Give every key and value of the data that the server holds."""
+    keys = data_keys(client)
     values: Any = client.mget(keys) if keys else []
     return dict(zip(keys, values, strict=True))
 

@@ -12,7 +12,7 @@ import pytest
 
 import etl
 from tests.fake.loaded import called, report_of
-from tests.support import FakeServer
+from tests.support import FakeServer, data_keys, data_size
 from tests.support.people import hashes
 
 NESTED = [
@@ -119,7 +119,7 @@ def test_nested_values_are_json_text_and_null_is_absent(nested: Path, fake_serve
 def test_nested_fields_can_be_named(nested: Path, fake_server: FakeServer) -> None:
     command = "SET {at.city}:{id} {name}!"
     report_of("load", nested, "--to", fake_server.url, "--command", command)
-    assert sorted(fake_server.client().keys()) == [b"Bonn:2", b"Ulm:1"]
+    assert sorted(data_keys(fake_server.client())) == [b"Bonn:2", b"Ulm:1"]
     assert report_of("verify", nested, "--to", fake_server.url, "--command", command)["records"]["equal"] == 2
 
 
@@ -249,7 +249,7 @@ def test_a_command_that_cannot_be_is_a_usage_error(
     done = called("load", path, "--to", fake_server.url, *argv)
     assert done.returncode == 2
     assert says in done.stderr
-    assert fake_server.client().dbsize() == 0
+    assert data_size(fake_server.client()) == 0
 
 
 @pytest.mark.parametrize("ttl", ["0", "-5", "1.5", "x", "", "99999999999999999999"])

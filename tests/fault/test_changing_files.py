@@ -15,7 +15,7 @@ from tests.fault.commands import (
     wait_for_the_middle,
     write_lines,
 )
-from tests.support import RealServer, RecordingProxy
+from tests.support import RealServer, RecordingProxy, data_size
 
 
 def shrink(path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_file_that_changes_while_it_is_loaded_is_noticed(
     assert ended.sentence.startswith(str(file))
     assert said in ended.sentence
     assert ended.report["status"] == "failed"
-    assert 0 < ended.records["written"] == ended.records["read"] == real_server.client().dbsize()
+    assert 0 < ended.records["written"] == ended.records["read"] == data_size(real_server.client())
 
 
 def test_a_file_that_changes_behind_its_last_byte_read_is_noticed(

@@ -27,7 +27,7 @@ from tests.fault.commands import (
     wait_for_the_middle,
     write_lines,
 )
-from tests.support import CLOSE, OK, RealServer, RecordingProxy, ScriptedServer, bulk, nth
+from tests.support import CLOSE, OK, RealServer, RecordingProxy, ScriptedServer, bulk, data_size, nth
 from tests.unit.memory import Told
 
 Ending = Literal["rst", "fin"]
@@ -115,7 +115,7 @@ def test_connections_that_are_cut_end_the_run(
     assert ended.code == 4
     assert proxy.url in ended.sentence
     assert "without a reply" in ended.sentence
-    assert ended.records["written"] <= real_server.client().dbsize()
+    assert ended.records["written"] <= data_size(real_server.client())
 
 
 def test_one_cut_connection_ends_the_others_after_what_is_in_flight(
@@ -127,7 +127,7 @@ def test_one_cut_connection_ends_the_others_after_what_is_in_flight(
     ended = command.end()
     assert ended.code == 4
     assert ended.report["workers"][0]["records"] > 0
-    assert 0 < ended.records["written"] <= real_server.client().dbsize() < 36_000
+    assert 0 < ended.records["written"] <= data_size(real_server.client()) < 36_000
 
 
 @pytest.mark.parametrize("ending", ["rst", "fin"])
@@ -155,7 +155,7 @@ def test_a_black_hole_is_given_up_after_the_bound_on_silence(
     assert ended.code == 4
     assert "has not answered for 0.50 s" in ended.sentence
     assert proxy.url in ended.sentence
-    assert ended.records["written"] <= real_server.client().dbsize()
+    assert ended.records["written"] <= data_size(real_server.client())
 
 
 def test_a_server_that_falls_silent_in_the_handshake_is_given_up(
@@ -174,7 +174,7 @@ def test_a_slow_server_is_not_given_up_as_long_as_it_answers(
     file = write_lines(tmp_path / "some.txt", 20_000_000)
     ended = loading(start, file, proxy.url, 1, patch=IMPATIENT).end()
     assert ended.code == 0
-    assert ended.records["written"] == real_server.client().dbsize() == 20_000
+    assert ended.records["written"] == data_size(real_server.client()) == 20_000
 
 
 @pytest.mark.parametrize("workers", [1, 2])

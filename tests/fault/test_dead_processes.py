@@ -17,7 +17,7 @@ from tests.fault.commands import (
     wait_for_the_middle,
     wait_until_gone,
 )
-from tests.support import RealServer, RecordingProxy, alive, in_session, wait_until
+from tests.support import RealServer, RecordingProxy, alive, data_size, in_session, wait_until
 
 every_method = pytest.mark.parametrize("method", START_METHODS)
 
@@ -49,7 +49,7 @@ def test_a_killed_worker_ends_the_run_and_is_named(
     assert ended.code == 137
     assert ended.sentence == f"worker {worker} was killed by SIGKILL, usually for want of memory"
     assert ended.report["status"] == "failed"
-    assert 0 < ended.records["written"] == ended.records["read"] <= real_server.client().dbsize()
+    assert 0 < ended.records["written"] == ended.records["read"] <= data_size(real_server.client())
     assert ended.report["workers"][1 - worker]["seconds"] > 0  # the other one had its say
 
 
@@ -100,7 +100,7 @@ def test_a_worker_that_leaves_by_itself_is_named_with_its_exit_code(
     ).end()
     assert ended.code == 70
     assert ended.sentence == "worker 1 ended with exit code 3 before its shard was done"
-    assert ended.records["written"] <= real_server.client().dbsize()
+    assert ended.records["written"] <= data_size(real_server.client())
 
 
 def test_a_frozen_worker_is_ended_by_the_second_signal(
@@ -116,7 +116,7 @@ def test_a_frozen_worker_is_ended_by_the_second_signal(
     ended = command.end()
     assert ended.code == 130
     assert ended.sentence == "stopped by SIGINT"
-    assert ended.records["written"] <= real_server.client().dbsize()
+    assert ended.records["written"] <= data_size(real_server.client())
 
 
 def test_a_frozen_worker_does_not_keep_a_failed_run_from_its_end(
@@ -161,7 +161,7 @@ def test_a_parent_that_stands_still_for_a_while_completes(
     command.signal(SIGSTOP)
     proxy.release()
     records = MORE_THAN_IN_FLIGHT // 1_000
-    wait_until(lambda: real_server.client().dbsize() == records, what="the workers to finish without it")
+    wait_until(lambda: data_size(real_server.client()) == records, what="the workers to finish without it")
     command.signal(SIGCONT)
     ended = command.end()
     assert ended.code == 0

@@ -20,6 +20,7 @@ from tests.support import (
     RecordingProxy,
     ScriptedServer,
     StartServer,
+    data_size,
     error,
     free_port,
     nth,
@@ -125,7 +126,7 @@ def test_a_server_that_becomes_full_holds_what_was_counted(
     server = start_server("--maxmemory", "20mb", "--maxmemory-policy", "noeviction")
     ended = stopped(start, big_file, server.url, workers, *options)
     assert "the server is full (maxmemory)" in ended.sentence
-    assert 0 < ended.records["written"] == server.client().dbsize()
+    assert 0 < ended.records["written"] == data_size(server.client())
 
 
 def test_a_primary_that_becomes_a_replica_holds_what_was_counted(
@@ -139,7 +140,7 @@ def test_a_primary_that_becomes_a_replica_holds_what_was_counted(
     ended = command.end()
     assert ended.code == 4
     assert "the server is a read-only replica; load into its primary" in ended.sentence
-    assert 0 < ended.records["written"] == real_server.client().dbsize()
+    assert 0 < ended.records["written"] == data_size(real_server.client())
 
 
 def test_a_server_that_cannot_save_any_more_holds_what_was_counted(
@@ -158,7 +159,7 @@ def test_a_server_that_cannot_save_any_more_holds_what_was_counted(
         ended = command.end()
     assert ended.code == 4
     assert "the server cannot save its data to disk and refuses writes; see its log" in ended.sentence
-    assert 0 < ended.records["written"] == client.dbsize()
+    assert 0 < ended.records["written"] == data_size(client)
 
 
 def test_a_server_that_wants_a_password_says_so(

@@ -8,7 +8,8 @@ import socket
 import threading
 from collections.abc import Callable
 
-Command = list[bytes]
+from tests.support.jobs import Command, JobKeys
+
 Answer = Callable[[Command], bytes | None]
 
 OK = b"+OK\r\n"
@@ -52,8 +53,9 @@ class ScriptedServer:
     """Answers redis-py's handshake by itself and every other command by ``answer(command)``.
 
     ``answer`` returns the raw reply; ``NO_REPLY`` to stay silent; ``CLOSE`` (None) to end the connection.
-    It is called by one thread at a time, so it may count without a lock. HELLO, AUTH, SELECT, PING and
-    CLIENT are answered here, and not recorded.
+    It is called by one thread at a time, so it may count without a lock. HELLO, AUTH, SELECT, PING, CLIENT
+    and INFO are answered here, and not recorded; so are the commands on a job's record and its lock, which
+    are kept in ``jobs``.
 
     With ``greedy_replies`` (as Redis does) commands are read whether or not the client reads its replies.
     Without, the server has tiny socket buffers and reads nothing more while a reply waits to be taken: a
@@ -73,6 +75,7 @@ class ScriptedServer:
         self.port: int = self._listener.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._commands: list[Command] = []
+        self.jobs = JobKeys()
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._open: list[socket.socket] = []
@@ -173,6 +176,9 @@ class ScriptedServer:
         if handshake is not None:
             return handshake
         with self._changed:
+            own = self.jobs.answer(command)
+            if own is not None:
+                return own
             self._commands.append(command)
             self._changed.notify_all()
             return self._answer(command)
@@ -184,6 +190,8 @@ def _handshake(command: Command) -> bytes | None:
         return bulk(command[1]) if len(command) > 1 else b"+PONG\r\n"
     if name in (b"AUTH", b"SELECT"):
         return OK
+    if name == b"INFO":
+        return bulk(b"# Server\r\nredis_version:7.0.0\r\nrun_id:scripted\r\n")
     if name == b"CLIENT":
         return integer(1) if command[1].upper() == b"ID" else OK
     if name != b"HELLO":
