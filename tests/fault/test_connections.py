@@ -22,6 +22,7 @@ from etl.worker import run_shard
 from tests.fault.commands import (
     Command,
     StartCommand,
+    connection_of,
     hold_in_the_middle,
     run_here,
     wait_for_the_middle,
@@ -44,7 +45,8 @@ prepare.StandaloneTarget = functools.partial(StandaloneTarget, silence_s=0.5)
 def loading(
     start: StartCommand, file: Path, url: str, workers: int = 2, method: str = "forkserver", patch: str = ""
 ) -> Command:
-    to = ("--to", url, "--workers", str(workers), "--start-method", method)
+    """Load with the patience of a loader that gives up at the first lost connection."""
+    to = ("--to", url, "--workers", str(workers), "--start-method", method, "--retry-for", "0")
     return start("load", file, *to, patch=patch)
 
 
@@ -67,7 +69,7 @@ def load_inline(file: Path, url: str) -> tuple[Tally, TargetError | None]:
     plan = Plan(
         source=source,
         projection=Projection(names=frozenset({"line"})),
-        target=StandaloneTarget(parse_address(url)),
+        target=StandaloneTarget(parse_address(url), retry_for_s=0),
         encoder=encoder,
         single=encoder,
         blocks=tuple(source.blocks(1, numbered=True)),
@@ -122,7 +124,7 @@ def test_one_cut_connection_ends_the_others_after_what_is_in_flight(
     start: StartCommand, big_file: Path, real_server: RealServer, proxy: RecordingProxy
 ) -> None:
     command = in_the_middle(start, big_file, proxy, 2)
-    proxy.cut_now(connection=2)
+    proxy.cut_now(connection=connection_of(proxy, 1))
     proxy.release()
     ended = command.end()
     assert ended.code == 4
@@ -201,7 +203,7 @@ def test_a_server_that_hangs_up_in_the_middle_is_one_clear_error(
     capsys: pytest.CaptureFixture[str], big_file: Path
 ) -> None:
     with ScriptedServer(nth(8, CLOSE, of="MSET")) as server:
-        ended = run_here(capsys, "load", big_file, "--to", server.url)
+        ended = run_here(capsys, "load", big_file, "--to", server.url, "--retry-for", "0")
         assert ended.code == 4
         assert server.url in ended.sentence
         assert "without a reply" in ended.sentence

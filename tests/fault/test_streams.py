@@ -21,6 +21,7 @@ from tests.fault.commands import (
     MORE_THAN_IN_FLIGHT,
     START_METHODS,
     StartCommand,
+    connection_of,
     hold_in_the_middle,
     start_python,
     wait_for_the_middle,
@@ -171,11 +172,11 @@ class Terminal:
 @pytest.mark.parametrize(
     ("workers", "held", "split", "columns"),
     [
-        ("1", 1, "block", 80),
+        ("1", 0, "block", 80),
+        ("2", 0, "block", 80),
         ("2", 1, "block", 80),
-        ("2", 2, "block", 80),
-        ("3", 3, "record", 80),
-        ("2", 2, "block", 0),
+        ("3", 2, "record", 80),
+        ("2", 1, "block", 0),
     ],
 )
 def test_on_a_terminal_a_bar_is_drawn_that_says_100_percent_only_at_the_end(
@@ -187,12 +188,11 @@ def test_on_a_terminal_a_bar_is_drawn_that_says_100_percent_only_at_the_end(
     split: str,
     columns: int,
 ) -> None:
-    # One worker is held, whichever connected as number so many; the others finish.
-    proxy.hold("to_server", after=MIDDLE_BYTES, connection=held)
+    # One worker is held; the others finish.
+    proxy.hold("to_server", after=MIDDLE_BYTES, client=f"redis-etl-{held}")
     options = ("--workers", workers, "--split", split)
     terminal = Terminal("load", big_file, "--to", proxy.url, *options, columns=columns)
-    proxy.wait_for_connections(held + 1)
-    proxy.wait_for(MIDDLE_BYTES + 1, connection=held)
+    proxy.wait_for(MIDDLE_BYTES + 1, connection=connection_of(proxy, held))
     terminal.wait_for(r"records, [1-9][\d,]*/s")
     assert terminal.percents()
     assert 100 not in terminal.percents()
