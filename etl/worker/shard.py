@@ -342,6 +342,9 @@ class Shard:
             else:
                 self._error = self._error or error
         elif not behind.waits:
+            if reply == 0:  # parsed, because something before it was not as expected
+                self._patience.end()
+                return
             self._error = self._error or TargetError(
                 f"{target}: the record of this job was removed while the run went on; start the load again"
             )
