@@ -91,7 +91,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
             workers = options.workers or _worth(source)
             context = make_context(options.start_method) if workers > 1 else None
             target = target.met("redis-etl", signals)  # refused now rather than by every worker
-            job = Job(_job_name(source, name, options), target, _token())
+            job = Job(_job_name(source, name, options), target, _token(), signals)
             task = task_of(source, shape, options)
             with verb.claimed(job, task, signals) as standing:
                 tally = make_tally(context, workers)

@@ -45,7 +45,7 @@ class _Connection:
 class _Rule:
     """What happens when ``after`` bytes have passed; ``connection`` None means every one.
 
-    ``client``: only for connections of this name (None: of any).
+    ``client``: only for the first connection of this name (None: for any).
     """
 
     direction: Direction
@@ -152,7 +152,7 @@ class RecordingProxy:
         return [number for number, lane in enumerate(lanes) if given in lane.received[:_GREETING_BYTES]]
 
     def _concerns(self, rule: _Rule, number: int) -> bool:
-        return rule.client is None or number in self._named(rule.client)
+        return rule.client is None or number in self._named(rule.client)[:1]
 
     # What is done to it
 
@@ -166,7 +166,7 @@ class RecordingProxy:
     ) -> None:
         """Forward ``after`` bytes and then nothing until ``release``; what comes is kept, an end too.
 
-        ``client``: only on connections that have given themselves this name.
+        ``client``: only on the first connection that gives itself this name.
         """
         self._add(_Rule(direction, after, connection, None, client))
 
@@ -188,7 +188,7 @@ class RecordingProxy:
         """Forward exactly ``after`` bytes, then end both sides of the connection.
 
         ``ending`` is what the client sees. A reset overtakes what the client has not read yet, so to count
-        the replies' bytes cut with ``"fin"``. The server always sees an orderly end after all its bytes.
+        the replies' bytes cut with ``"fin"``. ``client`` is as for ``hold``. The server always sees an orderly end after all its bytes.
         """
         self._add(_Rule(direction, after, None if client else connection, ending, client))
 
