@@ -29,6 +29,7 @@ class RejectFile:
     turn: int = 0
 
     def in_turn(self, turn: int) -> RejectFile:
+        _written_before.cache_clear()  # it may be another run's, of the same name
         return replace(self, turn=turn)
 
     def forget(self) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
+import contextlib
+from collections.abc import Iterator, MutableSequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ COUNTERS = (
 """The counters of one worker, in the order of their cells.
 
 ``waiting``: it waits for a server that refuses for now. ``sent``: what a rate counts. ``idle``: it has
-no block of the stream to work on.
+nothing to do just now: no block of the stream, or others wait, or the rate does not allow it.
 """
 
 COUNTED = {
@@ -101,6 +102,15 @@ class Tally:
 
     def add(self, worker: int, counter: str, count: int) -> None:
         self.cells[worker * len(COUNTERS) + _CELL[counter]] += count
+
+    @contextlib.contextmanager
+    def idling(self, worker: int) -> Iterator[None]:
+        """Count a worker as idle while this is entered."""
+        self.set(worker, "idle", 1)
+        try:
+            yield
+        finally:
+            self.set(worker, "idle", 0)
 
     def of(self, worker: int, counter: str) -> int:
         return self.cells[worker * len(COUNTERS) + _CELL[counter]]

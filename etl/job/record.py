@@ -14,16 +14,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
+from etl.control import StopFlag
 from etl.encode.resp import plain
 from etl.errors import SourceError, TargetError
 from etl.marks import Done, Mark, Marks, marks_of
 from etl.plan import Target
-from etl.target.console import ask_once
-from etl.target.replies import failure
+from etl.target.console import ask
+from etl.target.replies import Action, failure, row_of
 
 COMPLETE = b"complete"
 INCOMPLETE = b"incomplete"
@@ -72,11 +74,16 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job by its name, in its target; ``run`` is this run's token. Every method raises TargetError."""
+    """A job by its name, in its target; ``run`` is this run's token.
+
+    Every method raises TargetError (ServerChangedError: by now it is another server) when ``target`` has no
+    more patience, and StoppedError when ``stop`` is set meanwhile.
+    """
 
     name: str
     target: Target
     run: str
+    stop: StopFlag
 
     @property
     def key(self) -> bytes:
@@ -85,7 +92,7 @@ class Job:
     def standing(self, task: Task, *, restart: bool) -> Standing:
         """Say where the job stands, for this task. Raises SourceError where it is another one by now."""
         record = self._read()
-        if restart or task.source is None or not record:
+        if restart or task.source is None or b"state" not in record:  # a late mark alone is no record
             return Standing()
         try:
             return self._read_standing(record, task, task.source)
@@ -140,6 +147,10 @@ class Job:
     def complete(self, counts: Mapping[str, int]) -> None:
         """Note the good end: the counts stay, the marks have done their work."""
         record = self._read()
+        if record.get(b"run") != self.run.encode():
+            raise TargetError(
+                f"{self.target}: the record of this job was removed meanwhile; start the load again"
+            )
         spent = [name for name in record if name.startswith((b"mark:", _PRESENT, b"passed"))]
         words = [word for name, count in counts.items() for word in (name.encode(), b"%d" % count)]
         self._ask((b"HSET", self.key, b"state", COMPLETE, b"updated", _now(), *words))
@@ -157,11 +168,21 @@ class Job:
         return dict(zip(reply[::2], reply[1::2], strict=True))
 
     def _ask(self, *commands: Iterable[bytes]) -> list[object]:
-        replies = list(ask_once(self.target, plain(*map(tuple, commands))))
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise failure(reply, self.target)
-        return replies
+        """Ask on a connection of its own, until the answer is no refusal for now."""
+        wire = plain(*map(tuple, commands))
+        patience = self.target.patience(self.stop)
+        with contextlib.closing(self.target.stay("redis-etl", self.stop)) as session:
+            while True:
+                replies = list(ask(session, wire))
+                refusal = next((reply for reply in replies if isinstance(reply, Exception)), None)
+                if refusal is None:
+                    return replies
+                news, row = failure(refusal, self.target), row_of(refusal)
+                if row.action is not Action.AGAIN:
+                    raise news
+                patience.wait(news, row.patience_s)
+                if row.reconnect:
+                    session.renew()
 
 
 def _begun(record: Mapping[bytes, bytes]) -> bool:

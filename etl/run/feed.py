@@ -105,7 +105,5 @@ class Larder:
             yield block
 
     def _next(self) -> Block | None:
-        self._tally.set(self._worker, "idle", 1)
-        block = self._blocks.get()
-        self._tally.set(self._worker, "idle", 0)
-        return block
+        with self._tally.idling(self._worker):
+            return self._blocks.get()

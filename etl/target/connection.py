@@ -12,7 +12,7 @@ from redis.retry import Retry
 
 from etl.errors import LoadingError, LostError, TargetError
 from etl.target.address import Address, connection_arguments
-from etl.target.replies import explain, first_word
+from etl.target.replies import Action, explain, first_word, row_of
 
 CONNECT_TIMEOUT_S = 10.0
 
@@ -43,7 +43,8 @@ def open_connection(address: Address, client_name: str, *, timeout_s: float) -> 
     except exceptions.BusyLoadingError as error:
         raise LoadingError(f"{address}: {explain(error)}") from None
     except exceptions.ResponseError as error:
-        raise TargetError(f"{address} refused the connection: {explain(error)}") from None
+        kind_of_error = LostError if row_of(error).action is Action.AGAIN else TargetError
+        raise kind_of_error(f"{address} refused the connection: {explain(error)}") from None
     except exceptions.TimeoutError:
         server = "Redis server with TLS" if issubclass(kind, SSLConnection) else "Redis server"
         raise LostError(f"{address} does not answer; is a {server} running there?") from None

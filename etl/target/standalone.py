@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from etl.control import StopFlag
 from etl.encode.resp import plain
-from etl.errors import LoadingError
+from etl.errors import LoadingError, LostError
 from etl.target.address import Address
 from etl.target.console import ask
 from etl.target.conversation import SILENCE_S, Conversation
@@ -22,13 +22,15 @@ class StandaloneTarget:
     """A Target (``etl/plan.py``): the server at ``address``.
 
     A connection on which it is silent for ``silence_s`` is given up; it is tried to come back for
-    ``retry_for_s`` seconds. ``server_id`` is its run id, where that is known.
+    ``retry_for_s`` seconds. ``known``: it has been reached before; ``server_id`` is its run id then, where
+    it tells that.
     """
 
     address: Address
     silence_s: float = SILENCE_S
     retry_for_s: float = RETRY_FOR_S
     server_id: bytes | None = None
+    known: bool = False
 
     def __str__(self) -> str:
         return self.address.shown
@@ -54,18 +56,19 @@ class StandaloneTarget:
     def met(self, client_name: str, stop: StopFlag, retry_for_s: float | None = None) -> StandaloneTarget:
         """Connect; give the target, which knows its server then, and comes back for ``retry_for_s`` seconds.
 
-        A server that loads its data set is waited for; one that cannot be reached is more likely a wrong
-        address. Raises TargetError.
+        A server that loads its data set is waited for, one that cannot be reached only if it is known: else
+        it is more likely a wrong address. Raises TargetError.
         """
         if retry_for_s is not None:
             return replace(self, retry_for_s=retry_for_s).met(client_name, stop)
         patience = self.patience(stop)
         while True:
             try:
-                session = self.connect(client_name)
-                break
-            except LoadingError as loading:
-                patience.wait(loading)
-        with contextlib.closing(session):
-            (info,) = ask(session, plain((b"INFO", b"server")))
-        return replace(self, server_id=server_id(info) if isinstance(info, bytes) else None)
+                with contextlib.closing(self.connect(client_name)) as session:
+                    (info,) = ask(session, plain((b"INFO", b"server")))
+                found = server_id(info) if isinstance(info, bytes) else None
+                return replace(self, server_id=found, known=True)
+            except LostError as lost:
+                if not self.known and not isinstance(lost, LoadingError):
+                    raise
+                patience.wait(lost)

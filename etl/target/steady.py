@@ -15,7 +15,7 @@ from typing import Any
 
 from etl.encode.resp import plain
 from etl.encode.wire import Wire
-from etl.errors import LostError, ServerChangedError
+from etl.errors import LostError, ServerChangedError, TargetError
 from etl.plan import Answer
 from etl.target.conversation import Conversation
 from etl.target.patience import Patience
@@ -62,9 +62,16 @@ class SteadySession:
             self._return(lost)
 
     def _reach(self) -> Conversation:
+        """Connect to the server that the run has begun with. Raises ServerChangedError."""
         while True:
             try:
-                return self._connect()
+                conversation = self._connect()
+                try:
+                    self._require_same_server(conversation)
+                except TargetError:
+                    conversation.close()
+                    raise
+                return conversation
             except LostError as lost:
                 self._patience.wait(lost)
 
@@ -77,7 +84,6 @@ class SteadySession:
                 self._patience.wait(lost)
             self._conversation = self._reach()
             try:
-                self._require_same_server()
                 self._end(old)
                 for wire, token in self._unanswered:
                     # Its answers wait there for the next call; a failure is raised by the next submit.
@@ -87,16 +93,14 @@ class SteadySession:
             else:
                 return
 
-    def _require_same_server(self) -> None:
+    def _require_same_server(self, conversation: Conversation) -> None:
         if self._server_id is None:
             return
         with contextlib.suppress(_UnansweredError):
-            (info,) = _ask(self._conversation, b"INFO", b"server")
+            (info,) = _ask(conversation, b"INFO", b"server")
             found = server_id(info)
             if found is not None and found != self._server_id:
-                raise ServerChangedError(
-                    f"{self._conversation.name} was restarted, or is another server by now"
-                )
+                raise ServerChangedError(f"{conversation.name} was restarted, or is another server by now")
 
     def _end(self, old: Conversation) -> None:
         """End the old connection on the server, if it is still there."""

@@ -11,7 +11,7 @@ from typing import Any
 from etl.control import LastWord
 from etl.encode.restore_probe import objection, probe
 from etl.encode.types import Shape
-from etl.errors import EtlError, TargetError, UsageError
+from etl.errors import EtlError, StoppedError, TargetError, UsageError
 from etl.job.lock import locked
 from etl.job.record import Job, Standing, Task
 from etl.options import LoadOptions, merged, parse_rate
@@ -92,6 +92,8 @@ class Load:
         run = replace(run, plan=replace(run.plan, rejects=rejects))
         try:
             return run_rounds(run, undertaking, before)
+        except StoppedError:
+            return [], run.signals.error()
         except EtlError as error:
             return [], error
 

@@ -98,7 +98,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
             context = make_context(options.start_method) if workers > 1 else None
             target = target.met("redis-etl", signals, options.retry_for)  # refused now, not by every worker
             guard = Guard.ask(target, options, encoders.always(), source)
-            job = Job(_job_name(source, name, options), target, _token())
+            job = Job(_job_name(source, name, options), target, _token(), signals)
             task = task_of(source, shape, options)
             with verb.claimed(job, task, signals) as standing:
                 tally = make_tally(context, workers)

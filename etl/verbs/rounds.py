@@ -69,15 +69,16 @@ def run_rounds(
             round = _round(run, job, turn, done, passed or Passed())
             words = round.words()
             error = round.first_error(words)
+            if error is None:
+                job.complete({name: run.tally.total(name) for name in COUNTS})
+                return words, None
         except EtlError as failure:
             error = failure
-        if error is None:
-            job.complete({name: run.tally.total(name) for name in COUNTS})
-            return words, None
         if not error.restartable or undertaking.task.source is None or run.signals.stopping:
             return words, error
-        # Its new run id goes to the workers: they would take the server for another one for ever.
-        run = replace(run, plan=replace(run.plan, target=run.plan.target.met("redis-etl", run.signals)))
+        # A server's new run id goes to all who ask it: they would take it for another one for ever.
+        target = run.plan.target.met("redis-etl", run.signals)
+        run, job = replace(run, plan=replace(run.plan, target=target)), replace(job, target=target)
         again = job.done()
         if again is None:  # the server came back without the record: so without the data
             job.begin(undertaking.task, run.plan.block_bytes, afresh=True)

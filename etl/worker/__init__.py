@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 
 from etl.control import Finished, StopFlag
+from etl.errors import StoppedError
 from etl.plan import Block, Plan
 from etl.report import Tally
 from etl.worker.pace import Pauses
@@ -33,7 +34,8 @@ def run_shard(
     shard = Shard(plan, worker, tally, stop, pauses)
     blocks = plan.shard(worker) if blocks is None else blocks
     if blocks != ():
-        with closing(plan.target.stay(f"redis-etl-{worker}", pauses)) as session:
+        # StoppedError: told to stop while it still waited for the server.
+        with suppress(StoppedError), closing(plan.target.stay(f"redis-etl-{worker}", pauses)) as session:
             shard.run(blocks, session)
     if not stop.is_set():
         tally.add(worker, "finished", 1)

@@ -54,6 +54,7 @@ class Pace:
         """Wait until so much more may be sent, and count it. Raises StoppedError when the run is to stop."""
         self._tally.add(self._worker, "sent", records if self._rate.unit == "records" else nbytes)
         due = self._since + (self._tally.total("sent") - self._before) / self._rate.per_second
-        while (left := due - time.monotonic()) > 0:
-            if self._stop.wait(left):
-                raise StoppedError("stopped while held to --max-rate")
+        with self._tally.idling(self._worker):
+            while (left := due - time.monotonic()) > 0:
+                if self._stop.wait(left):
+                    raise StoppedError("stopped while held to --max-rate")

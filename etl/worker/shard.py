@@ -109,9 +109,10 @@ class Shard:
     def _let_others_wait(self) -> None:
         """Send nothing while another worker waits for the server: it would get the same answer."""
         others = [worker for worker in range(self._plan.workers) if worker != self._worker]
-        while any(self._tally.of(worker, "waiting") for worker in others):
-            if self._stop.wait(WAITING_LOOK_S):
-                return
+        with self._tally.idling(self._worker):
+            while any(self._tally.of(worker, "waiting") for worker in others):
+                if self._stop.wait(WAITING_LOOK_S):
+                    return
 
     def _send_block(self, block: Block) -> None:
         self._ledger.begin(block)
@@ -188,13 +189,23 @@ class Shard:
         if self._pace is not None:
             self._pace.wait(len(sent.batch), wire.nbytes)
         if self._plan.fenced:
-            self._settle(
-                self._session.drain()
-            )  # one at a time: each needs to know the place of the one before
+            self._clear_the_way()
             sent, wire = self._fenced(sent, wire)
         self._settle(self._session.submit(wire, sent))
         if self._again and self._error is None:
             self._send_again()
+
+    def _clear_the_way(self) -> None:
+        """Settle every fenced piece before the next one: its place is that of the one before it.
+
+        Marks only move on: what was refused for now goes out before what is behind it.
+        """
+        self._settle(self._session.drain())
+        while self._again and self._error is None:
+            self._send_again()
+            self._settle(self._session.drain())
+        if self._error is not None:
+            raise StoppedError("stopped behind an error")
 
     def _fenced(self, sent: _Sent, wire: Wire) -> tuple[_Sent, Wire]:
         marks = self._plan.marks

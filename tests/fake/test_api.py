@@ -12,7 +12,7 @@ import pytest
 
 import etl
 from tests.fake.loaded import all_of, keys_by_worker, numbered, some_lines, write
-from tests.support import REPO, FakeServer, RecordingProxy
+from tests.support import REPO, FakeServer, RealServer, RecordingProxy
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -36,11 +36,11 @@ def test_several_sources_are_positional(tmp_path: Path, fake_server: FakeServer)
     assert all_of(fake_server.client()) == {b"0": b"1", b"1": b"2"}
 
 
-def test_a_failure_is_raised_with_the_report_so_far(tmp_path: Path, fake_server: FakeServer) -> None:
+def test_a_failure_is_raised_with_the_report_so_far(tmp_path: Path, real_server: RealServer) -> None:
     path = write(tmp_path / "train.txt", [b"a", b"b"])
-    fake_server.client().set("1", "old")
+    real_server.client().set("1", "old")
     with pytest.raises(etl.EtlError, match="its key exists") as caught:
-        etl.load(path, to=fake_server.url, if_exists="fail", progress="none")
+        etl.load(path, to=real_server.url, if_exists="fail", progress="none")
     assert caught.value.exit_code == 5
     assert caught.value.report is not None
     assert caught.value.report.records == {"read": 2, "written": 1, "skipped": 0, "rejected": 1}

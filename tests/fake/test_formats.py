@@ -15,7 +15,7 @@ import pytest
 
 import etl
 from tests.fake.loaded import all_of, called, numbered, report_of
-from tests.support import REPO, FakeServer, people, run_cli
+from tests.support import REPO, FakeServer, data_size, people, run_cli
 from tests.support.people import SUFFIXES, TEXT_SUFFIXES, by_id, hashes, read_by_python
 from tests.unit.source.streams import CODECS, SUFFIX, compress
 
@@ -117,7 +117,7 @@ def test_an_empty_file_is_no_records_and_a_good_end(
     argv = (tmp_path / name, "--to", fake_server.url, "--workers", workers)
     assert report_of("load", *argv)["records"]["read"] == 0
     assert report_of("verify", *argv)["records"]["read"] == 0
-    assert fake_server.client().dbsize() == 0
+    assert data_size(fake_server.client()) == 0
 
 
 @pytest.mark.parametrize("kind", ["parquet", "arrow", "arrow-stream"])
@@ -185,7 +185,7 @@ def test_what_cannot_be_the_format_is_one_sentence(
     assert done.stderr.count("\n") == 1
     assert says in done.stderr
     assert name in done.stderr
-    assert fake_server.client().dbsize() <= 2
+    assert data_size(fake_server.client()) <= 2
 
 
 MEASURES_ITSELF = """

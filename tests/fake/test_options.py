@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from tests.fake.loaded import all_of, called, numbered, report_of, some_lines, write
-from tests.support import FakeServer, run_cli
+from tests.support import FakeServer, RealServer, data_size, run_cli
 
 JSON_KEYS = {"status", "records", "bytes", "seconds", "resumed_from", "workers", "job", "target"}
 
@@ -39,10 +39,10 @@ def test_skip_leaves_keys_that_are_there_alone(
     assert client.ttl("1") == -1
 
 
-def test_fail_ends_the_run_with_5_and_names_the_record(path: Path, fake_server: FakeServer) -> None:
-    client = fake_server.client()
+def test_fail_ends_the_run_with_5_and_names_the_record(path: Path, real_server: RealServer) -> None:
+    client = real_server.client()
     client.set("1", "old")
-    done = called("load", path, "--to", fake_server.url, "--if-exists", "fail", "--json")
+    done = called("load", path, "--to", real_server.url, "--if-exists", "fail", "--json")
     assert done.returncode == 5
     assert "record 1 of " in done.stderr
     assert "its key exists" in done.stderr
@@ -94,9 +94,9 @@ def test_strip_takes_white_space_off_and_without_it_every_byte_stays(
 def test_the_database_of_the_url_is_the_one_loaded_into(path: Path, fake_server: FakeServer) -> None:
     url = f"redis://127.0.0.1:{fake_server.port}/3"
     assert report_of("load", path, "--to", url)["target"] == url
-    assert fake_server.client().dbsize() == 0
+    assert data_size(fake_server.client()) == 0
     with Redis.from_url(url) as client:
-        assert client.dbsize() == 3
+        assert data_size(client) == 3
 
 
 def test_the_environment_names_the_target_and_the_option_outdoes_it(

@@ -12,7 +12,7 @@ import pytest
 
 import etl
 from tests.fake.loaded import called, report_of
-from tests.support import FakeServer
+from tests.support import FakeServer, RealServer, data_keys, data_size
 from tests.support.people import hashes
 
 NESTED = [
@@ -119,7 +119,7 @@ def test_nested_values_are_json_text_and_null_is_absent(nested: Path, fake_serve
 def test_nested_fields_can_be_named(nested: Path, fake_server: FakeServer) -> None:
     command = "SET {at.city}:{id} {name}!"
     report_of("load", nested, "--to", fake_server.url, "--command", command)
-    assert sorted(fake_server.client().keys()) == [b"Bonn:2", b"Ulm:1"]
+    assert sorted(data_keys(fake_server.client())) == [b"Bonn:2", b"Ulm:1"]
     assert report_of("verify", nested, "--to", fake_server.url, "--command", command)["records"]["equal"] == 2
 
 
@@ -177,13 +177,13 @@ def test_the_members_of_an_array_are_arguments_and_a_record_without_any_is_refus
     assert verified["records"] == {"read": 3, "equal": 2, "missing": 0, "different": 0, "rejected": 1}
 
 
-def test_array_members_stand_with_text_around_them(jsonl: Path, fake_server: FakeServer) -> None:
+def test_array_members_stand_with_text_around_them(jsonl: Path, real_server: RealServer) -> None:
     report_of(
-        *("load", jsonl, "--to", fake_server.url, "--max-rejects", "1", "--rejects", jsonl.parent / "r"),
+        *("load", jsonl, "--to", real_server.url, "--max-rejects", "1", "--rejects", jsonl.parent / "r"),
         *("--command", "RPUSH all x:{tags[]}:y"),
         code=1,
     )
-    assert sorted(fake_server.client().lrange("all", 0, -1)) == [b"x:a:y", b"x:alone:y", b"x:b:y"]
+    assert sorted(real_server.client().lrange("all", 0, -1)) == [b"x:a:y", b"x:alone:y", b"x:b:y"]
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -208,7 +208,7 @@ def test_several_commands_for_a_record_are_carried_out_in_order(
     assert report_of("verify", *argv, code=1)["records"]["missing"] == 1
 
 
-def test_members_of_one_key_are_merged(tmp_path: Path, fake_server: FakeServer) -> None:
+def test_members_of_one_key_are_merged(tmp_path: Path, real_server: RealServer) -> None:
     path = tmp_path / "users.csv"
     path.write_text("id,score\n" + "".join(f"{n},{n % 7}\n" for n in range(2000)))
     for options, look in (
@@ -217,10 +217,10 @@ def test_members_of_one_key_are_merged(tmp_path: Path, fake_server: FakeServer) 
         (("--as", "zset", "--key", "board", "--value", "{id}"), lambda c: c.zcard("board")),
         (("--command", "HSET scores {id} {score}"), lambda c: c.hlen("scores")),
     ):
-        argv = (path, "--to", fake_server.url, "--workers", "2", *options)
+        argv = (path, "--to", real_server.url, "--workers", "2", *options)
         assert report_of("load", *argv)["records"]["written"] == 2000
         asked: Any = look
-        assert asked(fake_server.client()) == 2000
+        assert asked(real_server.client()) == 2000
         if "list" not in options:
             assert report_of("verify", *argv)["records"]["equal"] == 2000
 
@@ -249,7 +249,7 @@ def test_a_command_that_cannot_be_is_a_usage_error(
     done = called("load", path, "--to", fake_server.url, *argv)
     assert done.returncode == 2
     assert says in done.stderr
-    assert fake_server.client().dbsize() == 0
+    assert data_size(fake_server.client()) == 0
 
 
 @pytest.mark.parametrize("ttl", ["0", "-5", "1.5", "x", "", "99999999999999999999"])

@@ -177,10 +177,14 @@ def hold_in_the_middle(proxy: RecordingProxy) -> None:
 
 
 def wait_for_the_middle(proxy: RecordingProxy, workers: int) -> None:
-    """Return when every worker has sent more than the proxy lets through; connection 0 is the parent's."""
-    for connection in range(1, workers + 1):
-        proxy.wait_for_connections(connection + 1)
-        proxy.wait_for(MIDDLE_BYTES + 1, connection=connection)
+    """Return when every worker has sent more than the proxy lets through."""
+    for worker in range(workers):
+        proxy.wait_for(MIDDLE_BYTES + 1, connection=connection_of(proxy, worker))
+
+
+def connection_of(proxy: RecordingProxy, worker: int) -> int:
+    """Wait for a worker's first connection, and give its number."""
+    return proxy.wait_for_client(f"redis-etl-{worker}")
 
 
 def wait_until_gone(pids: list[int]) -> None:

@@ -12,11 +12,12 @@ import pytest
 from tests.fault.commands import (
     MORE_THAN_IN_FLIGHT,
     StartCommand,
+    connection_of,
     hold_in_the_middle,
     wait_for_the_middle,
     write_lines,
 )
-from tests.support import RealServer, RecordingProxy
+from tests.support import RealServer, RecordingProxy, data_size
 
 
 def shrink(path: Path) -> None:
@@ -76,7 +77,7 @@ def test_a_file_that_changes_while_it_is_loaded_is_noticed(
     assert ended.sentence.startswith(str(file))
     assert said in ended.sentence
     assert ended.report["status"] == "failed"
-    assert 0 < ended.records["written"] == ended.records["read"] == real_server.client().dbsize()
+    assert 0 < ended.records["written"] == ended.records["read"] == data_size(real_server.client())
 
 
 def test_a_file_that_changes_behind_its_last_byte_read_is_noticed(
@@ -102,8 +103,7 @@ def test_a_file_that_changes_while_it_is_verified_is_noticed(
     assert start("load", file, "--to", real_server.url).end().code == 0
     proxy.hold("to_client", after=500_000)
     command = start("verify", file, "--to", proxy.url, "--workers", "1")
-    proxy.wait_for_connections(2)
-    proxy.wait_for(500_001, "to_client", connection=1)
+    proxy.wait_for(500_001, "to_client", connection=connection_of(proxy, 0))
     rewrite(file)
     proxy.release()
     ended = command.end()

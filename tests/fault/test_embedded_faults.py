@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from tests.fault.commands import Command, StartCommand
-from tests.support import alive, wait_until
+from tests.support import alive, data_size, wait_until
 
 
 def client_of(folder: Path) -> redis.Redis:
@@ -27,7 +27,7 @@ def in_the_middle(start: StartCommand, file: Path, folder: Path) -> tuple[Comman
     wait_until((folder / "redis.sock").exists, what="the server's socket")
     with client_of(folder) as client:
         server = int(client.info("server")["process_id"])
-        wait_until(client.dbsize, what="the first records")
+        wait_until(lambda: data_size(client), what="the first records")
         os.kill(server, SIGSTOP)
     return command, server
 

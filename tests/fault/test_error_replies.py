@@ -20,6 +20,7 @@ from tests.support import (
     RecordingProxy,
     ScriptedServer,
     StartServer,
+    data_size,
     error,
     free_port,
     nth,
@@ -57,7 +58,9 @@ REPLIES = {
 
 
 def stopped(start: StartCommand, file: Path, url: str, workers: int, *options: str) -> Ended:
-    return failed(start("load", file, "--to", url, "--workers", str(workers), *options).end(), url)
+    """Load into a server that refuses, at the first refusal of which the loader gives up."""
+    now = ("--workers", str(workers), "--retry-for", "0")
+    return failed(start("load", file, "--to", url, *now, *options).end(), url)
 
 
 def failed(ended: Ended, url: str) -> Ended:
@@ -80,7 +83,8 @@ def test_an_error_reply_in_the_middle_is_explained_and_the_rest_is_counted(
 ) -> None:
     said, meaning = REPLIES[name]
     with ScriptedServer(nth(5, error(said), of="MSET")) as server:
-        ended = failed(run_here(capsys, "load", big_file, "--to", server.url), server.url)
+        to = ("--to", server.url, "--retry-for", "0")
+        ended = failed(run_here(capsys, "load", big_file, *to), server.url)
         assert meaning in ended.sentence
         assert "personal data" not in ended.sentence
         # The refused one is not counted, those behind it that were in flight are.
@@ -125,21 +129,21 @@ def test_a_server_that_becomes_full_holds_what_was_counted(
     server = start_server("--maxmemory", "20mb", "--maxmemory-policy", "noeviction")
     ended = stopped(start, big_file, server.url, workers, *options)
     assert "the server is full (maxmemory)" in ended.sentence
-    assert 0 < ended.records["written"] == server.client().dbsize()
+    assert 0 < ended.records["written"] == data_size(server.client())
 
 
 def test_a_primary_that_becomes_a_replica_holds_what_was_counted(
     start: StartCommand, big_file: Path, real_server: RealServer, proxy: RecordingProxy
 ) -> None:
     hold_in_the_middle(proxy)
-    command = start("load", big_file, "--to", proxy.url, "--workers", "2")
+    command = start("load", big_file, "--to", proxy.url, "--workers", "2", "--retry-for", "0")
     wait_for_the_middle(proxy, 2)
     real_server.client().replicaof("127.0.0.1", str(free_port()))
     proxy.release()
     ended = command.end()
     assert ended.code == 4
     assert "the server is a read-only replica; load into its primary" in ended.sentence
-    assert 0 < ended.records["written"] == real_server.client().dbsize()
+    assert 0 < ended.records["written"] == data_size(real_server.client())
 
 
 def test_a_server_that_cannot_save_any_more_holds_what_was_counted(
@@ -149,7 +153,7 @@ def test_a_server_that_cannot_save_any_more_holds_what_was_counted(
     client = server.client()
     with RecordingProxy(server.port) as proxy:
         hold_in_the_middle(proxy)
-        command = start("load", big_file, "--to", proxy.url, "--workers", "2")
+        command = start("load", big_file, "--to", proxy.url, "--workers", "2", "--retry-for", "0")
         wait_for_the_middle(proxy, 2)
         (server.folder / "dump.rdb").mkdir()
         client.bgsave()
@@ -158,7 +162,7 @@ def test_a_server_that_cannot_save_any_more_holds_what_was_counted(
         ended = command.end()
     assert ended.code == 4
     assert "the server cannot save its data to disk and refuses writes; see its log" in ended.sentence
-    assert 0 < ended.records["written"] == client.dbsize()
+    assert 0 < ended.records["written"] == data_size(client)
 
 
 def test_a_server_that_wants_a_password_says_so(
@@ -191,8 +195,10 @@ def test_a_server_that_loads_its_own_data_is_explained(
     server.restart("--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024", wait=False)
     file = write_lines(tmp_path / "few.txt", 3_000)
 
+    to = ("--to", server.url, "--retry-for", "0")
+
     def ended_while_loading() -> Ended:
-        while "connection refused" in (ended := start("load", file, "--to", server.url).end()).stderr:
+        while "connection refused" in (ended := start("load", file, *to).end()).stderr:
             pass
         return ended
 

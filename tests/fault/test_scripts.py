@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fault.commands import START_METHODS, Command, start_python, write_lines
-from tests.support import RealServer
+from tests.support import RealServer, data_size
 
 UNGUARDED = """
     import sys
@@ -101,7 +101,7 @@ def test_a_script_without_a_main_guard_is_told_to_have_one(
     assert code != 0
     assert stdout == ""
     assert 'put the call under if __name__ == "__main__":' in stderr
-    assert real_server.client().dbsize() == 0
+    assert data_size(real_server.client()) == 0
 
 
 @pytest.mark.parametrize(

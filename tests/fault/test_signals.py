@@ -15,7 +15,7 @@ from tests.fault.commands import (
     hold_in_the_middle,
     wait_for_the_middle,
 )
-from tests.support import RealServer, RecordingProxy, children_of, wait_until
+from tests.support import RealServer, RecordingProxy, children_of, data_size, wait_until
 
 WAYS = [("1", "fork"), *(("2", method) for method in START_METHODS)]
 """Workers and start methods: one worker is no process at all."""
@@ -58,7 +58,7 @@ def test_a_signal_ends_the_run_after_what_is_in_flight(
     assert ended.sentence == f"stopped by {number.name}"
     assert ended.report["status"] == "interrupted"
     assert 0 < ended.records["written"] == ended.records["read"] < 36_000
-    assert ended.records["written"] == real_server.client().dbsize()
+    assert ended.records["written"] == data_size(real_server.client())
 
 
 @all_ways
@@ -80,7 +80,7 @@ def test_two_signals_end_a_run_whose_server_is_frozen(
     assert ended.code == 130
     assert ended.sentence == "stopped by SIGINT"
     real_server.thaw()
-    assert ended.records["written"] <= real_server.client().dbsize()
+    assert ended.records["written"] <= data_size(real_server.client())
 
 
 @pytest.mark.parametrize(("first", "second"), [(SIGINT, SIGTERM), (SIGTERM, SIGINT), (SIGTERM, SIGTERM)])
@@ -112,7 +112,7 @@ def test_a_signal_while_the_server_is_frozen_waits_for_it(
     real_server.thaw()
     ended = command.end()
     assert ended.code == 143
-    assert ended.records["written"] == real_server.client().dbsize()
+    assert ended.records["written"] == data_size(real_server.client())
 
 
 @all_ways

@@ -21,12 +21,13 @@ from tests.fault.commands import (
     MORE_THAN_IN_FLIGHT,
     START_METHODS,
     StartCommand,
+    connection_of,
     hold_in_the_middle,
     start_python,
     wait_for_the_middle,
     write_lines,
 )
-from tests.support import REPO, RealServer, RecordingProxy, in_session, wait_until
+from tests.support import REPO, RealServer, RecordingProxy, data_size, in_session, wait_until
 
 RECORDS = MORE_THAN_IN_FLIGHT // 1_000
 
@@ -57,7 +58,7 @@ def test_a_reader_of_stdout_that_has_gone_changes_nothing(
     ended = run_in_shell(shell, "load", small_file, "--to", real_server.url, "--workers", "2", *json_or_not)
     assert ended.returncode == 0
     assert ended.stderr == ""
-    assert real_server.client().dbsize() == 3_000
+    assert data_size(real_server.client()) == 3_000
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_closed_streams_change_nothing(
     assert "Traceback" not in ended.stderr
     if ">&-" not in closed.split():
         assert json.loads(ended.stdout)["records"]["written"] == 3_000
-    assert real_server.client().dbsize() == 3_000
+    assert data_size(real_server.client()) == 3_000
 
 
 def test_an_error_without_stderr_leaves_stdout_clean(tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_a_full_disk_behind_stdout_is_told(real_server: RealServer, small_file: 
     ended = run_in_shell('"$@" > /dev/full', "load", small_file, "--to", real_server.url)
     assert ended.returncode == 74
     assert ended.stderr == "redis-etl: the report cannot be written: No space left on device\n"
-    assert real_server.client().dbsize() == 3_000
+    assert data_size(real_server.client()) == 3_000
 
 
 def test_a_full_disk_behind_stderr_changes_nothing(real_server: RealServer, small_file: Path) -> None:
@@ -171,11 +172,11 @@ class Terminal:
 @pytest.mark.parametrize(
     ("workers", "held", "split", "columns"),
     [
-        ("1", 1, "block", 80),
+        ("1", 0, "block", 80),
+        ("2", 0, "block", 80),
         ("2", 1, "block", 80),
-        ("2", 2, "block", 80),
-        ("3", 3, "record", 80),
-        ("2", 2, "block", 0),
+        ("3", 2, "record", 80),
+        ("2", 1, "block", 0),
     ],
 )
 def test_on_a_terminal_a_bar_is_drawn_that_says_100_percent_only_at_the_end(
@@ -187,12 +188,11 @@ def test_on_a_terminal_a_bar_is_drawn_that_says_100_percent_only_at_the_end(
     split: str,
     columns: int,
 ) -> None:
-    # One worker is held, whichever connected as number so many; the others finish.
-    proxy.hold("to_server", after=MIDDLE_BYTES, connection=held)
+    # One worker is held; the others finish.
+    proxy.hold("to_server", after=MIDDLE_BYTES, client=f"redis-etl-{held}")
     options = ("--workers", workers, "--split", split)
     terminal = Terminal("load", big_file, "--to", proxy.url, *options, columns=columns)
-    proxy.wait_for_connections(held + 1)
-    proxy.wait_for(MIDDLE_BYTES + 1, connection=held)
+    proxy.wait_for(MIDDLE_BYTES + 1, connection=connection_of(proxy, held))
     terminal.wait_for(r"records, [1-9][\d,]*/s")
     assert terminal.percents()
     assert 100 not in terminal.percents()
@@ -204,7 +204,7 @@ def test_on_a_terminal_a_bar_is_drawn_that_says_100_percent_only_at_the_end(
     assert f"{RECORDS:,} records" in terminal.shown
     assert terminal.shown.endswith("\n")
     assert terminal.shown.count("\n") == 1
-    assert real_server.client().dbsize() == RECORDS
+    assert data_size(real_server.client()) == RECORDS
 
 
 def test_ctrl_c_on_a_terminal_leaves_the_bar_where_it_was(
@@ -234,4 +234,4 @@ def test_a_terminal_that_goes_away_changes_nothing(
     proxy.release()
     stdout, _ = terminal.process.communicate()
     assert terminal.process.returncode == 0
-    assert json.loads(stdout)["records"]["written"] == RECORDS == real_server.client().dbsize()
+    assert json.loads(stdout)["records"]["written"] == RECORDS == data_size(real_server.client())

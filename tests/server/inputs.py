@@ -6,6 +6,8 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from tests.support import data_size
+
 if TYPE_CHECKING:
     from redis import Redis
 
@@ -29,7 +31,7 @@ def write(path: Path, lines: list[bytes], end: bytes = b"\n") -> Path:
 
 def held(client: Redis, records: int, key: str = "{}") -> list[bytes | None]:
     """Give the values of the keys 0, 1, 2 ... (None for a missing one), and make sure there are no others."""
-    assert client.dbsize() == records
+    assert data_size(client) == records
     values: list[bytes | None] = []
     for start in range(0, records, 10_000):
         keys = [key.format(number) for number in range(start, min(start + 10_000, records))]

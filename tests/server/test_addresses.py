@@ -13,7 +13,7 @@ import redis
 
 from etl.cli import main
 from tests.server.inputs import held, write
-from tests.support import RealServer, StartServer, run_cli
+from tests.support import RealServer, StartServer, data_size, run_cli
 
 LINES = [b"one", b"two", b"three"]
 PASSWORD = "se/sa:me@ opén#?%&"
@@ -62,7 +62,7 @@ def test_the_database_is_the_one_in_the_url(real_server: RealServer, file: Path,
     said = loaded_and_verified(file, form.format(real_server.port))
     assert f'"target": "redis://127.0.0.1:{real_server.port}/5"' in said
     assert held(database(real_server, 5), 3) == LINES
-    assert real_server.client().dbsize() == 0
+    assert data_size(real_server.client()) == 0
 
 
 def test_a_database_that_is_not_there_is_a_clear_error(real_server: RealServer, file: Path) -> None:
@@ -135,7 +135,7 @@ def test_whoever_may_not_write_is_refused_with_a_clear_sentence(
     assert sentence in stderr
     assert stderr.count("\n") == 1
     assert_secret(stdout + stderr)
-    assert guarded_server.client(password=PASSWORD).dbsize() == 0
+    assert data_size(guarded_server.client(password=PASSWORD)) == 0
 
 
 def assert_secret(said: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from etl import embedded
 from tests.server.inputs import many_lines, write
-from tests.support import REPO, RealServer, run_cli
+from tests.support import REPO, RealServer, data_size, run_cli
 
 LINES = many_lines(20_000)
 
@@ -100,4 +100,4 @@ def test_the_original_command_line_loads_stripped_lines_by_number(
     )
     assert ended.returncode == 0, ended.stderr
     assert real_server.client().mget("0", "1", "2") == [b"one", b"two", b"three"]
-    assert real_server.client().dbsize() == 3
+    assert data_size(real_server.client()) == 3

@@ -10,7 +10,7 @@ import pytest
 
 import etl
 from tests.server.inputs import held
-from tests.support import RealServer, run_cli
+from tests.support import RealServer, data_size, run_cli
 
 MB = 1_000_000
 
@@ -95,7 +95,7 @@ def test_a_line_that_no_server_takes_is_refused_before_anything_is_written(
     assert str(file) in ended.stderr
     assert "more than Redis takes for one value" in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert real_server.client().dbsize() == 0
+    assert data_size(real_server.client()) == 0
 
 
 def test_files_globs_and_folders_are_numbered_in_order(real_server: RealServer, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_template_with_an_unknown_field_is_a_usage_error(real_server: RealServ
     code, sentence = refused(tmp_path / "a.txt", "--key", "{id}", url=real_server.url)
     assert code == 2
     assert "a template names the field id, which the records do not have" in sentence
-    assert real_server.client().dbsize() == 0
+    assert data_size(real_server.client()) == 0
 
 
 def test_an_unknown_option_is_a_usage_error(real_server: RealServer, tmp_path: Path) -> None:

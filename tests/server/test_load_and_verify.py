@@ -11,7 +11,7 @@ import pytest
 
 import etl
 from tests.server.inputs import held, many_lines, write
-from tests.support import RealServer, run_cli
+from tests.support import RealServer, data_size, run_cli
 
 LINES = many_lines()
 WORKERS = (1, 2, 3, 8)
@@ -112,7 +112,7 @@ def test_the_line_itself_can_be_the_key(real_server: RealServer, tmp_path: Path)
     file = write(tmp_path / "words.txt", [b"one", b"two", b"three", b"one"])
     report = etl.load(file, to=real_server.url, key="word:{line}", progress="none")
     assert report.records["written"] == 4
-    assert real_server.client().dbsize() == 3
+    assert data_size(real_server.client()) == 3
     assert real_server.client().get("word:two") == b"two"
     assert etl.verify(file, to=real_server.url, key="word:{line}", progress="none").exit_code == 0
 

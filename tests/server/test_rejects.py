@@ -11,7 +11,7 @@ import pytest
 
 import etl
 from etl.errors import RejectedError
-from tests.support import RealServer, people, run_cli
+from tests.support import RealServer, data_size, people, run_cli
 from tests.support.people import SUFFIXES, hashes
 
 COUNT = 1200
@@ -56,7 +56,7 @@ def test_a_key_of_another_type_is_a_reject_of_exactly_its_record(
             assert reject["offset"] is None
             assert json.loads(raw)["id"] == reject["record"]
     assert {client.get(f"p:{n}") for n in wrong} == {b"a string"}
-    assert client.dbsize() == COUNT
+    assert data_size(client) == COUNT
     verified = etl.verify(path, **options, progress="none")
     assert (verified.records["equal"], verified.records["different"] + verified.records["missing"]) == (
         COUNT - 4,

@@ -22,7 +22,7 @@ from etl.encode.wire import Wire
 from etl.plan import Batch
 from etl.report import Refusal, Verdict
 from etl.template import parse_template
-from tests.support import RealServer, StartServer, servers
+from tests.support import RealServer, StartServer, data_size, servers
 
 Record = dict[bytes, bytes]
 
@@ -228,7 +228,7 @@ def test_a_key_expires_when_told(start_server: StartServer, record: Record) -> N
 def test_a_real_server_has_no_objection_and_keeps_nothing(start_server: StartServer) -> None:
     server = start_server(*STRICT)
     assert objection(answers(server, probe(b"etl:{j}:probe"))) is None
-    assert server.client().dbsize() == 0
+    assert data_size(server.client()) == 0
 
 
 def test_a_user_who_may_not_restore_is_an_objection(start_server: StartServer) -> None:
@@ -248,4 +248,4 @@ def test_a_server_older_than_listpacks_is_an_objection(
     assert objection(answers(server, probe(b"p"))) == (
         "RESTORE of a listpack was refused: ERR DUMP payload version or checksum are wrong"
     )
-    assert server.client().dbsize() == 0
+    assert data_size(server.client()) == 0

@@ -9,7 +9,7 @@ import pytest
 import etl
 from etl.errors import RejectedError
 from tests.server.inputs import held, many_lines, write
-from tests.support import RealServer, run_cli
+from tests.support import RealServer, data_size, run_cli
 
 LINES = many_lines(6_000)
 
@@ -87,7 +87,7 @@ def test_fail_ends_the_run_and_names_the_record(
     assert report.status == "incomplete"
     assert report.records["rejected"] == 1
     assert report.records["read"] == report.records["written"] + 1
-    assert report.records["written"] + 1 == client.dbsize()
+    assert report.records["written"] + 1 == data_size(client)
     assert client.get("4321") == b"old"
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from etl.options import START_METHODS
 from tests.fault.commands import Command
-from tests.support import RealServer, people, start_cli, wait_until
+from tests.support import RealServer, data_size, people, start_cli, wait_until
 from tests.support.people import hashes
 from tests.unit.source.streams import compress
 
@@ -40,7 +40,7 @@ class Fed:
         self.process.stdin = None  # communicate() would write to it
 
     def wait_for_records(self) -> None:
-        wait_until(self.client.dbsize, what="the first records")
+        wait_until(lambda: data_size(self.client), what="the first records")
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_signal_ends_a_load_whose_stdin_is_idle(
     assert ended.sentence == f"stopped by {number.name}"
     if begun:
         records = ended.records
-        assert records["read"] == records["written"] == fed.client.dbsize() > 0
+        assert records["read"] == records["written"] == data_size(fed.client) > 0
 
 
 def _waits_for_a_pipe(pid: int) -> bool:
@@ -107,7 +107,7 @@ def test_a_killed_worker_of_a_stream_ends_the_run_and_is_named(
     assert ended.sentence == "worker 1 was killed by SIGKILL, usually for want of memory"
     records = ended.records
     assert records["read"] == records["written"] + records["skipped"] + records["rejected"]
-    assert records["written"] <= fed.client.dbsize()
+    assert records["written"] <= data_size(fed.client)
 
 
 @pytest.mark.parametrize("method", START_METHODS)
@@ -143,7 +143,7 @@ def test_a_file_that_was_cut_short_is_exit_code_3_and_the_counts_reconcile(
     assert str(path) in ended.sentence
     assert ended.report["status"] == "failed"
     records = ended.records
-    assert records["read"] == records["written"] == real_server.client().dbsize()
+    assert records["read"] == records["written"] == data_size(real_server.client())
     assert records["rejected"] == 0
     assert records["written"] > 0
 
@@ -172,7 +172,7 @@ def test_a_slow_pipe_is_loaded_as_it_comes(real_server: RealServer, feds: list[F
     fed.close_stdin()
     ended = fed.command.end()
     assert ended.code == 0
-    assert ended.records["written"] == MANY + 10 == fed.client.dbsize()
+    assert ended.records["written"] == MANY + 10 == data_size(fed.client)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_what_needs_a_pass_before_it_cannot_come_from_a_stream(
     ended = fed.command.end()
     assert ended.code == 2
     assert "a stream can be read only once" in ended.sentence
-    assert fed.client.dbsize() == 0
+    assert data_size(fed.client) == 0
 
 
 def test_people_by_pipe_are_the_same_people(real_server: RealServer, feds: list[Fed], tmp_path: Path) -> None:

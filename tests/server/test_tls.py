@@ -23,7 +23,7 @@ from etl.errors import TargetError
 from etl.target.address import parse_address
 from etl.target.standalone import StandaloneTarget
 from tests.server.tls import TlsFront
-from tests.support import RealServer, StartServer, free_port, run_cli
+from tests.support import RealServer, StartServer, data_size, free_port, run_cli
 
 RECORDS = 30_000
 
@@ -130,7 +130,7 @@ def test_a_big_load_and_its_verification_pass_through_tls(
     for verb in ("load", "verify"):
         ended = run_cli(verb, file, "--to", tls_server.url(), "--workers", workers, "--progress", "none")
         assert ended.returncode == 0, ended.stderr
-    assert tls_server.plain.client().dbsize() == RECORDS
+    assert data_size(tls_server.plain.client()) == RECORDS
     assert tls_server.plain.client().get("29999") == b"29999".ljust(999)
 
 
@@ -148,7 +148,7 @@ def test_an_unknown_authority_is_not_trusted(file: Path, tls_server: TlsServer, 
     assert sentence.startswith(
         f"cannot reach rediss://localhost:{tls_server.port}/0: its certificate is not trusted: "
     )
-    assert tls_server.plain.client().dbsize() == 0
+    assert data_size(tls_server.plain.client()) == 0
 
 
 def test_without_an_authority_the_systems_decide(file: Path, tls_server: TlsServer) -> None:
@@ -160,7 +160,7 @@ def test_a_certificate_for_another_host_is_not_trusted(file: Path, tls_server: T
     sentence = refused(file, tls_server.url("127.0.0.1"))
     assert "its certificate is not trusted: " in sentence
     assert "127.0.0.1" in sentence.partition("not trusted")[2]
-    assert tls_server.plain.client().dbsize() == 0
+    assert data_size(tls_server.plain.client()) == 0
 
 
 def test_a_server_without_tls_is_a_clear_error(tls_server: TlsServer) -> None:

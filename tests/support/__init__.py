@@ -1,5 +1,6 @@
 """What the tests of all folders share: servers, a proxy, a scripted server, processes."""
 
+from tests.support.data import data_keys, data_size
 from tests.support.processes import (
     REPO,
     alive,
@@ -28,6 +29,8 @@ __all__ = [
     "alive",
     "bulk",
     "children_of",
+    "data_keys",
+    "data_size",
     "descendants_of",
     "end_cli",
     "error",

@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
 
+from tests.support.data import is_of_a_job
+
 Record = dict[bytes, bytes]
 
 _NAMES = (
@@ -180,8 +182,8 @@ def _json_text(value: Any) -> str:
 
 
 def hashes(client: Any, pattern: str = "*") -> dict[bytes, Record]:
-    """Give every hash that the server holds, by its key."""
-    keys = list(client.scan_iter(pattern, count=1000))
+    """Give every hash of the data that the server holds, by its key."""
+    keys = [key for key in client.scan_iter(pattern, count=1000) if not is_of_a_job(key)]
     with client.pipeline(transaction=False) as pipe:
         for key in keys:
             pipe.hgetall(key)

@@ -18,6 +18,7 @@ Ending = Literal["rst", "fin"]
 
 _READ_AHEAD_BYTES = 1 << 20  # of a lane that is not held; a held one reads all that comes
 _NEVER = 1 << 62
+_GREETING_BYTES = 1000  # in which a client gives itself a name
 
 
 @dataclass(slots=True)
@@ -42,12 +43,16 @@ class _Connection:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """What happens when ``after`` bytes have passed; ``connection`` None means every one."""
+    """What happens when ``after`` bytes have passed; ``connection`` None means every one.
+
+    ``client``: only for the first connection of this name (None: for any).
+    """
 
     direction: Direction
     after: int
     connection: int | None
     ending: Ending | None  # None: hold
+    client: str | None = None
 
     def fits(self, number: int, direction: Direction) -> bool:
         return self.direction == direction and self.connection in (None, number)
@@ -109,6 +114,11 @@ class RecordingProxy:
         """Return when clients have connected ``count`` times."""
         self._wait(lambda: len(self._connections) >= count, timeout_s, f"{count} connections")
 
+    def wait_for_client(self, name: str, count: int = 1, timeout_s: float = 30) -> int:
+        """Wait for the ``count``-th connection with this name (CLIENT SETNAME); return its number."""
+        self._wait(lambda: len(self._named(name)) >= count, timeout_s, f"{count} connections of {name}")
+        return self._named(name)[count - 1]
+
     def wait_for(
         self, n_bytes: int, direction: Direction = "to_server", connection: int = 0, timeout_s: float = 30
     ) -> None:
@@ -136,11 +146,29 @@ class RecordingProxy:
             f"the end of connection {connection}",
         )
 
+    def _named(self, name: str) -> list[int]:
+        given = b"\r\n%s\r\n" % name.encode()
+        lanes = [one.lanes["to_server"] for one in self._connections]
+        return [number for number, lane in enumerate(lanes) if given in lane.received[:_GREETING_BYTES]]
+
+    def _concerns(self, rule: _Rule, number: int) -> bool:
+        return rule.client is None or number in self._named(rule.client)[:1]
+
     # What is done to it
 
-    def hold(self, direction: Direction, *, after: int = 0, connection: int | None = None) -> None:
-        """Forward ``after`` bytes and then nothing until ``release``; what comes is kept, an end too."""
-        self._add(_Rule(direction, after, connection, None))
+    def hold(
+        self,
+        direction: Direction,
+        *,
+        after: int = 0,
+        connection: int | None = None,
+        client: str | None = None,
+    ) -> None:
+        """Forward ``after`` bytes and then nothing until ``release``; what comes is kept, an end too.
+
+        ``client``: only on the first connection that gives itself this name.
+        """
+        self._add(_Rule(direction, after, connection, None, client))
 
     def release(self) -> None:
         """Forward everything that is held."""
@@ -149,14 +177,21 @@ class RecordingProxy:
         self._wake()
 
     def cut(
-        self, direction: Direction, *, after: int, connection: int | None = 0, ending: Ending = "rst"
+        self,
+        direction: Direction,
+        *,
+        after: int,
+        connection: int | None = 0,
+        ending: Ending = "rst",
+        client: str | None = None,
     ) -> None:
         """Forward exactly ``after`` bytes, then end both sides of the connection.
 
         ``ending`` is what the client sees. A reset overtakes what the client has not read yet, so to count
-        the replies' bytes cut with ``"fin"``. The server always sees an orderly end after all its bytes.
+        the replies' bytes cut with ``"fin"``. ``client`` is as for ``hold``. The server always sees an
+        orderly end after all its bytes.
         """
-        self._add(_Rule(direction, after, connection, ending))
+        self._add(_Rule(direction, after, None if client else connection, ending, client))
 
     def cut_now(self, connection: int | None = None, ending: Ending = "rst") -> None:
         """End connections that are open now (all of them with None), whatever has passed."""
@@ -236,7 +271,11 @@ class RecordingProxy:
         return readers, writers, max(0.0, min(next_due) - time.monotonic()) if next_due else None
 
     def _limit(self, number: int, direction: Direction) -> int:
-        fitting = [rule.after for rule in self._rules if rule.fits(number, direction)]
+        fitting = [
+            rule.after
+            for rule in self._rules
+            if rule.fits(number, direction) and self._concerns(rule, number)
+        ]
         return min(fitting, default=_NEVER)
 
     def _accept(self) -> None:
@@ -266,7 +305,8 @@ class RecordingProxy:
             if lane.sink in writable:
                 _write(lane, min(lane.due, self._limit(number, direction)))
             for rule in self._rules:
-                if rule.ending and rule.fits(number, direction) and lane.forwarded >= rule.after:
+                reached = lane.forwarded >= rule.after and self._concerns(rule, number)
+                if rule.ending and rule.fits(number, direction) and reached:
                     _close(one, rule.ending)
                     return
             all_forwarded = lane.source_ended and lane.forwarded == len(lane.received)

@@ -8,7 +8,8 @@ import socket
 import threading
 from collections.abc import Callable
 
-Command = list[bytes]
+from tests.support.jobs import Command, JobKeys
+
 Answer = Callable[[Command], bytes | None]
 
 OK = b"+OK\r\n"
@@ -53,8 +54,9 @@ class ScriptedServer:
 
     ``answer`` returns the raw reply; ``NO_REPLY`` to stay silent; ``CLOSE`` (None) to end the connection.
     It is called by one thread at a time, so it may count without a lock. HELLO, AUTH, SELECT, PING and
-    CLIENT are answered here, and not recorded; so are INFO, COMMAND and ACL, what a loader asks before it
-    loads, but by ``questions(command)``: unless given, as by a server that does not know them.
+    CLIENT are answered here, and not recorded; so are the commands on a job's record and its lock, which are
+    kept in ``jobs``; and INFO, COMMAND and ACL, what a loader asks before it loads, by
+    ``questions(command)``: unless given, as by a server that knows of them no more than its own run id.
 
     With ``greedy_replies`` (as Redis does) commands are read whether or not the client reads its replies.
     Without, the server has tiny socket buffers and reads nothing more while a reply waits to be taken: a
@@ -68,10 +70,10 @@ class ScriptedServer:
         answer: Answer = lambda command: OK,
         *,
         greedy_replies: bool = True,
-        questions: Answer = lambda command: error(f"ERR unknown command '{command[0].decode()}'"),
+        questions: Answer | None = None,
     ) -> None:
         self._answer = answer
-        self._questions = questions
+        self._questions = questions or _only_run_id
         self._greedy = greedy_replies
         self._listener = socket.socket()
         if not greedy_replies:
@@ -81,6 +83,7 @@ class ScriptedServer:
         self.port: int = self._listener.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._commands: list[Command] = []
+        self.jobs = JobKeys()
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._open: list[socket.socket] = []
@@ -184,9 +187,18 @@ class ScriptedServer:
             with self._changed:
                 return self._questions(command)
         with self._changed:
+            own = self.jobs.answer(command)
+            if own is not None:
+                return own
             self._commands.append(command)
             self._changed.notify_all()
             return self._answer(command)
+
+
+def _only_run_id(command: Command) -> bytes:
+    if command[0].upper() == b"INFO":
+        return bulk(b"# Server\r\nrun_id:scripted\r\n")
+    return error(f"ERR unknown command '{command[0].decode()}'")
 
 
 def _handshake(command: Command) -> bytes | None:
