@@ -8,7 +8,7 @@ the name of another one hides that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import Any
@@ -48,7 +48,7 @@ class Parsed:
 
 def wants_raws(projection: Projection) -> bool:
     """Say whether the original bytes of records are wanted."""
-    return projection.line or (projection.json and not _changes(projection))
+    return projection.line or (projection.json and not changes(projection))
 
 
 def make_batch(parsed: Parsed, projection: Projection, origin: Origin) -> Batch:
@@ -83,7 +83,7 @@ def _numbers(parsed: Parsed, origin: Origin) -> pa.Array | None:
     return numbers.take(pa.array([index for index in range(len(numbers)) if index not in bad], pa.int64()))
 
 
-def _changes(projection: Projection) -> bool:
+def changes(projection: Projection) -> bool:
     """Say whether ``{json}`` may differ from the record's own text."""
     return bool(
         projection.include is not None
@@ -106,24 +106,14 @@ class _Columns:
         self.spread: tuple[str, ...] = ()
         self.line = pa.array(parsed.raws, _BINARY) if projection.line else None
         self.json: pa.Array | None = None
-        chosen = self._chosen() if projection.all or (projection.json and _changes(projection)) else {}
-        self._sources = {new: old for old, new in chosen.items()}
+        self._sources: dict[str, str] = {}
+        if projection.all or (projection.json and changes(projection)):
+            self._sources = spread_names(dict.fromkeys(chain.from_iterable(self._flat)), projection)
         if projection.json:
-            self.json = self._objects(chosen) if _changes(projection) else _stripped(parsed.raws or [])
+            self.json = self._objects() if changes(projection) else _stripped(parsed.raws or [])
 
-    def _chosen(self) -> dict[str, str]:
-        """Give the new names of what ``{*}`` and ``{json}`` hold, by the names in the records, in order."""
-        projection = self._projection
-        hidden = {f"{name}[]" for name in projection.lists}
-        names = {}
-        for name in dict.fromkeys(chain.from_iterable(self._flat)):
-            new = projection.new_name(name)
-            # Hidden: the name stands for another field, which was renamed, or for an array's members.
-            if _spreads(projection, name) and projection.source_name(new) == name and new not in hidden:
-                names[name] = new
-        return names
-
-    def _objects(self, chosen: dict[str, str]) -> pa.Array:
+    def _objects(self) -> pa.Array:
+        chosen = {old: new for new, old in self._sources.items()}
         objects = [
             {chosen[name]: value for name, value in record.items() if name in chosen} for record in self._flat
         ]
@@ -174,6 +164,18 @@ class _Columns:
         if self._projection.omit_empty:
             return pc.if_else(pc.equal(column, b""), None, column)
         return column
+
+
+def spread_names(names: Iterable[str], projection: Projection) -> dict[str, str]:
+    """Choose what ``{*}`` and ``{json}`` hold of fields with these names: by new names, in order."""
+    hidden = {f"{name}[]" for name in projection.lists}
+    chosen: dict[str, str] = {}
+    for name in names:
+        new = projection.new_name(name)
+        # Hidden: the name stands for another field, which was renamed, or for an array's members.
+        if _spreads(projection, name) and projection.source_name(new) == name and new not in hidden:
+            chosen[new] = name
+    return chosen
 
 
 def _stripped(raws: Sequence[bytes]) -> pa.Array:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from etl.plan import Batch, Projection, Reject
 from etl.source.json_decode import decode_each, decode_lines
+from etl.source.json_flat import parse_flat
 from etl.source.json_records import Parsed, make_batch, wants_raws
 from etl.source.json_text import WHITE, Literals, byte_order_mark
 from etl.source.lines import record_number
@@ -33,20 +34,26 @@ class Jsonl:
         return length, _count(data[:length])
 
     def parse(self, data: bytes, projection: Projection, origin: Origin) -> Batch:
-        literals = Literals.of(data)
-        records = decode_lines(data, literals)
-        if records is None:
-            parsed = decode_each(_spans(data), literals)
-        else:
-            raws = [raw for _, raw in _spans(data)] if wants_raws(projection) else None
-            parsed = Parsed(literals, records, raws)
-        return make_batch(parsed, projection, origin)
+        flat = parse_flat(data, projection, origin)
+        return parse_any(data, projection, origin) if flat is None else flat
 
     def original(self, data: bytes, index: int, origin: Origin) -> Reject:
         for number, (start, raw) in enumerate(_spans(data)):
             if number == index:
                 return Reject(origin.file, record_number(origin, index), origin.offset + start, "", raw)
         raise IndexError(f"{origin.file} has no record {index} behind byte {origin.offset}")
+
+
+def parse_any(data: bytes, projection: Projection, origin: Origin) -> Batch:
+    """Parse lines by ``json``, whatever they are. See ``TextFormat.parse``."""
+    literals = Literals.of(data)
+    records = decode_lines(data, literals)
+    if records is None:
+        parsed = decode_each(_spans(data), literals)
+    else:
+        raws = [raw for _, raw in _spans(data)] if wants_raws(projection) else None
+        parsed = Parsed(literals, records, raws)
+    return make_batch(parsed, projection, origin)
 
 
 def _count(data: bytes) -> int:
