@@ -32,7 +32,7 @@ class Block:
 
     ``number`` counts through the whole input; ``file`` is an index into the source's files; ``start`` and
     ``stop`` are offsets in that file (bytes; what a unit is otherwise, the source says); ``first_record`` is
-    the number of its first record through the whole input, or None where nobody asked. ``payload`` is the
+    the number of its first record through the whole input, or None where nobody counted. ``payload`` is the
     block itself where it cannot be read again (a stream): the parent sends it to the block's worker, with
     ``offset``, where the payload begins in the file's decompressed text.
     ``passed_over`` has a bit for each record that an earlier pass has settled (None: none of them).
@@ -190,11 +190,10 @@ class Source(Protocol):
     def streamed(self) -> bool:
         """Say whether blocks have payloads: made once, in the parent, in order, and sent to workers."""
 
-    def blocks(self, block_bytes: int, *, numbered: bool) -> Iterator[Block]:
+    def blocks(self, block_bytes: int) -> Iterator[Block]:
         """Cut the input into blocks of about ``block_bytes``, in order, each ending at a record's end.
 
-        With ``numbered`` each block knows its first record's number, which costs a counting pass.
-        Called in the parent. Raises SourceError.
+        Each knows its first record's number. Called in the parent. Raises SourceError.
         """
 
     def open(self, projection: Projection) -> Reader:

@@ -83,7 +83,7 @@ def stream_blocks(plan: Plan) -> Iterator[Block]:
     """Cut a streamed source into blocks."""
     size = plan.source.nbytes
     nominal = block_size(STREAM_BLOCK_GUESS if size is None else size, plan.workers)
-    return plan.source.blocks(nominal, numbered=True)
+    return plan.source.blocks(nominal)
 
 
 class Larder:

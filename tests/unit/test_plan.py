@@ -61,7 +61,7 @@ def test_a_small_file_gives_every_worker_something(
     tmp_path: Path, lines: int, workers: int, width: int
 ) -> None:
     source = source_of(tmp_path, [b"".join(b"x" * width + b"\n" for _ in range(lines))])
-    blocks = list(source.blocks(block_size(source.nbytes, workers), numbered=True))
+    blocks = list(source.blocks(block_size(source.nbytes, workers)))
     assert {owner(block, workers) for block in blocks} == set(range(workers))
 
 

@@ -30,12 +30,12 @@ class Stream:
     count: int | None
     failure: Exception | None = None
     nbytes: int | None = None
-    asked: list[tuple[int, bool]] = field(default_factory=list)
+    asked: list[int] = field(default_factory=list)
     made: int = 0
     streamed = True
 
-    def blocks(self, block_bytes: int, *, numbered: bool) -> Iterator[Block]:
-        self.asked.append((block_bytes, numbered))
+    def blocks(self, block_bytes: int) -> Iterator[Block]:
+        self.asked.append(block_bytes)
         while self.made != self.count:
             self.made += 1
             yield block_of(self.made - 1)
@@ -208,7 +208,7 @@ def test_blocks_of_a_stream_are_numbered_and_as_big_as_the_size_of_the_input_sug
     for nbytes, wanted in ((None, BLOCK_BYTES), (1 << 40, BLOCK_BYTES), (1 << 20, 1 << 17)):
         stream = Stream(2, nbytes=nbytes)
         assert [block.number for block in stream_blocks(plan_of(stream, 2))] == [0, 1]
-        assert stream.asked == [(wanted, True)]
+        assert stream.asked == [wanted]
 
 
 def test_a_worker_takes_its_blocks_in_order_and_says_so_for_each() -> None:

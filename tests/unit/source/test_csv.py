@@ -352,7 +352,7 @@ def test_a_file_is_read_in_blocks(tmp_path: Path) -> None:
     source = open_text_files(find_files([str(tmp_path)]), Csv())
     assert source.fields == ("id", "name")
     reader = source.open(Projection(names=frozenset({"id"}), line=True))
-    batches = [batch for block in source.blocks(64, numbered=True) for batch in reader.read(block)]
+    batches = [batch for block in source.blocks(64) for batch in reader.read(block)]
     assert len(batches) > 5
     ids = [value for batch in batches for value in batch.fields.column("id").to_pylist()]
     assert ids == [str(n).encode() for n in range(52)]
