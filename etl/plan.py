@@ -136,9 +136,10 @@ class Projection:
         """Give the name that a source's field has after renaming."""
         return dict(self.rename).get(name, name)
 
-    def source_name(self, name: str) -> str:
-        """Give the source's name of a field that a template names."""
-        return next((old for old, new in self.rename if new == name), name)
+    def source_names(self, name: str) -> tuple[str, ...]:
+        """Give the source's names of a field that a template names; a record may have one of them only."""
+        renamed = tuple(old for old, new in self.rename if new == name)
+        return renamed if self.new_name(name) != name else (*renamed, name)
 
     def spreads(self, name: str) -> bool:
         """Say whether ``{*}`` and ``{json}`` hold the source's field ``name``."""

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.csv
 
-from etl.errors import SourceError
 from etl.plan import Batch, Projection, Reject
 from etl.source.csv_table import one_array, read_table
 from etl.source.json_objects import not_text, object_texts
 from etl.source.lines import number_column, record_number
 from etl.source.quotes import Dialect, Span, split_records, walk
+from etl.source.renamed import require_own_names
 from etl.source.text import Origin
 from etl.units import counted
 
@@ -38,11 +38,7 @@ def parse_block(
     parser = _Parser(dialect, tuple(names), omit_empty=projection.omit_empty)
     wanted = [name for name in names if projection.wants(name)]
     new_names = [projection.new_name(name) for name in wanted]
-    if len(set(new_names)) < len(new_names):
-        twice = next(name for name in new_names if new_names.count(name) > 1)
-        raise SourceError(
-            f"{origin.file}: two fields would be named {twice!r}: rename or exclude one of them"
-        )
+    require_own_names(new_names, origin.file)
     spread = [name for name in wanted if projection.spreads(name)]
     spans: list[Span] = []
     faults: dict[int, str] = {}

@@ -63,6 +63,8 @@ def parse_flat(data: bytes, projection: Projection, origin: Origin) -> Batch | N
         columns = _columns(data)
     except _OtherLayoutError:
         return None
+    if projection.rename and len(set(map(projection.new_name, columns))) < len(columns):
+        return None
     lines = split_lines(data) if projection.line or projection.json else None
     return _batch(columns, lines, projection, origin)
 
@@ -237,13 +239,12 @@ def _batch(
     sources = spread_names(columns, projection) if projection.all else {}
     if projection.all:
         require_narrow(len(sources), rows)
-    made = {new: columns[old] for new, old in sources.items()}
+    made = {new: columns[old] for new, (old,) in sources.items()}
     whole = {LINE: lines if projection.line else None, JSON: lines if projection.json else None}
     for name in sorted(projection.names - made.keys()):
-        column = columns.get(projection.source_name(name))
+        there = [old for old in projection.source_names(name) if old in columns]
+        column = columns[there[0]] if there else pa.nulls(rows, _BINARY)
         original = whole.get(name)
-        if column is None:
-            column = pa.nulls(rows, _BINARY)
         if original is not None:
             # These two names mean the whole record where it has no field of the name.
             if column.null_count == rows:

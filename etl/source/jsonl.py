@@ -13,6 +13,7 @@ from etl.plan import Batch, Projection, Reject
 from etl.source.json_decode import decode_each, decode_lines
 from etl.source.json_flat import parse_flat
 from etl.source.json_records import Parsed, make_batch, wants_raws
+from etl.source.json_renamed import without_shared_names
 from etl.source.json_text import WHITE, Literals, byte_order_mark
 from etl.source.lines import record_number
 from etl.source.text import Origin
@@ -58,6 +59,7 @@ def parse_any(data: bytes, projection: Projection, origin: Origin) -> Batch:
     else:
         raws = [raw for _, raw in _spans(data)] if wants_raws(projection) else None
         parsed = Parsed(literals, records, raws)
+    parsed = without_shared_names(parsed, projection, lambda: _spans(data))
     return make_batch(parsed, projection, origin)
 
 

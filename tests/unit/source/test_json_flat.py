@@ -129,6 +129,9 @@ PROJECTIONS = [
 ]
 
 
+SHARING = Projection(all=True, rename=(("name", "id"),), names=frozenset({"name", "id"}))
+
+
 @pytest.mark.parametrize("projection", PROJECTIONS)
 def test_a_projection_takes_the_fast_path(projection: Projection) -> None:
     assert parse_flat(lines(PEOPLE), projection, Place()) is not None
@@ -140,9 +143,12 @@ def test_a_projection_takes_the_fast_path(projection: Projection) -> None:
         Projection(names=frozenset({"id"}), lists=frozenset({"name"})),
         Projection(json=True, exclude=("name",)),
         Projection(json=True, omit_empty=True),
+        SHARING,
     ],
 )
-def test_a_projection_that_looks_into_values_or_writes_objects_does_not(projection: Projection) -> None:
+def test_a_projection_that_looks_into_values_writes_objects_or_joins_names_does_not(
+    projection: Projection,
+) -> None:
     assert parse_flat(lines(PEOPLE), projection, Place()) is None
 
 
@@ -215,7 +221,7 @@ def _flat_texts(draw: st.DrawFn) -> list[str]:
 
 
 @settings(deadline=None, max_examples=200)
-@given(_flat_texts(), st.sampled_from(PROJECTIONS), _PLACES, st.booleans())
+@given(_flat_texts(), st.sampled_from([*PROJECTIONS, SHARING]), _PLACES, st.booleans())
 def test_records_of_one_layout_are_what_json_says(
     texts: list[str], projection: Projection, place: Place, ended: bool
 ) -> None:
