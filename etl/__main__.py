@@ -6,11 +6,13 @@ import os
 import sys
 
 from etl.cli import main
+from etl.run.pandas_hidden import hide_pandas
 
 
 def run() -> None:
     """Run the command line and exit with its code."""
     _reserve_standard_descriptors()
+    hide_pandas()
     sys.exit(main(sys.argv[1:]))
 
 

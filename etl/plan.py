@@ -46,7 +46,7 @@ class Block:
 
     ``number`` counts through the whole input; ``file`` is an index into the source's files; ``start`` and
     ``stop`` are offsets in that file (bytes; what a unit is otherwise, the source says); ``first_record`` is
-    the number of its first record through the whole input, or None where nobody asked. ``payload`` is the
+    the number of its first record through the whole input, or None where nobody counted. ``payload`` is the
     block itself where it cannot be read again (a stream): the parent sends it to the block's worker, with
     ``offset``, where the payload begins in the file's decompressed text.
     ``passed_over`` has a bit for each record that an earlier pass has settled (None: none of them);
@@ -152,9 +152,10 @@ class Projection:
         """Give the name that a source's field has after renaming."""
         return dict(self.rename).get(name, name)
 
-    def source_name(self, name: str) -> str:
-        """Give the source's name of a field that a template names."""
-        return next((old for old, new in self.rename if new == name), name)
+    def source_names(self, name: str) -> tuple[str, ...]:
+        """Give the source's names of a field that a template names; a record may have one of them only."""
+        renamed = tuple(old for old, new in self.rename if new == name)
+        return renamed if self.new_name(name) != name else (*renamed, name)
 
     def spreads(self, name: str) -> bool:
         """Say whether ``{*}`` and ``{json}`` hold the source's field ``name``."""
@@ -210,11 +211,10 @@ class Source(Protocol):
     def streamed(self) -> bool:
         """Say whether blocks have payloads: made once, in the parent, in order, and sent to workers."""
 
-    def blocks(self, block_bytes: int, *, numbered: bool) -> Iterator[Block]:
+    def blocks(self, block_bytes: int) -> Iterator[Block]:
         """Cut the input into blocks of about ``block_bytes``, in order, each ending at a record's end.
 
-        With ``numbered`` each block knows its first record's number, which costs a counting pass.
-        Called in the parent. Raises SourceError.
+        Each knows its first record's number. Called in the parent. Raises SourceError.
         """
 
     def open(self, projection: Projection) -> Reader:

@@ -20,7 +20,11 @@ from etl.template import Field, Template
 
 @dataclass(frozen=True, slots=True)
 class CommandsEncoder:
-    """``commands`` for each record, in this order. A record with any error reply is refused."""
+    """``commands`` for each record, in this order.
+
+    A record with any error reply is refused; one of which every command answers nil is skipped:
+    ``SET ... NX`` says so of a key that is there.
+    """
 
     commands: tuple[Command, ...]
     integers: tuple[Template, ...] = ()
@@ -57,7 +61,20 @@ class CommandsEncoder:
             if isinstance(reply, Exception):
                 index = j // wire.commands_per_group
                 refusals.setdefault(index, Refusal(index, reply))
-        return Verdict(written=wire.records - len(refusals), refusals=tuple(refusals.values()))
+        skipped = self._skipped(replies)
+        return Verdict(
+            written=wire.records - skipped - len(refusals),
+            skipped=skipped,
+            refusals=tuple(refusals.values()),
+        )
+
+    def _skipped(self, replies: Sequence[Any]) -> int:
+        """Count the records of which no command has done anything."""
+        if None not in replies or any(map(_answers_old_value, self.commands)):
+            return 0
+        each = len(self.commands)
+        nothing = [None] * each
+        return sum(1 for at in range(0, len(replies), each) if replies[at : at + each] == nothing)
 
 
 def part_spread(
@@ -150,6 +167,14 @@ def _members(word: Template, columns: Columns) -> pa.Array:
     return pa.Array.from_buffers(
         BINARY, len(members), [None, pa.array(offsets, pa.int32()).buffers()[1], pa.py_buffer(each.data)]
     )
+
+
+def _answers_old_value(command: Command) -> bool:
+    """Say whether nil only tells that nothing was there before: ``GETSET``, ``SET ... GET``."""
+    options = (
+        part.upper() for word in command.arguments[2:] for part in word.parts if isinstance(part, bytes)
+    )
+    return command.name == b"GETSET" or (command.name == b"SET" and b"GET" in options)
 
 
 _OK = frozenset((b"SET", b"JSON.SET", b"HMSET", b"PSETEX", b"SETEX", b"LSET", b"JSON.MERGE"))

@@ -134,6 +134,7 @@ class Shape:
         return command({"list": "RPUSH", "set": "SADD"}[self.kind], self.key, self.value)
 
     def _one_by_one(self, main: Command, then: Command | None) -> CommandsEncoder:
+        # Tried: one DEL for 512 keys. It saved 4.5 % of a load, and left keys empty for longer.
         first = (command("DEL", self.key),) if self.kind == "hash" and self.if_exists == "replace" else ()
         integers = (self.expiry.value,) if self.expiry else ()
         return CommandsEncoder((*first, main, *((then,) if then else ())), integers)

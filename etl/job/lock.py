@@ -73,7 +73,7 @@ def _take(job: Job, wait_s: float, stop: StopFlag) -> None:
 
 
 def _release(job: Job) -> None:
-    with contextlib.closing(job.target.connect("redis-etl-lock")) as session:
+    with contextlib.closing(job.target.connect("redis-etl")) as session:
         if _ask(session, (b"WATCH", _key(job)), (b"GET", _key(job)))[1] == job.run.encode():
             _ask(session, (b"MULTI",), (b"DEL", _key(job)), (b"EXEC",))
 
@@ -95,7 +95,7 @@ class _Keeper(threading.Thread):
         session: Session | None = None
         while not self._leaving.wait(RENEW_EVERY_S):
             try:
-                session = session or self._job.target.connect("redis-etl-lock")
+                session = session or self._job.target.connect("redis-etl")
                 held = self._renew(session)
             except TargetError:
                 if session is not None:

@@ -28,6 +28,7 @@ from etl.plan import Plan
 from etl.progress import painting
 from etl.report import Tally
 from etl.run.feed import Feeder, Larder, Line
+from etl.run.pandas_hidden import pandas_is_hidden
 from etl.run.signals import StopSignals, be_deaf, held_signals, signal_name
 from etl.units import format_seconds
 from etl.worker import run_shard
@@ -70,7 +71,8 @@ def make_context(start_method: str | None) -> Any:
         # Started by the first Process it would let signals through in the middle of ``held_signals``.
         resource_tracker.ensure_running()
     if method == "forkserver":
-        context.set_forkserver_preload(["etl.run.preload"])
+        preload = "etl.run.preload_alone" if pandas_is_hidden() else "etl.run.preload"
+        context.set_forkserver_preload([preload])
         with held_signals():  # the preload lets them go
             forkserver.ensure_running()
     return context

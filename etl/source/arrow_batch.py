@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +20,7 @@ from etl.source.arrow_scalars import NOTHING, is_bytes, is_text
 from etl.source.arrow_text import members_of, text_of
 from etl.source.arrow_wrapped import in_range
 from etl.source.lines import number_column
+from etl.source.renamed import require_own_names
 from etl.template import ALL, JSON, LINE, NUMBER
 from etl.units import MIB
 
@@ -78,10 +80,9 @@ def layout(schema: pa.Schema, projection: Projection, file: str) -> Layout:
     """Find what a projection wants in a schema. Raises SourceError, naming ``file``."""
     require_distinct(schema, file)
     spread = tuple(_spread(schema, projection))
-    names = [column.name for column in spread]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise SourceError(f"{file}: two fields would be named {twice!r}: rename or exclude one of them")
+    require_own_names([column.name for column in spread], file)
+    named = [projection.new_name(name) for name in schema.names]
+    require_own_names([name for name in named if name in projection.names | projection.lists], file)
     fields = {column.name: column.path for column in spread} if projection.all else {}
     absent = []
     for name in sorted(projection.names - fields.keys()):
@@ -169,9 +170,7 @@ def _spread(schema: pa.Schema, projection: Projection) -> Iterator[Column]:
             above = [".".join(names[: depth + 1]) for depth in range(len(names))]
             included = projection.include is None or any(name in projection.include for name in above)
             new = _new_name(projection, above)
-            # The name of another field that was renamed: that one hides this.
-            hidden = projection.source_name(new) not in (new, above[-1])
-            if included and not hidden and not any(name in projection.exclude for name in above):
+            if included and not any(name in projection.exclude for name in above):
                 yield Column(new, path)
 
 
@@ -186,10 +185,11 @@ def _new_name(projection: Projection, above: list[str]) -> str:
 
 def _find(schema: pa.Schema, projection: Projection, name: str) -> tuple[int, ...] | None:
     """Find a field by its new name: a column, or behind a column's old or new name and a dot a part of it."""
-    source = projection.source_name(name)
-    if source in schema.names:
-        return (schema.names.index(source),)
-    for index, field in enumerate(schema):
+    sources = projection.source_names(name)
+    for source in sources:
+        if source in schema.names:
+            return (schema.names.index(source),)
+    for source, (index, field) in product(sources, enumerate(schema)):
         for head in (field.name, projection.new_name(field.name)):
             inner = _within(field.type, source[len(head) + 1 :]) if source.startswith(f"{head}.") else None
             if inner is not None:

@@ -18,15 +18,14 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.csv
 
-from etl.errors import SourceError
 from etl.plan import Batch, Projection, Reject
+from etl.source.csv_table import one_array, read_table
 from etl.source.json_objects import not_text, object_texts
 from etl.source.lines import number_column, record_number
 from etl.source.quotes import Dialect, Span, split_records, walk
+from etl.source.renamed import require_own_names
 from etl.source.text import Origin
 from etl.units import counted
-
-_BINARY = pa.binary()
 
 
 def parse_block(
@@ -39,11 +38,7 @@ def parse_block(
     parser = _Parser(dialect, tuple(names), omit_empty=projection.omit_empty)
     wanted = [name for name in names if projection.wants(name)]
     new_names = [projection.new_name(name) for name in wanted]
-    if len(set(new_names)) < len(new_names):
-        twice = next(name for name in new_names if new_names.count(name) > 1)
-        raise SourceError(
-            f"{origin.file}: two fields would be named {twice!r}: rename or exclude one of them"
-        )
+    require_own_names(new_names, origin.file)
     spread = [name for name in wanted if projection.spreads(name)]
     spans: list[Span] = []
     faults: dict[int, str] = {}
@@ -133,31 +128,15 @@ class _Parser:
         rows = table.num_rows - 1
         if quoted and table[last][rows].as_py() != mark:
             return None
-        return _Columns({name: _one_array(table[name]).slice(0, rows) for name in wanted}, rows)
+        return _Columns({name: one_array(table[name]).slice(0, rows) for name in wanted}, rows)
 
     def _table(self, text: bytes, read: Sequence[str], *, newlines: bool) -> pa.Table:
-        options = {
-            "read_options": pyarrow.csv.ReadOptions(
-                use_threads=False, block_size=len(text) + 1, column_names=self.names
-            ),
-            "parse_options": pyarrow.csv.ParseOptions(
-                delimiter=self.dialect.delimiter.decode(),
-                quote_char=self.dialect.quote.decode() or False,
-                newlines_in_values=newlines,  # slower
-            ),
-            "convert_options": pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(read, _BINARY),
-                include_columns=read,
-                null_values=[""],
-                strings_can_be_null=self.omit_empty,
-            ),
-        }
-        while True:
-            try:
-                return pyarrow.csv.read_csv(pa.BufferReader(text), **options)
-            except pa.ArrowCancelled:
-                # A signal came. Its handler has been called and has not raised, so the work goes on.
-                continue
+        options = pyarrow.csv.ParseOptions(
+            delimiter=self.dialect.delimiter.decode(),
+            quote_char=self.dialect.quote.decode() or False,
+            newlines_in_values=newlines,  # slower
+        )
+        return read_table(text, self.names, options, read=read, empty_is_null=self.omit_empty)
 
 
 def _malformed(spans: Sequence[Span], fields: int) -> dict[int, str]:
@@ -183,7 +162,3 @@ def _not_text(columns: _Columns, names: Sequence[str]) -> dict[int, str]:
         for name in names
         for row in not_text(columns.arrays[name])
     }
-
-
-def _one_array(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -16,6 +16,7 @@ from etl.errors import SourceError
 from etl.plan import Batch, Projection, Reject
 from etl.source.json_decode import decode_each, decode_elements
 from etl.source.json_records import Parsed, make_batch, wants_raws
+from etl.source.json_renamed import without_shared_names
 from etl.source.json_text import WHITE, Literals, blank_escapes, byte_order_mark, skeleton
 from etl.source.lines import record_number
 from etl.source.text import BrokenTextError, Origin
@@ -80,12 +81,13 @@ class JsonArray:
         body = body[:-1].rstrip(WHITE) if body.endswith(b"]") else body
         body = body.removesuffix(b",")
         records = decode_elements(body, literals) if body.strip(WHITE) else None
-        if records is not None and not wants_raws(projection):
-            return make_batch(Parsed(literals, records), projection, origin)
-        spans = _spans(data, origin)
         if records is None:
-            return make_batch(decode_each(spans, literals), projection, origin)
-        return make_batch(Parsed(literals, records, [raw for _, raw in spans]), projection, origin)
+            parsed = decode_each(_spans(data, origin), literals)
+        else:
+            raws = [raw for _, raw in _spans(data, origin)] if wants_raws(projection) else None
+            parsed = Parsed(literals, records, raws)
+        parsed = without_shared_names(parsed, projection, lambda: _spans(data, origin))
+        return make_batch(parsed, projection, origin)
 
     def original(self, data: bytes, index: int, origin: Origin) -> Reject:
         start, raw = _spans(data, origin)[index]

@@ -2,13 +2,12 @@
 
 Strings are unescaped, numbers keep their literal text, ``true`` and ``false`` are those words, objects and
 arrays become compact JSON text (numbers in them as written, keys in their order). A field that is ``null`` is
-absent; in JSON text it stays ``null``. Of two fields of one name the last counts. A field that is renamed to
-the name of another one hides that.
+absent; in JSON text it stays ``null``. Of two fields of one name the last counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import Any
@@ -48,7 +47,7 @@ class Parsed:
 
 def wants_raws(projection: Projection) -> bool:
     """Say whether the original bytes of records are wanted."""
-    return projection.line or (projection.json and not _changes(projection))
+    return projection.line or (projection.json and not changes(projection))
 
 
 def make_batch(parsed: Parsed, projection: Projection, origin: Origin) -> Batch:
@@ -83,7 +82,7 @@ def _numbers(parsed: Parsed, origin: Origin) -> pa.Array | None:
     return numbers.take(pa.array([index for index in range(len(numbers)) if index not in bad], pa.int64()))
 
 
-def _changes(projection: Projection) -> bool:
+def changes(projection: Projection) -> bool:
     """Say whether ``{json}`` may differ from the record's own text."""
     return bool(
         projection.include is not None
@@ -106,24 +105,14 @@ class _Columns:
         self.spread: tuple[str, ...] = ()
         self.line = pa.array(parsed.raws, _BINARY) if projection.line else None
         self.json: pa.Array | None = None
-        chosen = self._chosen() if projection.all or (projection.json and _changes(projection)) else {}
-        self._sources = {new: old for old, new in chosen.items()}
+        self._sources: dict[str, list[str]] = {}
+        if projection.all or (projection.json and changes(projection)):
+            self._sources = spread_names(dict.fromkeys(chain.from_iterable(self._flat)), projection)
         if projection.json:
-            self.json = self._objects(chosen) if _changes(projection) else _stripped(parsed.raws or [])
+            self.json = self._objects() if changes(projection) else _stripped(parsed.raws or [])
 
-    def _chosen(self) -> dict[str, str]:
-        """Give the new names of what ``{*}`` and ``{json}`` hold, by the names in the records, in order."""
-        projection = self._projection
-        hidden = {f"{name}[]" for name in projection.lists}
-        names = {}
-        for name in dict.fromkeys(chain.from_iterable(self._flat)):
-            new = projection.new_name(name)
-            # Hidden: the name stands for another field, which was renamed, or for an array's members.
-            if _spreads(projection, name) and projection.source_name(new) == name and new not in hidden:
-                names[name] = new
-        return names
-
-    def _objects(self, chosen: dict[str, str]) -> pa.Array:
+    def _objects(self) -> pa.Array:
+        chosen = {old: new for new, names in self._sources.items() for old in names}
         objects = [
             {chosen[name]: value for name, value in record.items() if name in chosen} for record in self._flat
         ]
@@ -134,13 +123,15 @@ class _Columns:
     def add_spread(self) -> None:
         require_narrow(len(self._sources), len(self._records))
         self.spread = tuple(self._sources)
-        for new, old in self._sources.items():
-            self.made[new] = self._column([record.get(old) for record in self._flat])
+        for new, names in self._sources.items():
+            self.made[new] = self._column(
+                _first([[record.get(old) for record in self._flat] for old in names])
+            )
 
     def add_named(self, name: str) -> None:
         if name in self.made:
             return
-        column = self._column(self._values(self._projection.source_name(name)))
+        column = self._column(self._values(name))
         original = {LINE: self.line, JSON: self.json}.get(name)
         if original is not None:
             # These two names mean the whole record where it has no field of the name.
@@ -151,7 +142,7 @@ class _Columns:
 
     def add_members(self, name: str) -> None:
         """Add the members of an array field as ``name[]``; any other value counts as an array of one."""
-        values = self._values(self._projection.source_name(name))
+        values = self._values(name)
         lists = [value if isinstance(value, list) else [value] for value in values]
         absent = ("", None) if self._projection.omit_empty else (None,)
         members = [[member for member in one if member not in absent] for one in lists]
@@ -162,6 +153,11 @@ class _Columns:
         self.made[f"{name}[]"] = pa.ListArray.from_arrays(offsets, texts, mask=pa.array(mask, pa.bool_()))
 
     def _values(self, name: str) -> list[Any]:
+        """Give the values of a field that a template names."""
+        names = self._projection.source_names(name)
+        return _first([self._source_values(name) for name in names]) if names else [None] * len(self._records)
+
+    def _source_values(self, name: str) -> list[Any]:
         values = [record.get(name) for record in self._flat]
         if self._flat is not self._records or "." in name:
             for index, record in enumerate(self._flat):
@@ -176,11 +172,32 @@ class _Columns:
         return column
 
 
+def spread_names(names: Iterable[str], projection: Projection) -> dict[str, list[str]]:
+    """Choose what ``{*}`` and ``{json}`` hold of fields with these names: by new names, in order.
+
+    Where one new name has several, a record has one of them only (``json_renamed`` sees to that).
+    """
+    hidden = {f"{name}[]" for name in projection.lists}  # such a name stands for an array's members
+    chosen: dict[str, list[str]] = {}
+    for name in names:
+        new = projection.new_name(name)
+        if spreads(projection, name) and new not in hidden:
+            chosen.setdefault(new, []).append(name)
+    return chosen
+
+
+def _first(columns: list[list[Any]]) -> list[Any]:
+    """Give each record's first value that is not null."""
+    if len(columns) == 1:
+        return columns[0]
+    return [next((value for value in row if value is not None), None) for row in zip(*columns, strict=True)]
+
+
 def _stripped(raws: Sequence[bytes]) -> pa.Array:
     return pa.array([raw.strip(WHITE) for raw in raws], _BINARY)
 
 
-def _spreads(projection: Projection, name: str) -> bool:
+def spreads(projection: Projection, name: str) -> bool:
     """Say whether a field is in ``{*}``. With ``flatten`` a name also chooses what is nested below it."""
     if not projection.flatten or "." not in name:
         return projection.spreads(name)

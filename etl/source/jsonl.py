@@ -6,13 +6,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from etl.plan import Batch, Projection, Reject
 from etl.source.json_decode import decode_each, decode_lines
+from etl.source.json_flat import parse_flat
 from etl.source.json_records import Parsed, make_batch, wants_raws
+from etl.source.json_renamed import without_shared_names
 from etl.source.json_text import WHITE, Literals, byte_order_mark
 from etl.source.lines import record_number
 from etl.source.text import Origin
 
+_NEWLINE = pa.scalar(ord("\n"), pa.uint8())
+_BRACE = pa.scalar(ord("{"), pa.uint8())
 _BLANK = re.compile(rb"\n[ \t\r]*(?=\n)")
 
 
@@ -33,14 +40,8 @@ class Jsonl:
         return length, _count(data[:length])
 
     def parse(self, data: bytes, projection: Projection, origin: Origin) -> Batch:
-        literals = Literals.of(data)
-        records = decode_lines(data, literals)
-        if records is None:
-            parsed = decode_each(_spans(data), literals)
-        else:
-            raws = [raw for _, raw in _spans(data)] if wants_raws(projection) else None
-            parsed = Parsed(literals, records, raws)
-        return make_batch(parsed, projection, origin)
+        flat = parse_flat(data, projection, origin)
+        return parse_any(data, projection, origin) if flat is None else flat
 
     def original(self, data: bytes, index: int, origin: Origin) -> Reject:
         for number, (start, raw) in enumerate(_spans(data)):
@@ -49,10 +50,31 @@ class Jsonl:
         raise IndexError(f"{origin.file} has no record {index} behind byte {origin.offset}")
 
 
+def parse_any(data: bytes, projection: Projection, origin: Origin) -> Batch:
+    """Parse lines by ``json``, whatever they are. See ``TextFormat.parse``."""
+    literals = Literals.of(data)
+    records = decode_lines(data, literals)
+    if records is None:
+        parsed = decode_each(_spans(data), literals)
+    else:
+        raws = [raw for _, raw in _spans(data)] if wants_raws(projection) else None
+        parsed = Parsed(literals, records, raws)
+    parsed = without_shared_names(parsed, projection, lambda: _spans(data))
+    return make_batch(parsed, projection, origin)
+
+
 def _count(data: bytes) -> int:
     """Count the lines that are not blank."""
     if not data:
         return 0
+    if data.startswith(b"{"):
+        # Three times as fast as looking for blank lines, and nearly always enough.
+        codes = pa.Array.from_buffers(pa.uint8(), len(data), [None, pa.py_buffer(data)])
+        breaks = pc.equal(codes.slice(0, len(data) - 1), _NEWLINE)
+        braces = pc.equal(codes.slice(1), _BRACE)
+        lines = breaks.true_count + 1
+        if pc.and_(breaks, braces).true_count == lines - 1:
+            return int(lines)
     # Every line between two line breaks.
     text = b"\n" + data if data.endswith(b"\n") else b"\n" + data + b"\n"
     return text.count(b"\n") - 1 - sum(1 for _ in _BLANK.finditer(text))

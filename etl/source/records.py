@@ -51,7 +51,7 @@ class RecordStream:
     def names(self) -> tuple[str, ...]:
         return (self.name,)
 
-    def blocks(self, block_bytes: int, *, numbered: bool) -> Iterator[Block]:
+    def blocks(self, block_bytes: int) -> Iterator[Block]:
         assert self.records is not None, "a stream is cut where it was opened"
         elements = self.records.begin()
         count = _FIRST_RECORDS

@@ -109,7 +109,7 @@ class TableFiles:
     def nbytes(self) -> int:
         return sum(piece.stop - piece.start for pieces in self.pieces for piece in pieces)
 
-    def blocks(self, block_bytes: int, *, numbered: bool) -> Iterator[Block]:
+    def blocks(self, block_bytes: int) -> Iterator[Block]:
         # Groups are what the writer made them, whatever size is asked for; and their records are counted.
         number = 0
         for index, pieces in enumerate(self.pieces):

@@ -60,7 +60,7 @@ class TableStream:
     def __reduce__(self) -> tuple[Any, ...]:
         return TableStream, (self.fields, self.names, self.parts, self.nbytes)
 
-    def blocks(self, block_bytes: int, *, numbered: bool) -> Iterator[Block]:
+    def blocks(self, block_bytes: int) -> Iterator[Block]:
         assert self.input is not None, "a stream is cut where it was opened"
         first_record = 0
         start = 0

@@ -56,7 +56,7 @@ class TextFiles:
     def nbytes(self) -> int:
         return sum(file.size for file in self.files)
 
-    def blocks(self, block_bytes: int, *, numbered: bool) -> Iterator[Block]:
+    def blocks(self, block_bytes: int) -> Iterator[Block]:
         # Every format finds record ends by reading all of the data, and counts in the same pass.
         number = 0
         first_record = 0

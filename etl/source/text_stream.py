@@ -54,7 +54,7 @@ class TextStream:
             total += input.nbytes
         return total
 
-    def blocks(self, block_bytes: int, *, numbered: bool) -> Iterator[Block]:
+    def blocks(self, block_bytes: int) -> Iterator[Block]:
         number = 0
         first_record = 0
         for index, input in enumerate(self.inputs):

@@ -63,7 +63,7 @@ def parse_address(url: str, *, insecure: bool = False) -> Address:
         raise UsageError("--tls-insecure is for a server with TLS: rediss://")
     query = _parameters(parts.query, tls=scheme == "rediss", insecure=insecure)
     if scheme == "unix":
-        if not parts.path or parts.netloc.rpartition("@")[2]:
+        if not parts.path or parts.netloc.rpartition("@")[2] or (parts.netloc and "@" in parts.path):
             raise _bad("names the server's socket by its absolute path: unix:///run/redis/redis.sock")
         return Address(f"unix://{unquote(parts.path)}?db={_database(query.get('db', '0'))}", url)
     in_path = parts.path.strip("/")

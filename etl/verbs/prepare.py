@@ -115,7 +115,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                     target=target,
                     encoder=encoders.main,
                     single=encoders.single,
-                    blocks=None if source.streamed else tuple(source.blocks(size, numbered=True)),
+                    blocks=None if source.streamed else tuple(source.blocks(size)),
                     workers=workers,
                     split=options.split,
                     progress=choose_mode(options.progress),

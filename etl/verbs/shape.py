@@ -82,12 +82,14 @@ def projection_of(options: Options, templates: Iterable[Template], source: Sourc
         omit_empty=options.omit_empty,
         vectors=options.vectors,
     )
-    # Two fields may get one name, where they are of different files; where they meet the source objects.
     for name, count in Counter(old for old, _ in projection.rename).items():
         if count > 1:
             raise UsageError(f"--rename gives two names to the field {name}")
     if source.fields is not None:
         _require_fields(projection, source.fields)
+        if len(source.names) == 1:
+            # Fields of different files may be given one name: where they meet the source objects.
+            _require_own_names(projection, source.fields)
     return projection
 
 
@@ -98,20 +100,32 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _require_fields(projection: Projection, fields: tuple[str, ...]) -> None:
     """Refuse names that no record can have. What is nested (``a.b``) only the records tell."""
+
+    def known(name: str) -> bool:
+        return name in fields or name.partition(".")[0] in fields
+
     templates = sorted(projection.names | projection.lists)
     named = {
-        "a template": [projection.source_name(name) for name in templates if name not in (LINE, JSON)],
         "--include": list(projection.include or ()),
         "--exclude": list(projection.exclude),
         "--rename": [old for old, _ in projection.rename],
     }
     for option, names in named.items():
         for name in names:
-            if name not in fields and name.partition(".")[0] not in fields:
+            if not known(name):
                 raise _unknown(option, name, fields)
     for name in templates:
-        if projection.source_name(name) == name != projection.new_name(name):
+        if name not in (LINE, JSON) and not any(map(known, projection.source_names(name))):
             raise _unknown("a template", name, [projection.new_name(field) for field in fields])
+
+
+def _require_own_names(projection: Projection, fields: tuple[str, ...]) -> None:
+    wanted = Counter(projection.new_name(name) for name in fields if projection.wants(name))
+    for name, count in wanted.items():
+        if count > 1:
+            raise UsageError(
+                f"--rename: two fields would be named {name}: rename the other one too, or exclude it"
+            )
 
 
 def _unknown(option: str, name: str, fields: Sequence[str]) -> UsageError:

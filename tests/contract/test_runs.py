@@ -197,7 +197,7 @@ def test_a_stream_is_loaded_once_each_block_by_its_worker(
     sent = target.records()
     assert sorted(record for records in sent.values() for record in records) == list(enumerate(LINES))
     owned = {worker: [number for number, _ in records] for worker, records in enumerate(sent.values())}
-    for block in source.blocks(100, numbered=True):
+    for block in source.blocks(100):
         assert block.payload is not None
         first = block.first_record or 0
         assert {*range(first, first + len(block.payload.splitlines()))} <= {*owned[block.number % workers]}

@@ -56,7 +56,7 @@ def read(source: Source, blocks: Sequence[Block], projection: Projection = ALL) 
 def opened(form: Form, folder: Path, block_bytes: int = 100) -> tuple[Source, list[Block]]:
     """Write the golden records in a form; give its source and blocks."""
     source = form.opened(folder, form.rows())
-    return source, list(source.blocks(block_bytes, numbered=True))
+    return source, list(source.blocks(block_bytes))
 
 
 def records_in(batches: Sequence[Batch]) -> list[Fields]:
@@ -235,7 +235,7 @@ def test_a_file_that_has_grown_is_noticed_when_it_is_read_and_at_the_end(form: F
     with pytest.raises(SourceError, match=str(path)):
         source.verify_unchanged()
     with pytest.raises(SourceError, match=str(path)):
-        read(source, list(source.blocks(100, numbered=True)) if source.streamed else blocks)
+        read(source, list(source.blocks(100)) if source.streamed else blocks)
 
 
 @pytest.mark.parametrize("form", FILES, ids=by_name)
@@ -248,7 +248,7 @@ def test_a_file_that_was_replaced_is_noticed(form: Form, tmp_path: Path) -> None
     with pytest.raises(SourceError, match="replaced"):
         source.verify_unchanged()
     with pytest.raises(SourceError, match="replaced"):
-        read(source, list(source.blocks(100, numbered=True)) if source.streamed else blocks)
+        read(source, list(source.blocks(100)) if source.streamed else blocks)
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if not form.files], ids=by_name)
@@ -260,7 +260,7 @@ def test_what_is_no_file_cannot_have_changed(form: Form, tmp_path: Path) -> None
 @every_kind
 def test_no_records_are_no_records(form: Form, tmp_path: Path) -> None:
     source = form.opened(tmp_path, [])
-    assert records_in(read(source, list(source.blocks(100, numbered=True)))) == []
+    assert records_in(read(source, list(source.blocks(100)))) == []
 
 
 # Shards: what the workers of a run read between them.
@@ -350,7 +350,7 @@ def test_files_are_read_one_after_the_other_and_empty_ones_are_no_records(kind: 
         form.opened(folder, part)
         paths += list(folder.iterdir())
     source = chosen(*paths)
-    blocks = list(source.blocks(100, numbered=True))
+    blocks = list(source.blocks(100))
     assert [block.number for block in blocks] == list(range(len(blocks)))
     batches = read(source, blocks)
     assert records_in(batches) == form.expected(some)
@@ -363,7 +363,7 @@ def test_files_are_read_one_after_the_other_and_empty_ones_are_no_records(kind: 
 
 
 def first_of(source: Source, projection: Projection = ALL) -> Fields:
-    (record,) = records_in(read(source, list(source.blocks(100, numbered=True)), projection))
+    (record,) = records_in(read(source, list(source.blocks(100)), projection))
     return record
 
 
@@ -385,7 +385,7 @@ def test_what_json_does_not_have_is_a_reject_and_costs_no_neighbour(
     path = tmp_path / f"typed.{kind}"
     path.write_text("\n".join(objects) if kind == "jsonl" else f"[{','.join(objects)}]")
     source = chosen(path)
-    (batch,) = read(source, list(source.blocks(1 << 20, numbered=True)))
+    (batch,) = read(source, list(source.blocks(1 << 20)))
     assert batch.fields.to_pylist() == [{"a": b"1"}, {"a": b"3"}]
     assert listed(batch.numbers) == [0, 2]
     (reject,) = batch.rejects
@@ -436,7 +436,7 @@ def test_bytes_that_are_no_text_are_a_reject_where_json_is_wanted(tmp_path: Path
     }[name]
     (tmp_path / name).write_bytes(content)
     source = chosen(tmp_path / name)
-    (batch,) = read(source, list(source.blocks(1 << 20, numbered=True)), Projection(json=True))
+    (batch,) = read(source, list(source.blocks(1 << 20)), Projection(json=True))
     texts = [list(json.loads(text).values()) for text in listed(batch.json)]
     assert texts == [["a"], ["b"]]
     assert [(reject.record, b"\xff" in reject.raw) for reject in batch.rejects] == [(1, True)]

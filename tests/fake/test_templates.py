@@ -97,6 +97,46 @@ def test_include_exclude_and_rename_choose_the_fields(
     assert {name.encode(): str(value).encode() for name, value in text.items()} == expected
 
 
+def write_two(folder: Path, suffix: str) -> Path:
+    path = folder / f"two.{suffix}"
+    if suffix == "csv":
+        path.write_text("id,name\n1,Ada\n")
+    elif suffix == "jsonl":
+        path.write_text('{"id": 1, "name": "Ada"}\n')
+    else:
+        pyarrow.parquet.write_table(pa.table({"id": [1], "name": ["Ada"]}), path)
+    return path
+
+
+@pytest.mark.parametrize(("suffix", "exit_code"), [("csv", 2), ("parquet", 2), ("jsonl", 5)])
+def test_two_fields_of_one_name_are_refused_and_none_is_lost(
+    tmp_path: Path, fake_server: FakeServer, suffix: str, exit_code: int
+) -> None:
+    path = write_two(tmp_path, suffix)
+    done = called("load", path, "--to", fake_server.url, "--key", "p:{id}", "--rename", "name=id")
+    assert done.returncode == exit_code, done.stderr
+    assert "fields would be named" in done.stderr
+    assert hashes(fake_server.client()) == {}
+
+
+@pytest.mark.parametrize(("suffix", "exit_code"), [("csv", 2), ("parquet", 2), ("jsonl", 5)])
+def test_a_renamed_field_is_gone_under_its_old_name(
+    tmp_path: Path, fake_server: FakeServer, suffix: str, exit_code: int
+) -> None:
+    path = write_two(tmp_path, suffix)
+    done = called("load", path, "--to", fake_server.url, "--key", "p:{id}", "--rename", "id=number")
+    assert done.returncode == exit_code, done.stderr
+    assert "id" in done.stderr
+    assert hashes(fake_server.client()) == {}
+
+
+def test_a_command_that_answers_nil_has_skipped_its_record(tmp_path: Path, fake_server: FakeServer) -> None:
+    path = write_two(tmp_path, "csv")
+    argv = ("load", path, "--to", fake_server.url, "--command", "SET p:{id} {name} NX")
+    assert report_of(*argv)["records"] == {"read": 1, "written": 1, "skipped": 0, "rejected": 0}
+    assert report_of(*argv)["records"] == {"read": 1, "written": 0, "skipped": 1, "rejected": 0}
+
+
 @pytest.mark.parametrize("option", ["--include", "--exclude", "--rename"])
 def test_a_field_that_no_record_has_cannot_be_chosen(
     tmp_path: Path, fake_server: FakeServer, option: str

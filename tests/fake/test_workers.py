@@ -27,7 +27,7 @@ WORKERS = (1, 2, 3, 8)
 
 def blocks_of(path: Path, workers: int) -> list[Block]:
     source = open_text_files(find_files([str(path)]), Lines())
-    return list(source.blocks(block_size(source.nbytes, workers), numbered=True))
+    return list(source.blocks(block_size(source.nbytes, workers)))
 
 
 def owned(blocks: list[Block], records: int, worker: int, workers: int, split: str) -> list[int]:

@@ -72,7 +72,7 @@ def load_inline(file: Path, url: str) -> tuple[Tally, TargetError | None]:
         target=StandaloneTarget(parse_address(url), retry_for_s=0),
         encoder=encoder,
         single=encoder,
-        blocks=tuple(source.blocks(1, numbered=True)),
+        blocks=tuple(source.blocks(1)),
         workers=1,
         split="block",
         progress="none",

@@ -130,7 +130,7 @@ def source_of(*sources: str) -> TextStream:
 
 
 def text(source: TextStream) -> bytes:
-    return b"".join(block.payload or b"" for block in source.blocks(100_000, numbered=True))
+    return b"".join(block.payload or b"" for block in source.blocks(100_000))
 
 
 class TestHttp:
@@ -147,7 +147,7 @@ class TestHttp:
         assert source.nbytes == (len(data) if sizes else None)
         assert source.names == (address + name,)
         there.requests.clear()
-        blocks = list(source.blocks(100_000, numbered=True))
+        blocks = list(source.blocks(100_000))
         assert b"".join(block.payload or b"" for block in blocks) == TEXT
         assert sum(block.nbytes for block in blocks) == len(data)
         assert sum(request.startswith("GET") for request in there.requests) == (1 if sizes else 2)
@@ -158,7 +158,7 @@ class TestHttp:
         there.files.update({"/a.txt": b"1\n2\n", "/b.txt.gz": gzip.compress(b"3\n")})
         source = source_of(f"{address}/b.txt.gz", f"{address}/a.txt")
         reader = source.open(Projection(names=frozenset({"line"}), line=True))
-        batches = [batch for block in source.blocks(99, numbered=True) for batch in reader.read(block)]
+        batches = [batch for block in source.blocks(99) for batch in reader.read(block)]
         lines = pa.concat_arrays([batch.line for batch in batches]).to_pylist()
         numbers = pa.concat_arrays([batch.numbers for batch in batches]).to_pylist()
         assert (numbers, lines) == ([0, 1, 2], [b"3", b"1", b"2"])
@@ -300,7 +300,7 @@ class TestS3:
         put(bucket, path.replace("%25", "%"), data)
         source = source_of(f"s3://{bucket[1]}/{path}?{s3}")
         assert source.nbytes == len(data)
-        blocks = list(source.blocks(100_000, numbered=True))
+        blocks = list(source.blocks(100_000))
         assert b"".join(block.payload or b"" for block in blocks) == TEXT
         assert sum(block.nbytes for block in blocks) == len(data)
         source.verify_unchanged()

@@ -243,7 +243,7 @@ def plan_for(source: Source, target: Any = None, *, block_bytes: int = 1 << 20, 
         "block_bytes": block_bytes,
     } | parts
     if "blocks" not in made:
-        made["blocks"] = None if source.streamed else tuple(source.blocks(block_bytes, numbered=True))
+        made["blocks"] = None if source.streamed else tuple(source.blocks(block_bytes))
     return Plan(**made)
 
 

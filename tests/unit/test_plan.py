@@ -61,7 +61,7 @@ def test_a_small_file_gives_every_worker_something(
     tmp_path: Path, lines: int, workers: int, width: int
 ) -> None:
     source = source_of(tmp_path, [b"".join(b"x" * width + b"\n" for _ in range(lines))])
-    blocks = list(source.blocks(block_size(source.nbytes, workers), numbered=True))
+    blocks = list(source.blocks(block_size(source.nbytes, workers)))
     assert {owner(block, workers) for block in blocks} == set(range(workers))
 
 
@@ -197,9 +197,12 @@ def test_a_field_is_wanted_if_a_template_names_it_or_everything_is(
 
 def test_names_are_those_of_the_source_before_and_those_of_templates_behind_a_renaming() -> None:
     assert (RENAMED.new_name("old"), RENAMED.new_name("x")) == ("new", "x")
-    assert (RENAMED.source_name("new"), RENAMED.source_name("x")) == ("old", "x")
+    assert (RENAMED.source_names("new"), RENAMED.source_names("x")) == (("old", "new"), ("x",))
+    assert RENAMED.source_names("old") == ()
     everything = Projection(rename=(("a", "b"), ("b", "a")), include=("a",))
-    assert (everything.new_name("a"), everything.source_name("a")) == ("b", "b")
+    assert (everything.new_name("a"), everything.source_names("a")) == ("b", ("b",))
+    joined = Projection(rename=(("a", "c"), ("b", "c")))
+    assert joined.source_names("c") == ("a", "b", "c")
     assert (everything.spreads("a"), everything.spreads("b")) == (True, False)
 
 

@@ -276,3 +276,26 @@ def test_any_likely_reply_parses_to_one_reply_a_command(
         wire = one.encode(good)
         assert wire.expected is not None
         assert len(replies_in(bytes(wire.expected))) == wire.commands == len(good)
+
+
+@pytest.mark.parametrize(
+    ("texts", "replies", "counted"),
+    [
+        (("SET k:{id} v NX",), [b"OK", None], (1, 1)),
+        (("SET k:{id} v NX",), [None, None], (0, 2)),
+        (("SET k:{id} v NX", "XADD s NOMKSTREAM * f {id}"), [None, None, None, b"1-1"], (1, 1)),
+        # Here nil says that there was nothing before.
+        (("SET k:{id} v GET",), [None, b"old"], (2, 0)),
+        (("SET k:{id} v EX 5 get",), [None, b"old"], (2, 0)),
+        (("GETSET k:{id} v",), [None, None], (2, 0)),
+        (("SET k:{id} v GET", "SET l:{id} v NX"), [None, None, None, None], (2, 0)),
+    ],
+)
+def test_a_record_of_which_every_command_answers_nil_is_skipped(
+    texts: tuple[str, ...], replies: list[Any], counted: tuple[int, int]
+) -> None:
+    batch = batch_of({"id": [b"1", b"2"]})
+    wire = encoder(*texts).encode(batch)
+    verdict = encoder(*texts).judge(batch, wire, replies)
+    assert (verdict.written, verdict.skipped) == counted
+    assert verdict.refusals == ()

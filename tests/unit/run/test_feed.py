@@ -31,12 +31,12 @@ class Stream:
     count: int | None
     failure: Exception | None = None
     nbytes: int | None = None
-    asked: list[tuple[int, bool]] = field(default_factory=list)
+    asked: list[int] = field(default_factory=list)
     made: int = 0
     streamed = True
 
-    def blocks(self, block_bytes: int, *, numbered: bool) -> Iterator[Block]:
-        self.asked.append((block_bytes, numbered))
+    def blocks(self, block_bytes: int) -> Iterator[Block]:
+        self.asked.append(block_bytes)
         self.made = 0
         while self.made != self.count:
             self.made += 1
@@ -210,7 +210,7 @@ def test_blocks_of_a_stream_are_cut_as_the_plan_says_and_those_that_are_done_lef
     stream = Stream(3)
     plan = plan_of(stream, 2)
     assert [block.number for block in stream_blocks(plan)] == [0, 1, 2]
-    assert stream.asked == [(plan.block_bytes, True)]
+    assert stream.asked == [plan.block_bytes]
     done = Done([Mark(0, 1, workers=3, split="block", block=1)])
     assert [block.number for block in stream_blocks(replace(plan, done=done))] == [0, 2]
 

@@ -65,7 +65,7 @@ class Stream:
         self._failure = failure
         self.open = plan.source.open
 
-    def blocks(self, block_bytes: int, *, numbered: bool) -> Iterator[Block]:
+    def blocks(self, block_bytes: int) -> Iterator[Block]:
         assert self._plan.blocks is not None
         yield from self._plan.blocks
         if self._failure is not None:
@@ -102,8 +102,8 @@ def test_a_signal_ends_a_wait_for_a_stream_and_what_came_before_counts(tmp_path:
     signals = StopSignals()
 
     class Idle(Stream):
-        def blocks(self, block_bytes: int, *, numbered: bool) -> Iterator[Block]:
-            yield from super().blocks(block_bytes, numbered=numbered)
+        def blocks(self, block_bytes: int) -> Iterator[Block]:
+            yield from super().blocks(block_bytes)
             signals._note(2, None)
             raise AssertionError("the wait goes on")
 

@@ -80,7 +80,7 @@ def test_all_fields_are_spread_in_the_order_of_the_schema() -> None:
         ({"include": ("tags", "id")}, ("id", "tags")),
         ({"exclude": ("tags", "address")}, ("id", "a.b", "empty")),
         ({"rename": (("id", "key"), ("tags", "t"))}, ("key", "address", "t", "a.b", "empty")),
-        ({"rename": (("id", "empty"),)}, ("empty", "address", "tags", "a.b")),
+        ({"rename": (("id", "empty"),), "exclude": ("empty",)}, ("empty", "address", "tags", "a.b")),
         ({"flatten": True}, ("id", "address.city", "address.geo.lat", "tags", "a.b", "empty")),
         ({"flatten": True, "include": ("address",)}, ("address.city", "address.geo.lat")),
         ({"flatten": True, "include": ("address.geo",)}, ("address.geo.lat",)),

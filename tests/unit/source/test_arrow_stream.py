@@ -29,7 +29,7 @@ def source_of(*paths: Path) -> Source:
 
 
 def read(source: Source, block_bytes: int = 1 << 20) -> list[dict[str, Any]]:
-    blocks = list(source.blocks(block_bytes, numbered=True))
+    blocks = list(source.blocks(block_bytes))
     reader = pickle.loads(pickle.dumps(source)).open(ALL)  # noqa: S301 - as a plan travels to its workers
     batches = [batch for block in blocks for batch in reader.read(block)]
     numbers = [number for batch in batches for number in batch.numbers.to_pylist()]
@@ -42,7 +42,7 @@ def test_a_stream_is_read_in_blocks_that_the_parent_cuts(tmp_path: Path) -> None
     source = source_of(tmp_path / "a.arrows")
     assert source.streamed
     assert source.fields == ("id",)
-    blocks = list(source.blocks(8_000, numbered=True))
+    blocks = list(source.blocks(8_000))
     assert len(blocks) > 5
     assert all(block.payload is not None and len(block.payload) < 20_000 for block in blocks)
     assert read(source, 8_000) == [{"id": str(index).encode()} for index in range(10_000)]
@@ -52,7 +52,7 @@ def test_bytes_of_the_blocks_add_up_to_no_more_than_the_files(tmp_path: Path) ->
     write(tmp_path / "a.arrows", pa.table({"id": range(10_000)}), chunk=700)
     source = source_of(tmp_path / "a.arrows")
     size = (tmp_path / "a.arrows").stat().st_size
-    total = sum(block.nbytes for block in source.blocks(8_000, numbered=True))
+    total = sum(block.nbytes for block in source.blocks(8_000))
     assert source.nbytes == size
     assert 0.99 * size < total <= size
 
@@ -69,7 +69,7 @@ def test_several_streams_may_have_different_columns(tmp_path: Path) -> None:
     source = source_of(tmp_path)
     assert source.fields == ("a", "b")
     assert read(source) == [{"a": b"1"}, {"b": b"x"}]
-    first, second = source.blocks(1 << 20, numbered=True)
+    first, second = source.blocks(1 << 20)
     assert [source.name_of(block) for block in (first, second)] == [
         str(tmp_path / f"{n}.arrows") for n in "12"
     ]
@@ -86,7 +86,7 @@ def test_dictionaries_that_change_within_a_stream_are_heeded(tmp_path: Path) -> 
 def test_a_record_is_found_again(tmp_path: Path) -> None:
     write(tmp_path / "a.arrows", pa.table({"id": range(100), "x": ["y"] * 100}), chunk=7)
     source = source_of(tmp_path / "a.arrows")
-    block = list(source.blocks(300, numbered=True))[1]
+    block = list(source.blocks(300))[1]
     assert block.first_record is not None
     reject = source.open(Projection(names=frozenset({"id"}))).original(block, block.first_record + 3)
     assert reject.record == block.first_record + 3

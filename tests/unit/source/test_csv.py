@@ -352,7 +352,7 @@ def test_a_file_is_read_in_blocks(tmp_path: Path) -> None:
     source = open_text_files(find_files([str(tmp_path)]), Csv())
     assert source.fields == ("id", "name")
     reader = source.open(Projection(names=frozenset({"id"}), line=True))
-    batches = [batch for block in source.blocks(64, numbered=True) for batch in reader.read(block)]
+    batches = [batch for block in source.blocks(64) for batch in reader.read(block)]
     assert len(batches) > 5
     ids = [value for batch in batches for value in batch.fields.column("id").to_pylist()]
     assert ids == [str(n).encode() for n in range(52)]
@@ -364,7 +364,7 @@ def test_a_file_is_read_in_blocks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rename", [(("a", "b"),), (("a", "c"), ("b", "c"))])
 def test_two_fields_that_would_have_one_name_are_an_error(rename: tuple[tuple[str, str], ...]) -> None:
     format = Csv(",", '"', ("a", "b"))
-    with pytest.raises(SourceError, match=r": two fields would be named '[bc]': rename or exclude one"):
+    with pytest.raises(SourceError, match=r": two fields would be named '[bc]': rename the other"):
         format.parse(b"1,2\n", Projection(all=True, rename=rename), place())
     exchanged = Projection(all=True, rename=(("a", "b"), ("b", "a")))
     assert format.parse(b"1,2\n", exchanged, place()).fields.to_pydict() == {"b": [b"1"], "a": [b"2"]}

@@ -41,7 +41,7 @@ def lines(source: TextFiles | TextStream) -> list[bytes]:
     reader = source.open(Projection(names=frozenset({"line"}), line=True))
     return [
         line.as_py()
-        for block in source.blocks(4, numbered=True)
+        for block in source.blocks(4)
         for batch in reader.read(block)
         for line in batch.line or ()
     ]

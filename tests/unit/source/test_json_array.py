@@ -223,7 +223,7 @@ def test_a_file_is_read_in_blocks_and_its_errors_name_it(tmp_path: Path) -> None
     path.write_text(json.dumps([{"id": number} for number in range(100)], indent=2))
     source = open_text_files(find_files([str(path)]), ARRAY)
     reader = source.open(ALL)
-    blocks = list(source.blocks(64, numbered=True))
+    blocks = list(source.blocks(64))
     assert len(blocks) > 10
     found = [batch for block in blocks for batch in reader.read(block)]
     reader.close()
@@ -232,7 +232,7 @@ def test_a_file_is_read_in_blocks_and_its_errors_name_it(tmp_path: Path) -> None
     path.write_bytes(b'[{"id": 1}')
     source = open_text_files(find_files([str(path)]), ARRAY)
     with pytest.raises(SourceError, match=r"some\.json: at byte 10 "):
-        list(source.blocks(64, numbered=True))
+        list(source.blocks(64))
 
 
 _LAYOUTS = st.builds(

@@ -9,10 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.plan import Batch, Projection
+from etl.source.json_array import JsonArray
 from etl.source.json_records import find
 from etl.source.json_text import Literals
 from etl.source.jsonl import Jsonl
-from tests.unit.source.json_oracle import LAYOUTS, OBJECTS, Layout, Place, dumps, loads, records, text
+from etl.source.text import TextFormat
+from tests.unit.source.json_oracle import (
+    LAYOUTS,
+    OBJECTS,
+    Layout,
+    Place,
+    batches,
+    dumps,
+    loads,
+    numbers,
+    records,
+    rejects,
+    text,
+)
 
 PERSON = '{"id": 7, "address": {"city": "Rome", "geo": {"lat": 1.10}}, "tags": ["x", 2.0, null], "e": ""}'
 
@@ -88,7 +102,9 @@ def test_flatten_spreads_objects_and_keeps_arrays() -> None:
         ({"exclude": ("a",)}, ("b", "c")),
         ({"include": ("a", "b"), "exclude": ("b",)}, ("a",)),
         ({"rename": (("a", "z"),)}, ("z", "b", "c")),
-        ({"rename": (("a", "b"),)}, ("b", "c")),
+        ({"rename": (("a", "b"),), "exclude": ("b",)}, ("b", "c")),
+        ({"rename": (("a", "b"), ("b", "a"))}, ("b", "a", "c")),
+        ({"rename": (("a", "b"),), "exclude": ("a",)}, ("b", "c")),
         ({"include": ("a",), "rename": (("a", "z"),)}, ("z",)),
         ({"flatten": True, "include": ("c",)}, ("c.x", "c.y.z")),
         ({"flatten": True, "include": ("c.y",)}, ("c.y.z",)),
@@ -105,9 +121,71 @@ def test_fields_are_chosen_and_renamed(options: dict[str, Any], spread: tuple[st
     assert tuple(loads(batch.json[0].as_py())) == spread
 
 
-def test_a_renamed_field_is_found_by_its_new_name_and_hides_another() -> None:
-    batch = read('{"a": 1, "b": 2}', all=True, names=["b"], rename=(("a", "b"),))
+def test_a_renamed_field_is_found_by_its_new_name_only() -> None:
+    batch = read('{"a": 1}', all=True, names=["a", "b"], rename=(("a", "b"),))
     assert records([batch]) == [{"b": b"1"}]
+
+
+SHARED = '{"a":1}\n{"a":1,"b":2}\nbad\n{"b":3}\n{"a":4,"b":null}\n{"c":{"x":5},"b":6}'
+
+
+@pytest.mark.parametrize("format", [Jsonl(), JsonArray()])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"all": True},
+        {"json": True},
+        {"names": frozenset({"b"}), "exclude": ("b",)},
+        {"lists": frozenset({"b"})},
+        {"all": True, "line": True},
+    ],
+)
+def test_a_record_in_which_two_fields_would_have_one_name_is_a_reject(
+    format: TextFormat, options: dict[str, Any]
+) -> None:
+    data = SHARED if format == Jsonl() else "[" + SHARED.replace("\n", ",") + "]"
+    projection = Projection(rename=(("a", "b"), ("c.x", "y")), **options)
+    found = batches(format, data.encode(), projection)
+    assert [(reject.record, reject.raw) for reject in rejects(found)] == [
+        (1, b'{"a":1,"b":2}'),
+        (2, b"bad"),
+        (4, b'{"a":4,"b":null}'),
+    ]
+    assert rejects(found)[0].reason == "two of its fields would be named 'b'"
+    assert [data.encode()[reject.offset :][: len(reject.raw)] for reject in rejects(found)] == [
+        reject.raw for reject in rejects(found)
+    ]
+    assert numbers(found) == [0, 3, 5]
+    (batch,) = found
+    if projection.all:
+        assert batch.fields.column("b").to_pylist() == [b"1", b"3", b"6"]
+    if projection.json:
+        assert batch.json is not None
+        assert batch.json.to_pylist() == [b'{"b":1}', b'{"b":3}', b'{"c":{"x":5},"b":6}']
+    if projection.names:
+        assert batch.fields.column("b").to_pylist() == [b"1", b"3", b"6"]
+    if projection.lists:
+        assert batch.fields.column("b[]").to_pylist() == [[b"1"], [b"3"], [b"6"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [
+        ({"all": True}, 0),  # what is nested has no name of its own
+        ({"all": True, "flatten": True}, 1),
+        ({"names": frozenset({"b"})}, 1),
+    ],
+)
+def test_a_nested_field_shares_a_name_where_it_has_one(options: dict[str, Any], refused: int) -> None:
+    projection = Projection(rename=(("c.x", "b"),), **options)
+    batch = Jsonl().parse(b'{"c":{"x":5},"b":6}\n{"c":{"x":5}}\n{"b":6}', projection, Place())
+    assert len(batch.rejects) == refused
+
+
+def test_fields_that_are_not_wanted_share_no_name() -> None:
+    projection = Projection(all=True, exclude=("b",), rename=(("a", "b"),))
+    batch = Jsonl().parse(b'{"a":1,"b":2}\n', projection, Place())
+    assert (records([batch]), batch.rejects) == ([{"b": b"1"}], ())
 
 
 def test_json_is_the_records_own_text_where_nothing_changes_it() -> None:

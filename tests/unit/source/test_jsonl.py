@@ -198,7 +198,7 @@ def test_a_file_is_read_in_blocks(tmp_path: Path) -> None:
     path.write_bytes(b"".join(b'{"id": %d}\n' % number for number in range(100)))
     source = open_text_files(find_files([str(path)]), JSONL)
     reader = source.open(ALL)
-    blocks = list(source.blocks(64, numbered=True))
+    blocks = list(source.blocks(64))
     assert len(blocks) > 10
     found = [batch for block in blocks for batch in reader.read(block)]
     reader.close()

@@ -36,7 +36,7 @@ def open_records(data: Any) -> RecordStream:
 
 def batches_of(data: Any, projection: Projection = ALL, block_bytes: int = 1 << 20) -> list[Batch]:
     source = open_records(data)
-    blocks = list(source.blocks(block_bytes, numbered=True))
+    blocks = list(source.blocks(block_bytes))
     reader = pickle.loads(pickle.dumps(source)).open(projection)  # noqa: S301 - as a plan travels
     return [batch for block in blocks for batch in reader.read(block)]
 
@@ -220,7 +220,7 @@ def test_records_without_end_are_read_as_they_come() -> None:
             number += 1
 
     source = open_records(endless())
-    blocks = source.blocks(10_000, numbered=True)
+    blocks = source.blocks(10_000)
     some = [next(blocks) for _ in range(10)]
     assert source.nbytes is None
     assert source.fields is None
@@ -243,13 +243,13 @@ def test_numbers_run_through_all_blocks() -> None:
 
 def test_big_records_make_blocks_of_few() -> None:
     source = open_records([{"x": "y" * 100_000}] * 500)
-    sizes = [len(block.payload or b"") for block in source.blocks(1_000_000, numbered=True)]
+    sizes = [len(block.payload or b"") for block in source.blocks(1_000_000)]
     assert max(sizes[1:]) < 3_000_000
 
 
 def test_a_list_can_be_read_again_and_a_generator_says_that_it_cannot() -> None:
     def blocks(source: RecordStream) -> list[Block]:
-        return list(source.blocks(1 << 20, numbered=True))
+        return list(source.blocks(1 << 20))
 
     again = open_records([{"a": 1}])
     assert len(blocks(again)) == len(blocks(again)) == 1
@@ -264,7 +264,7 @@ def test_a_list_can_be_read_again_and_a_generator_says_that_it_cannot() -> None:
 )
 def test_a_record_is_found_again(index: int, raw: bytes) -> None:
     source = open_records([{"a": 1, "b": b"\xff"}, "no record", {"a": math.nan}])
-    (block,) = source.blocks(1 << 20, numbered=True)
+    (block,) = source.blocks(1 << 20)
     reject = source.open(ALL).original(block, index)
     assert (reject.file, reject.record, reject.offset, reject.raw) == ("the list", index, None, raw)
     assert source.name_of(block) == "the list"

@@ -70,7 +70,7 @@ def test_a_remote_file_is_a_stream(folder: str, codec: str | None) -> None:
     fsspec.filesystem("memory").pipe(f"{folder}/{name}", text if codec is None else compress(codec, text))
     source = find_text([f"{folder}/{name}"], Lines())
     assert source.streamed
-    blocks = list(source.blocks(4, numbered=True))
+    blocks = list(source.blocks(4))
     assert b"".join(block.payload or b"" for block in blocks) == text
     assert sum(block.nbytes for block in blocks) == source.nbytes
     source.verify_unchanged()
@@ -78,7 +78,7 @@ def test_a_remote_file_is_a_stream(folder: str, codec: str | None) -> None:
 
 def test_local_and_remote_files_come_in_the_order_given(folder: str) -> None:
     source = find_text([f"{folder}/b.txt", f"{folder}/a.txt"], Lines())
-    assert [source.name_of(block) for block in source.blocks(99, numbered=True)] == [
+    assert [source.name_of(block) for block in source.blocks(99)] == [
         f"{folder}/b.txt",
         f"{folder}/a.txt",
     ]

@@ -33,7 +33,7 @@ def people(tmp_path: Path) -> Path:
 
 
 def read(source: Source, block_bytes: int = 1 << 20) -> list[dict[str, Any]]:
-    blocks = list(source.blocks(block_bytes, numbered=True))
+    blocks = list(source.blocks(block_bytes))
     reader = pickle.loads(pickle.dumps(source)).open(ALL)  # noqa: S301 - as a plan travels to its workers
     batches = [batch for block in blocks for batch in reader.read(block)]
     numbers = [number for batch in batches for number in batch.numbers.to_pylist()]
@@ -58,7 +58,7 @@ def test_a_query_can_be_read_again() -> None:
 
 def test_a_big_result_comes_in_many_blocks() -> None:
     source = open_query("SELECT range AS n FROM range(100000) ORDER BY n")
-    assert len(list(source.blocks(50_000, numbered=True))) > 5
+    assert len(list(source.blocks(50_000))) > 5
     assert [int(record["n"]) for record in read(source, 50_000)] == list(range(100_000))
 
 
@@ -223,7 +223,7 @@ def test_the_database_does_not_travel_to_workers(people: Path) -> None:
     copy = pickle.loads(pickle.dumps(source))  # noqa: S301
     assert copy.input is None
     assert source.names == (f"SQLite {people}", "SELECT id FROM people")
-    (block,) = source.blocks(1 << 20, numbered=True)
+    (block,) = source.blocks(1 << 20)
     assert source.name_of(block) == "the query"
 
 

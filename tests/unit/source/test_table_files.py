@@ -62,7 +62,7 @@ def read(source: TableFiles, projection: Projection, blocks: list[Block] | None 
 
 
 def blocks_of(source: TableFiles) -> list[Block]:
-    return list(source.blocks(1 << 20, numbered=True))
+    return list(source.blocks(1 << 20))
 
 
 def column(batches: list[Batch], name: str) -> list[Any]:

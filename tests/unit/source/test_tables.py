@@ -25,7 +25,7 @@ RECORDS = [{"id": b"1", "name": b"x"}, {"id": b"2", "name": None}, {"id": b"3", 
 
 
 def blocks_of(source: Source, block_bytes: int = 1 << 20) -> list[Block]:
-    return list(source.blocks(block_bytes, numbered=True))
+    return list(source.blocks(block_bytes))
 
 
 def read(source: Source, block_bytes: int = 1 << 20, projection: Projection = ALL) -> list[dict[str, Any]]:

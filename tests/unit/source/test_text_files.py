@@ -50,7 +50,7 @@ def opened(contents: list[bytes], format: TextFormat | None = None) -> Iterator[
 
 def blocks_of(contents: list[bytes], block_bytes: int) -> list[Block]:
     with opened(contents) as source:
-        return list(source.blocks(block_bytes, numbered=True))
+        return list(source.blocks(block_bytes))
 
 
 @given(CONTENTS, st.integers(1, 70))
@@ -116,15 +116,15 @@ def test_a_line_longer_than_redis_takes_is_refused_before_anything_is_loaded(
     monkeypatch.setattr(text_files, "MAX_RECORD_BYTES", 100)
     source = source_of(tmp_path, [b"short\n" + b"x" * 150 + b"\nshort\n"])
     with pytest.raises(RejectedError, match=r"part-0\.txt: the record at byte 6 is over 100 bytes long"):
-        list(source.blocks(10, numbered=True))
-    assert len(list(source_of(tmp_path, [b"y" * 99 + b"\n" + b"y" * 99]).blocks(10, numbered=True))) == 2
+        list(source.blocks(10))
+    assert len(list(source_of(tmp_path, [b"y" * 99 + b"\n" + b"y" * 99]).blocks(10))) == 2
 
 
 def test_a_file_that_changed_since_it_was_found_is_noticed(tmp_path: Path) -> None:
     source = source_of(tmp_path, [b"a\nb\n"])
     Path(source.files[0].path).write_bytes(b"a\nb\nc\n")
     with pytest.raises(SourceError, match="grew from 4 to 6 bytes"):
-        list(source.blocks(2, numbered=True))
+        list(source.blocks(2))
 
 
 @settings(max_examples=100)
@@ -271,7 +271,7 @@ def test_each_file_has_a_beginning_of_its_own_which_is_in_no_block(tmp_path: Pat
     assert source.formats == (Framed(b"x"), Framed(b"yy"), Framed(b"x"))
     assert source.begins == (2, 3, 2)
     assert source.fields == ("x", "common", "yy")
-    assert [(b.file, b.start, b.stop, b.first_record) for b in source.blocks(9, numbered=True)] == [
+    assert [(b.file, b.start, b.stop, b.first_record) for b in source.blocks(9)] == [
         (0, 2, 6, 0),
         (2, 2, 3, 2),
     ]
@@ -296,14 +296,14 @@ def test_where_one_files_records_tell_their_own_fields_nobody_knows_all_of_them(
 def test_where_records_can_no_longer_be_told_apart_the_file_and_the_byte_are_named(tmp_path: Path) -> None:
     source = source_of(tmp_path, [b"]a\nb\nc\nd!\n"], Framed())
     with pytest.raises(SourceError) as caught:
-        list(source.blocks(4, numbered=True))
+        list(source.blocks(4))
     assert str(caught.value) == f"{tmp_path}/part-0.txt: at byte 8 there is no end to it"
     assert type(caught.value) is SourceError
 
 
 def test_blocks_of_several_files_may_be_read_in_any_order(tmp_path: Path) -> None:
     source = source_of(tmp_path, [b"a\nb\n", b"c\nd\n"])
-    blocks = list(source.blocks(2, numbered=True))
+    blocks = list(source.blocks(2))
     with closing(source.open(Projection(names=frozenset({"line"})))) as reader:
         for block in (*reversed(blocks), *blocks):
             (batch,) = reader.read(block)
@@ -315,7 +315,7 @@ def test_blocks_of_several_files_may_be_read_in_any_order(tmp_path: Path) -> Non
 
 def test_the_original_of_a_record_says_where_it_stands(tmp_path: Path) -> None:
     source = source_of(tmp_path, [b"a\n", b"b\r\ncc\nd"])
-    blocks = list(source.blocks(100, numbered=True))
+    blocks = list(source.blocks(100))
     with closing(source.open(Projection())) as reader:
         name = source.files[1].path
         assert reader.original(blocks[1], 1) == Reject(name, 1, 0, "", b"b")
@@ -328,7 +328,7 @@ def test_a_reader_may_be_closed_twice_and_before_it_has_read(tmp_path: Path) -> 
     source = source_of(tmp_path, [b"a\n"])
     reader = source.open(Projection())
     reader.close()
-    list(reader.read(next(source.blocks(10, numbered=True))))
+    list(reader.read(next(source.blocks(10))))
     reader.close()
     reader.close()
 

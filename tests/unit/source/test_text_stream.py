@@ -97,7 +97,7 @@ def read(source: Any, block_bytes: int, *, pickled: bool = False) -> list[Batch]
     """Read as a run does: blocks are cut here, and read by a copy of the source that came by Pipe."""
     copy = pickle.loads(pickle.dumps(source)) if pickled else source  # noqa: S301 - our own
     reader = copy.open(PROJECTION)
-    return [batch for block in source.blocks(block_bytes, numbered=True) for batch in reader.read(block)]
+    return [batch for block in source.blocks(block_bytes) for batch in reader.read(block)]
 
 
 def records(batches: list[Batch]) -> list[tuple[int, bytes]]:
@@ -137,7 +137,7 @@ def test_blocks_cover_the_text_and_add_up_to_the_size_of_the_files(codec: str, t
         for index, text in enumerate(texts)
     ]
     source = open_text_stream(inputs, Lines())
-    blocks = list(source.blocks(5000, numbered=True))
+    blocks = list(source.blocks(5000))
     assert [block.number for block in blocks] == list(range(len(blocks)))
     assert sum(block.nbytes for block in blocks) == source.nbytes
     assert all(block.start <= block.stop for block in blocks)
@@ -247,7 +247,7 @@ def test_files_are_closed_once_their_beginning_is_known_and_when_they_are_read()
     memory = Memory(b"a\nb\nc\n")
     source = open_text_stream([memory], Lines())
     assert [stream.closed for stream in memory.opened] == [True]
-    blocks = source.blocks(1, numbered=True)
+    blocks = source.blocks(1)
     next(blocks)
     assert not memory.opened[-1].closed
     blocks.close()  # type: ignore[attr-defined]
@@ -257,7 +257,7 @@ def test_files_are_closed_once_their_beginning_is_known_and_when_they_are_read()
 def test_offsets_of_rejects_are_those_of_the_text() -> None:
     source = open_text_stream([Memory(b"head\none\ntwo\nthree\nfour\n", name="x.gz")], Headed())
     reader = source.open(PROJECTION)
-    blocks = list(source.blocks(9, numbered=True))
+    blocks = list(source.blocks(9))
     assert len(blocks) > 1
     last = blocks[-1]
     assert reader.original(last, 3) == Reject("x.gz", 3, 19, "", b"four")
@@ -286,7 +286,7 @@ def test_a_file_that_is_cut_short_fails_behind_its_whole_blocks(tmp_path: Path) 
     source = open_text_stream([local(write(tmp_path / "x.gz", data[:-20]), "gzip")], Lines())
     blocks: list[Block] = []
     with pytest.raises(SourceError, match=r"the gzip data of .*x\.gz is cut short"):
-        blocks.extend(source.blocks(5000, numbered=True))
+        blocks.extend(source.blocks(5000))
     assert b"".join(block.payload or b"" for block in blocks) in LINES
 
 
@@ -296,7 +296,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path: Path) -> Non
     with path.open("ab") as file:
         file.write(compress("gzip", b"more\n"))
     with pytest.raises(SourceError, match=r"x\.gz grew from"):
-        list(source.blocks(1000, numbered=True))
+        list(source.blocks(1000))
     with pytest.raises(SourceError, match=r"x\.gz grew from"):
         source.verify_unchanged()
 
@@ -339,22 +339,22 @@ class TestStandardInput:
 
     def test_it_can_be_read_once(self, pipe: tuple[int, int]) -> None:
         source = self.source(pipe, b"a\n", Lines())
-        list(source.blocks(10, numbered=True))
+        list(source.blocks(10))
         with pytest.raises(SourceError, match="standard input can be read only once"):
-            list(source.blocks(10, numbered=True))
+            list(source.blocks(10))
 
     def test_blocks_are_not_to_be_had_from_a_copy_in_another_process(self, pipe: tuple[int, int]) -> None:
         source = self.source(pipe, b"a\n", Lines())
         copy = pickle.loads(pickle.dumps(source))  # noqa: S301 - our own
         with pytest.raises(SourceError, match="standard input can be read only once"):
-            list(copy.blocks(10, numbered=True))
+            list(copy.blocks(10))
 
     def test_a_redirected_file_has_a_size(self, tmp_path: Path) -> None:
         with write(tmp_path / "x", LINES).open("rb") as file:
             os.lseek(file.fileno(), 7, os.SEEK_SET)
             source = open_text_stream([StandardInput(file.fileno())], Lines())
             assert source.nbytes == len(LINES) - 7
-            blocks = list(source.blocks(5000, numbered=True))
+            blocks = list(source.blocks(5000))
         assert sum(block.nbytes for block in blocks) == source.nbytes
         assert b"".join(block.payload or b"" for block in blocks) == LINES[7:]
 

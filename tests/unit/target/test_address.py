@@ -45,7 +45,7 @@ CHECKED = {"ssl_cert_reqs": "required", "ssl_check_hostname": True, "ssl_passwor
         ("unix:///run/r.sock", "unix:///run/r.sock?db=0", {"path": "/run/r.sock"}),
         ("unix:///run/r%20s?db=2", "unix:///run/r s?db=2", {"path": "/run/r s", "db": 2}),
         (
-            "unix://u:s3@/run/@x",
+            "unix://u:s3@/run/%40x",
             "unix:///run/@x?db=0",
             {"path": "/run/@x", "username": "u", "password": "s3"},
         ),

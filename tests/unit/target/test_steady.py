@@ -113,17 +113,26 @@ def test_the_old_connection_is_ended_before_anything_is_sent_again() -> None:
     assert network.asked == [[b"CLIENT", b"LIST", b"ID", b"1"], [b"CLIENT", b"KILL", b"ID", b"1"]]
 
 
-@pytest.mark.parametrize("start", [lambda s: answered(s, 3), lambda s: s.renew()])
-def test_another_server_ends_the_session_before_anything_is_sent_to_it(
-    start: Callable[[SteadySession], Any],
-) -> None:
+def test_another_server_than_that_of_the_run_is_sent_nothing() -> None:
     network = Network([1], run_id=b"two")
-    session = session_to(network, server=b"one")
     with pytest.raises(ServerChangedError, match="server was restarted, or is another server by now"):
-        start(session)
-    assert network.asked[-1] == [b"INFO", b"server"]  # nothing was sent behind it
+        session_to(network, server=b"one")
+    assert network.asked == [[b"INFO", b"server"]]
+    assert network.applied == []
+
+
+@pytest.mark.parametrize("come_back", [lambda s: answered(s, 3), lambda s: s.renew()])
+def test_a_server_that_was_restarted_ends_the_session_before_anything_is_sent_again(
+    come_back: Callable[[SteadySession], Any],
+) -> None:
     network = Network([1], run_id=b"one")
-    start(session_to(network, server=b"one"))
+    come_back(session_to(network, server=b"one"))
+    network = Network([1], run_id=b"one")
+    session = session_to(network, server=b"one")
+    network.run_id = b"two"
+    with pytest.raises(ServerChangedError):
+        come_back(session)
+    assert network.asked[-1] == [b"INFO", b"server"]
 
 
 def test_a_server_that_stays_away_is_given_up() -> None:

@@ -18,9 +18,10 @@ from tests.unit.encode.given import template
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A source of which nothing is known but its fields."""
+    """A source of which nothing is known but its fields, and how many files it has."""
 
     fields: tuple[str, ...] | None
+    names: tuple[str, ...] = ("one", "two")
 
 
 def source_with(*fields: str) -> Source:
@@ -194,6 +195,29 @@ def test_a_field_that_records_have_or_may_have_is_accepted(
     templates: list[str], options: dict[str, Any]
 ) -> None:
     projection(CSV, *templates, **options)
+
+
+@pytest.mark.parametrize("names", [("one",), ("one", "two")])
+@pytest.mark.parametrize(
+    ("templates", "options", "refused"),
+    [
+        (["{name}"], {"rename": "id=name"}, True),
+        (["{*}"], {"rename": "id=name"}, True),
+        (["{*}"], {"rename": ["id=x", "name=x"]}, True),
+        (["{*}"], {"rename": "id=name", "exclude": "name"}, False),
+        (["{*}"], {"rename": ["id=name", "name=id"]}, False),
+        (["{address}"], {"rename": "id=name"}, False),
+    ],
+)
+def test_no_two_fields_of_one_file_are_given_one_name(
+    templates: list[str], options: dict[str, Any], refused: bool, names: tuple[str, ...]
+) -> None:
+    source: Any = Named(CSV.fields, names)
+    if refused and len(names) == 1:
+        with pytest.raises(UsageError, match="two fields would be named"):
+            projection(source, *templates, **options)
+    else:
+        projection(source, *templates, **options)
 
 
 def test_where_only_the_records_tell_their_fields_any_may_be_named() -> None:
