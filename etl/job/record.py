@@ -149,7 +149,8 @@ class Job:
         record = self._read()
         if record.get(b"run") != self.run.encode():
             raise TargetError(
-                f"{self.target}: the record of this job was removed meanwhile; start the load again"
+                f"{self.target}: the record of this job was removed while the run went on; start the load"
+                " again"
             )
         spent = [name for name in record if name.startswith((b"mark:", _PRESENT, b"passed"))]
         words = [word for name, count in counts.items() for word in (name.encode(), b"%d" % count)]

@@ -71,6 +71,7 @@ class Shard:
         self._again: list[_Sent] = []
         self._behind: _Behind | None = None
         self._due: _Behind | None = None
+        self._following = 0
         turn = 0 if plan.marks is None else plan.marks.turn
         self._ledger = Ledger(Mark(turn, worker, plan.workers, plan.split))
         self._place = self._ledger.mark.place
@@ -95,10 +96,10 @@ class Shard:
     def _finish(self) -> None:
         """Take every outstanding answer, also when the run has failed: what was applied is counted."""
         try:
-            self._settle(self._session.drain())
+            self._settle_all()
             while (self._again or self._behind) and self._error is None:
                 self._send_again()
-                self._settle(self._session.drain())
+                self._settle_all()
         except StoppedError:
             pass
         except EtlError as error:
@@ -247,6 +248,12 @@ class Shard:
         if sent.news.reconnect:
             self._session.renew()
 
+    def _settle_all(self) -> None:
+        """Take every outstanding answer, also to the marks that follow those."""
+        self._settle(self._session.drain())
+        while self._following:
+            self._settle(self._session.drain())
+
     def _settle(self, answers: Iterable[Answer]) -> None:
         for answer in answers:
             token = answer.token
@@ -334,13 +341,17 @@ class Shard:
     def _follow(self, behind: _Behind) -> None:
         """Send what follows blocks that are done. A fenced piece has brought its mark with it."""
         marks = self._plan.marks
+        if not behind.waits and (marks is None or self._plan.fenced):
+            return
+        self._following += 1
         if behind.waits:
             number = b"%d" % self._plan.replicas
             self._settle(self._session.submit(plain((b"WAIT", number, REPLICAS_WAIT_MS)), behind))
-        elif marks is not None and not self._plan.fenced:
+        elif marks is not None:
             self._settle(self._session.submit(marks.wire(behind.mark), behind))
 
     def _take_behind(self, behind: _Behind, answer: Answer) -> None:
+        self._following -= 1
         if answer.replies is None:
             self._patience.end()
             return

@@ -188,8 +188,8 @@ class RecordingProxy:
         """Forward exactly ``after`` bytes, then end both sides of the connection.
 
         ``ending`` is what the client sees. A reset overtakes what the client has not read yet, so to count
-        the replies' bytes cut with ``"fin"``. ``client`` is as for ``hold``. The server always sees an
-        orderly end after all its bytes.
+        the replies' bytes cut with ``"fin"``. ``client`` is as for ``hold``.
+        The server always sees an orderly end after all its bytes.
         """
         self._add(_Rule(direction, after, None if client else connection, ending, client))
 

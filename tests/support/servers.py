@@ -105,6 +105,10 @@ class RealServer:
         """Return when it answers PING; fail with its log if it ended instead."""
         wait_until(self._answers, what=f"a PONG of {self.url}")
 
+    def wait_listening(self) -> None:
+        """Return when it takes connections; it may still be loading its data."""
+        wait_until(self._listens, what=f"{self.url} to listen")
+
     def client(self, **options: object) -> Redis:
         """Return a redis-py client without retries; it is closed with the server."""
         return self._clients.make(self.url, **options)
@@ -138,6 +142,11 @@ class RealServer:
     @property
     def _log(self) -> Path:
         return self.folder / "server.log"
+
+    def _listens(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 30):
+            return True
+        return False
 
     def _answers(self) -> bool:
         assert self._process is not None, "the server was not started"

@@ -1,0 +1,274 @@
+"""Servers that refuse for now: the same is sent again until they take it, or until the patience ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from etl.target.replies import TABLE, Action
+from tests.fault.commands import StartCommand, hold_in_the_middle, wait_for_the_middle
+from tests.fault.inline import (
+    RECORDS,
+    Here,
+    assert_loaded,
+    assert_no_leftovers,
+    complete,
+    every_kind,
+    hold_worker,
+    line,
+    meanwhile,
+    write_input,
+)
+from tests.support import (
+    OK,
+    RealServer,
+    RecordingProxy,
+    ScriptedServer,
+    StartServer,
+    data_size,
+    error,
+    free_port,
+    wait_until,
+)
+
+AGAIN = [word for word, row in TABLE.items() if row.action is Action.AGAIN]
+STOP = [word for word, row in TABLE.items() if row.action is Action.STOP]
+SAYS = {"MOVED": "MOVED 3999 127.0.0.1:6381", "ASK": "ASK 3999 127.0.0.1:6381"}
+
+
+class Refusing:
+    """An answer: so many refusals of every command of this name, then OK."""
+
+    def __init__(self, name: bytes, refusal: bytes, times: int) -> None:
+        self._name = name
+        self._refusal = refusal
+        self.left = times
+        self.taken: list[list[bytes]] = []
+
+    def __call__(self, command: list[bytes]) -> bytes:
+        if command[0] == self._name and self.left:
+            self.left -= 1
+            return self._refusal
+        self.taken.append(command)
+        return b"$1\r\n+\r\n" if command[0] == b"EVAL" else OK
+
+
+def said(word: str) -> str:
+    return SAYS.get(word, f"{word} something is wrong")
+
+
+def keys_taken(answer: Refusing) -> list[bytes]:
+    """Give the keys that were written, in order."""
+    writing = [command for command in answer.taken if command[0] in (b"MSET", b"SET")]
+    return sorted({key for command in writing for key in command[1::2]})
+
+
+@pytest.mark.parametrize("word", AGAIN)
+def test_every_refusal_for_now_is_tried_again(here: Here, word: str) -> None:
+    answer = Refusing(b"MSET", error(said(word)), 2)
+    with ScriptedServer(answer) as server:
+        complete(here.load(write_input(here.folder), server.url, "strings"))
+    assert answer.left == 0
+    assert keys_taken(answer) == sorted(b"%d" % n for n in range(RECORDS))
+
+
+@pytest.mark.parametrize("word", AGAIN)
+def test_every_refusal_for_now_of_a_fenced_command_is_tried_again(here: Here, word: str) -> None:
+    answer = Refusing(b"EVAL", error(said(word)), 2)
+    with ScriptedServer(answer) as server:
+        complete(here.load(write_input(here.folder), server.url, "list"))
+    wires = b"".join(command[-1] for command in answer.taken)
+    assert [wires.count(line(number)) for number in range(RECORDS)] == [1] * RECORDS
+
+
+@pytest.mark.parametrize("word", AGAIN)
+def test_every_refusal_for_now_ends_the_run_when_the_patience_ends(here: Here, word: str) -> None:
+    answer = Refusing(b"MSET", error(said(word)), 1_000_000)
+    file = write_input(here.folder)
+    with ScriptedServer(answer) as server:
+        ended = here.load(file, server.url, "strings", "--retry-for", "0.2")
+        assert ended.code == 4
+        sentence = f"{server.url}: {TABLE[word].meaning} ({said(word)}); tried again for 0.20 s (--retry-for)"
+        assert ended.sentence == sentence
+        assert ended.records == {"read": 0, "written": 0, "skipped": 0, "rejected": 0}
+        answer.left = 0
+        complete(here.load(file, server.url, "strings"))
+
+
+@pytest.mark.parametrize("kind", ["strings", "list"])
+@pytest.mark.parametrize("word", STOP)
+def test_every_refusal_for_good_ends_the_run_at_once(here: Here, word: str, kind: str) -> None:
+    name = b"MSET" if kind == "strings" else b"EVAL"
+    answer = Refusing(name, error(said(word)), 1_000_000)
+    with ScriptedServer(answer) as server:
+        ended = here.load(write_input(here.folder), server.url, kind)
+        assert ended.code == 4
+        assert ended.sentence == f"{server.url}: {TABLE[word].meaning} ({said(word)})"
+        assert ended.report["status"] == "failed"
+
+
+@pytest.mark.parametrize("word", AGAIN)
+def test_a_mark_that_is_refused_for_now_is_tried_again(here: Here, word: str) -> None:
+    refused: list[list[bytes]] = []
+
+    with ScriptedServer() as server:
+        own = server.jobs.answer
+
+        def refusing(command: list[bytes]) -> bytes | None:
+            is_mark = command[0] == b"HSET" and command[2].startswith(b"mark:") and len(command) == 4
+            if is_mark and len(refused) < 3 and server.commands:
+                refused.append(command)
+                return error(said(word))
+            return own(command)
+
+        server.jobs.answer = refusing  # type: ignore[method-assign]
+        complete(here.load(write_input(here.folder), server.url, "strings"))
+        (record,) = server.jobs.records.values()
+    assert len(refused) == 3
+    assert record[b"state"] == b"complete"
+    assert record[b"records_written"] == b"%d" % RECORDS
+
+
+def full(server: RealServer) -> None:
+    server.client().config_set("maxmemory", "1")
+
+
+def roomy(server: RealServer) -> None:
+    server.client().config_set("maxmemory", "0")
+
+
+def follow_nobody(server: RealServer) -> None:
+    server.client().replicaof("127.0.0.1", str(free_port()))
+
+
+def lead(server: RealServer) -> None:
+    server.client().replicaof("NO", "ONE")
+
+
+def want_replicas(server: RealServer) -> None:
+    server.client().config_set("min-replicas-to-write", "1")
+
+
+def want_none(server: RealServer) -> None:
+    server.client().config_set("min-replicas-to-write", "0")
+
+
+def fail_to_save(server: RealServer) -> None:
+    (server.folder / "dump.rdb").mkdir()
+    server.client().bgsave()
+    wait_until(lambda: server.client().info("persistence")["rdb_last_bgsave_status"] == "err")
+
+
+def save_again(server: RealServer) -> None:
+    (server.folder / "dump.rdb").rmdir()
+    server.client().save()
+
+
+Turn = Callable[[RealServer], object]
+TURNS: dict[str, tuple[Turn, Turn]] = {
+    "OOM": (full, roomy),
+    "READONLY": (follow_nobody, lead),
+    "NOREPLICAS": (want_replicas, want_none),
+    "MISCONF": (fail_to_save, save_again),
+}
+
+
+@pytest.fixture
+def saving(start_server: StartServer) -> RealServer:
+    return start_server("--save", "3600 1")
+
+
+@every_kind
+@pytest.mark.parametrize("word", TURNS)
+def test_a_server_that_refuses_for_a_while_gets_everything_once(
+    here: Here, saving: RealServer, word: str, kind: str
+) -> None:
+    refuse, accept = TURNS[word]
+    with RecordingProxy(saving.port) as proxy:
+        steps = (
+            hold_worker(proxy),
+            lambda: refuse(saving),
+            proxy.release,
+            lambda: proxy.wait_for_text(word.encode(), "to_client"),
+            lambda: accept(saving),
+        )
+        with meanwhile(*steps):
+            complete(here.load(write_input(here.folder), proxy.url, kind))
+    assert_loaded(saving.client(), kind)
+    assert_no_leftovers(saving.client())
+
+
+@every_kind
+@pytest.mark.parametrize("word", TURNS)
+def test_a_server_that_goes_on_refusing_ends_the_run_which_can_be_resumed(
+    here: Here, short_lock: None, saving: RealServer, word: str, kind: str
+) -> None:
+    refuse, accept = TURNS[word]
+    file = write_input(here.folder)
+    with RecordingProxy(saving.port) as proxy:
+        with meanwhile(hold_worker(proxy), lambda: refuse(saving), proxy.release):
+            ended = here.load(file, proxy.url, kind, "--retry-for", "0.3")
+        assert ended.code == 4
+        assert TABLE[word].meaning in ended.sentence
+        assert "tried again for 0.30 s" in ended.sentence
+        accept(saving)
+        again = complete(here.load(file, proxy.url, kind, "--wait-lock", "5"))
+    assert again.report["resumed_from"] is not None
+    assert_loaded(saving.client(), kind)
+
+
+def test_a_refused_piece_goes_out_again_before_those_behind_it(here: Here) -> None:
+    # Several pieces a block: what the first one was refused for is over when the second one would go out.
+    answer = Refusing(b"EVAL", error(said("OOM")), 1)
+    with ScriptedServer(answer) as server:
+        complete(here.load(write_input(here.folder, 5_000), server.url, "list"), 5_000)
+    places = [command[5:7] for command in answer.taken]
+    assert len(places) > 4
+    for (_, new), (place, _) in pairwise(places):
+        assert place == new
+
+
+def test_all_workers_wait_for_a_server_that_is_full(
+    start: StartCommand, big_file: Path, real_server: RealServer, proxy: RecordingProxy
+) -> None:
+    hold_in_the_middle(proxy)
+    command = start("load", big_file, "--to", proxy.url, "--workers", "2", "--stall", "1")
+    wait_for_the_middle(proxy, 2)
+    full(real_server)
+    proxy.release()
+    proxy.wait_for_text(b"-OOM ", "to_client")
+    roomy(real_server)
+    ended = command.end()
+    assert ended.code == 0, ended
+    assert ended.stderr == ""
+    assert ended.records["written"] == 36_000 == data_size(real_server.client())
+
+
+def test_replicas_that_acknowledge_let_the_run_complete(here: Here, start_server: StartServer) -> None:
+    primary = start_server("--repl-diskless-sync-delay", "0")
+    replica = start_server("--replicaof", f"127.0.0.1 {primary.port}")
+    wait_until(lambda: replica.client().info("replication")["master_link_status"] == "up")
+    complete(here.load(write_input(here.folder), primary.url, "strings", "--wait-replicas", "1"))
+    assert_loaded(replica.client(), "strings")
+
+
+@pytest.mark.parametrize("kind", ["strings", "list"])
+def test_replicas_that_do_not_acknowledge_end_the_run_without_a_mark(
+    here: Here, monkeypatch: pytest.MonkeyPatch, real_server: RealServer, kind: str
+) -> None:
+    monkeypatch.setattr("etl.worker.shard.REPLICAS_WAIT_MS", b"50")
+    file = write_input(here.folder)
+    replicas = ("--wait-replicas", "1", "--retry-for", "0.3")
+    ended = here.load(file, real_server.url, kind, *replicas)
+    assert ended.code == 4
+    assert "0 of 1 replicas have the data (--wait-replicas); tried again for 0.30 s" in ended.sentence
+    if kind == "strings":
+        record = real_server.client().hgetall(f"etl:{{{ended.report['job']}}}")
+        assert [value for name, value in record.items() if name.startswith(b"mark:")] == [
+            b"1 block -1 -1 0\n0 0 0 0 0"
+        ]
+    complete(here.load(file, real_server.url, kind))
+    assert_loaded(real_server.client(), kind)
