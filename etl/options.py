@@ -537,7 +537,7 @@ def markdown_table(kind: type[Options]) -> str:
     rows = ["| option | meaning | default |", "|---|---|---|"]
     for field in dataclasses.fields(kind):
         meta = field.metadata
-        value = meta["metavar"] or "\\|".join(meta["choices"])
+        value = (meta["metavar"] or "|".join(meta["choices"])).replace("|", "\\|")
         name = f"`{flag(field)}{' ' + value if value else ''}`"
         rows.append(f"| {name} | {meta['help']} | {meta['shown_default']} |")
     return "\n".join(rows)

@@ -100,12 +100,12 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
             guard = Guard.ask(target, options, encoders.always(), source)
             job = Job(_job_name(source, name, options), target, _token(), signals)
             task = task_of(source, shape, options)
+            encoders = verb.encoders(verb.settle(shape, target, job.name))
+            guard.permit(encoders.always())
             with verb.claimed(job, task, signals) as standing:
                 tally = make_tally(context, workers)
                 if standing.unchanged:
                     return Outcome(verb.name, job.name, name, tally, (), time.monotonic() - started_at, None)
-                encoders = verb.encoders(verb.settle(shape, target, job.name))
-                guard.permit(encoders.always())
                 size = standing.block_bytes or block_size(
                     UNKNOWN_SIZE if source.nbytes is None else source.nbytes, workers
                 )

@@ -210,7 +210,7 @@ def test_only_with_tls_insecure_anybody_is_taken_for_the_server(file: Path, tls_
         assert tls_server.plain.client().dbsize() == 0
         ended = run_cli("load", file, *to, "--tls-insecure", "--workers", "2")
         assert ended.returncode == 0, ended.stderr
-        assert tls_server.plain.client().dbsize() == RECORDS
+        assert data_size(tls_server.plain.client()) == RECORDS
         tls_server.plain.client().flushall()
 
 
@@ -224,7 +224,7 @@ def test_user_password_and_client_certificate_together_open_the_server(
     strict_tls_server: TlsServer, tmp_path: Path
 ) -> None:
     client: Any = strict_tls_server.plain.client()
-    client.execute_command("ACL", "SETUSER", "loader", "on", ">sesame", "~k:*", "+@all")
+    client.execute_command("ACL", "SETUSER", "loader", "on", ">sesame", "~k:*", "~etl:*", "+@all")
     (tmp_path / "password").write_text("sesame\n")
     (tmp_path / "few.txt").write_text("one\ntwo\n")
     url = strict_tls_server.url(
