@@ -109,7 +109,7 @@ class Here:
         shown = () if "--progress" in args else ("--progress", "none")
         workers = () if "--workers" in args else ("--workers", "1")
         rejects = ("--rejects", str(self.folder / "rejects.jsonl")) if args[0] == "load" else ()
-        code = main([*map(os.fspath, args), *workers, *shown, *rejects, "--json"])
+        code = main([*(os.fspath(arg) for arg in args), *workers, *shown, *rejects, "--json"])
         return Ended(code, *self.capsys.readouterr())
 
     def load(self, file: Path, url: str, kind: str, *options: str) -> Ended:
