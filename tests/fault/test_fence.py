@@ -124,9 +124,8 @@ def test_commands_that_add_up_add_up_once_whatever_is_cut(
     file = write_input(here.folder)
     for after in (5_000, 20_000, 40_000):
         real_server.client().flushall()
-        with RecordingProxy(real_server.port) as proxy:
-            with meanwhile(hold_worker(proxy, after), proxy.cut_now):
-                complete(here.run("load", file, "--to", proxy.url, "--command", template))
+        with RecordingProxy(real_server.port) as proxy, meanwhile(hold_worker(proxy, after), proxy.cut_now):
+            complete(here.run("load", file, "--to", proxy.url, "--command", template))
         assert look(real_server.client()) == RECORDS
 
 
