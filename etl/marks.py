@@ -134,10 +134,11 @@ def marks_of(record: Mapping[bytes, bytes]) -> list[Mark]:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Where workers leave their marks: the job's key, and the number of their turn."""
+    """Where workers leave their marks: the job's key, the number of their turn, and the run they work for."""
 
     key: bytes
     turn: int
+    run: bytes = b""
 
     def wire(self, mark: Mark) -> Wire:
         """Make the command that writes a mark, whose field is there already: so HSET answers 0."""

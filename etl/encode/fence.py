@@ -27,6 +27,9 @@ local function part(text, number)
   for _ = 2, number do at = string.find(text, '\n', at, true) + 1 end
   return at
 end
+if ARGV[6] ~= '' and redis.call('HGET', KEYS[1], 'run') ~= ARGV[6] then
+  return redis.error_reply('FENCE another run has begun')
+end
 local held = redis.call('HGET', KEYS[1], ARGV[1])
 if not held then return redis.error_reply('FENCE the record of the job is gone') end
 local place = string.sub(held, 1, part(held, 2) - 2)
@@ -78,13 +81,17 @@ class Fenced:
     replies: list[Any] | None
 
 
-def fence(wire: Wire, *, key: bytes, field: bytes, place: bytes, new: bytes, about: bytes) -> Wire:
+def fence(
+    wire: Wire, *, key: bytes, field: bytes, place: bytes, new: bytes, about: bytes, run: bytes = b""
+) -> Wire:
     """Put ``wire`` behind the fence: it is applied if the mark ``field`` of ``key`` is at ``place``.
 
     Then the mark is ``new``; ``about`` are the two lines that it keeps with it, and the errors the rest.
+    ``run`` is the run that the job must be in (empty: any): workers of one that has lost its lock without
+    knowing it are kept out.
     """
     commands = b"".join(wire.buffers)
-    asked = plain((b"EVAL", _SCRIPT, b"1", key, field, place, new, about, commands))
+    asked = plain((b"EVAL", _SCRIPT, b"1", key, field, place, new, about, commands, run))
     return Wire(asked.buffers, (0, wire.records), _GOOD, asked.nbytes)
 
 

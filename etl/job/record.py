@@ -142,7 +142,7 @@ class Job:
         """Make the workers' marks, which they then only change: a mark that is new was taken away."""
         marks = [Mark(turn, worker, workers, split) for worker in range(workers)]
         self._ask((b"HSET", self.key, *(word for mark in marks for word in (mark.field, mark.value))))
-        return Marks(self.key, turn)
+        return Marks(self.key, turn, self.run.encode())
 
     def complete(self, counts: Mapping[str, int]) -> None:
         """Note the good end: the counts stay, the marks have done their work."""

@@ -58,7 +58,8 @@ def run_rounds(
     done, turn, passed = standing.done, standing.next_turn, standing.passed
     job.begin(undertaking.task, run.plan.block_bytes, afresh=not standing.resumes)
     if standing.resumes:
-        _say_resuming(run, job, done)
+        # Workers of a run that has lost its lock may have gone on up to here; from here on they cannot.
+        done = job.done() or done
     fruitless = 0
     while True:
         words: list[LastWord] = []
@@ -67,6 +68,8 @@ def run_rounds(
                 passed = run.keys_passed(before)
                 job.note_pass(passed)
             round = _round(run, job, turn, done, passed or Passed())
+            if turn == standing.next_turn and standing.resumes:
+                _say_resuming(round, job)
             words = round.words()
             error = round.first_error(words)
             if error is None:
@@ -99,9 +102,6 @@ def _round(run: Run, job: Job, turn: int, done: Done, passed: Passed) -> Run:
     counts["records_skipped"] += passed.skipped
     counts["records_rejected"] += passed.rejected
     counts["records_read"] += passed.skipped + passed.rejected
-    run.tally.clear()
-    for name, count in counts.items():
-        run.tally.set(plan.workers, name, count)
     blocks = None
     if plan.blocks is not None:
         left = (done.left(block) for block in plan.blocks)
@@ -110,6 +110,12 @@ def _round(run: Run, job: Job, turn: int, done: Done, passed: Passed) -> Run:
             for block in left
             if block is not None
         )
+        # Whoever ends a block counts its bytes: those of a block that is done in part come once more.
+        all_bytes = sum(block.nbytes for block in plan.blocks)
+        counts["bytes_done"] = all_bytes - sum(block.nbytes for block in blocks)
+    run.tally.clear()
+    for name, count in counts.items():
+        run.tally.set(plan.workers, name, count)
     marks = job.begin_turn(turn, plan.workers, plan.split)
     return replace(run, plan=replace(plan, blocks=blocks, marks=marks, done=done, rejects=rejects))
 
@@ -131,10 +137,9 @@ def _write_refused(plan: Plan, done: Done) -> None:
         reader.close()
 
 
-def _say_resuming(run: Run, job: Job, done: Done) -> None:
+def _say_resuming(run: Run, job: Job) -> None:
     total = run.plan.source.nbytes
-    counts = done.counts()
-    how_far = f"{counts['records_read']:,} records"
+    how_far = f"{run.tally.total('records_read'):,} records"
     if total:
-        how_far = f"{100 * min(counts['bytes_done'], total) // total} % ({how_far})"
+        how_far = f"{100 * min(run.tally.total('bytes_done'), total) // total} % ({how_far})"
     notice(run.plan.progress, f"resuming job {job.name} at {how_far}")

@@ -222,6 +222,7 @@ class Shard:
             field=mark.field,
             place=self._place,
             new=mark.place,
+            run=marks.run,
             about=b"%b\n%b" % (mark.counts_line, about_line(wire, sent.batch.numbers)),
         )
         return replace(sent, mark=mark, inner=wire), outer

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.fault.commands import MORE_THAN_IN_FLIGHT, Command, StartCommand, start_script, write_lines
-from tests.fault.inline import here, impatient, short_lock
+from tests.fault.inline import here, impatient, short_lock, small_blocks
 from tests.support import RealServer, RecordingProxy, start_cli
 
-__all__ = ["here", "impatient", "short_lock"]
+__all__ = ["here", "impatient", "short_lock", "small_blocks"]
 
 
 @pytest.fixture

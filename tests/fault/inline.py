@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import etl.job.lock as lock
+import etl.target.conversation as conversation
 import etl.verbs.prepare as prepare
 from etl.cli import main
 from etl.target.standalone import StandaloneTarget
@@ -108,7 +109,7 @@ class Here:
         shown = () if "--progress" in args else ("--progress", "none")
         workers = () if "--workers" in args else ("--workers", "1")
         rejects = ("--rejects", str(self.folder / "rejects.jsonl")) if args[0] == "load" else ()
-        code = main([*map(os.fspath, args), *workers, *shown, *rejects, "--json"])
+        code = main([*(os.fspath(arg) for arg in args), *workers, *shown, *rejects, "--json"])
         return Ended(code, *self.capsys.readouterr())
 
     def load(self, file: Path, url: str, kind: str, *options: str) -> Ended:
@@ -125,6 +126,13 @@ def here(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Here:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server is given up after 0.3 seconds of silence, and not after 30."""
     monkeypatch.setattr(prepare, "StandaloneTarget", functools.partial(StandaloneTarget, silence_s=0.3))
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of 100 records, one of them in flight at a time: so that marks are left on the way."""
+    monkeypatch.setattr(prepare, "block_size", lambda nbytes, workers: 10_000)
+    monkeypatch.setattr(conversation, "INFLIGHT_BYTES", 1)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -266,7 +267,8 @@ def test_replicas_that_do_not_acknowledge_end_the_run_without_a_mark(
     assert ended.code == 4
     assert "0 of 1 replicas have the data (--wait-replicas); tried again for 0.30 s" in ended.sentence
     if kind == "strings":
-        record = real_server.client().hgetall(f"etl:{{{ended.report['job']}}}")
+        client: Any = real_server.client()
+        record = client.hgetall(f"etl:{{{ended.report['job']}}}")
         assert [value for name, value in record.items() if name.startswith(b"mark:")] == [
             b"1 block -1 -1 0\n0 0 0 0 0"
         ]

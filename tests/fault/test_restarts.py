@@ -96,7 +96,8 @@ def test_a_server_that_loses_everything_behind_the_last_answer_is_loaded_again(
 
     def restart_once(self: Job, counts: Any) -> None:
         if not restarts:
-            restarts.append(real_server.restart())
+            restarts.append(None)
+            real_server.restart()
         whole(self, counts)
 
     monkeypatch.setattr(Job, "complete", restart_once)
@@ -115,7 +116,8 @@ def test_a_server_that_loses_everything_before_the_workers_connect_is_noticed(
     def restart_once(*args: Any) -> Any:
         round = planned(*args)
         if not restarts:
-            restarts.append(real_server.restart())
+            restarts.append(None)
+            real_server.restart()
         return round
 
     monkeypatch.setattr(rounds, "_round", restart_once)

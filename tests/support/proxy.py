@@ -76,6 +76,7 @@ class RecordingProxy:
         self._changed = threading.Condition()
         self._connections: list[_Connection] = []
         self._rules: list[_Rule] = []
+        self._refused = 0
         self._delays_s: dict[Direction, float] = {"to_server": 0.0, "to_client": 0.0}
         self._stopping = False
         self._failure: BaseException | None = None
@@ -113,6 +114,16 @@ class RecordingProxy:
     def wait_for_connections(self, count: int, timeout_s: float = 30) -> None:
         """Return when clients have connected ``count`` times."""
         self._wait(lambda: len(self._connections) >= count, timeout_s, f"{count} connections")
+
+    @property
+    def refused(self) -> int:
+        """How many clients have found the server down so far; they are not counted as connections."""
+        with self._changed:
+            return self._refused
+
+    def wait_for_refused(self, count: int, timeout_s: float = 30) -> None:
+        """Return when so many clients have found the server down."""
+        self._wait(lambda: self._refused >= count, timeout_s, f"{count} clients to find the server down")
 
     def wait_for_client(self, name: str, count: int = 1, timeout_s: float = 30) -> int:
         """Wait for the ``count``-th connection with this name (CLIENT SETNAME); return its number."""
@@ -170,10 +181,14 @@ class RecordingProxy:
         """
         self._add(_Rule(direction, after, connection, None, client))
 
-    def release(self) -> None:
-        """Forward everything that is held."""
+    def release(self, direction: Direction | None = None) -> None:
+        """Forward everything that is held (in one direction, or in both)."""
+
+        def stays(rule: _Rule) -> bool:
+            return rule.ending is not None or direction not in (None, rule.direction)
+
         with self._changed:
-            self._rules = [rule for rule in self._rules if rule.ending is not None]
+            self._rules = [rule for rule in self._rules if stays(rule)]
         self._wake()
 
     def cut(
@@ -286,6 +301,7 @@ class RecordingProxy:
         try:
             server = socket.create_connection(self._target, 30)
         except OSError:  # the server is down: so is its port
+            self._refused += 1
             _reset(client)
             return
         for end in (client, server):

@@ -1,0 +1,171 @@
+"""One run of a job at a time: the second one is refused or waits, a dead one's lock expires."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from signal import SIGINT, SIGKILL
+from typing import Any
+
+import pytest
+
+from tests.fault.commands import StartCommand, connection_of, hold_in_the_middle, wait_for_the_middle
+from tests.fault.inline import Here, assert_loaded, complete, hold_worker, meanwhile, write_input
+from tests.support import RealServer, RecordingProxy, data_size, in_session, wait_until
+
+SHORT = "import etl.job.lock as lock\nlock._LOCK_MS = b'{ms}'\nlock.RENEW_EVERY_S = 0.1\n"
+
+
+def lock_of(server: RealServer) -> bytes:
+    client = server.client()
+    keys: Any = wait_until(lambda: client.keys("etl:*:lock"), what="the lock")
+    return bytes(keys[0])
+
+
+def calls_of(client: Any, command: str) -> int:
+    return int(client.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0))
+
+
+def wait_for_calls(client: Any, command: str, count: int) -> None:
+    wait_until(lambda: calls_of(client, command) >= count, what=f"{count} calls of {command}")
+
+
+def test_a_second_run_of_a_job_ends_at_once_with_6(
+    start: StartCommand, here: Here, big_file: Path, real_server: RealServer, proxy: RecordingProxy
+) -> None:
+    hold_in_the_middle(proxy)
+    command = start("load", big_file, "--to", proxy.url, "--job", "nightly", "--workers", "2")
+    wait_for_the_middle(proxy, 2)
+    second = here.run("load", big_file, "--to", real_server.url, "--job", "nightly")
+    assert second.code == 6
+    assert second.sentence.startswith("another run of job nightly is going on: ")
+    assert f"process {command.pid};" in second.sentence
+    assert second.records["read"] == 0
+    other = here.run("load", write_input(here.folder), "--to", real_server.url, "--job", "hourly")
+    assert other.code == 0
+    proxy.release()
+    assert command.end().code == 0
+    assert not real_server.client().keys("etl:*:lock")
+
+
+@pytest.mark.parametrize("skip", [True, False], ids=["skips", "loads"])
+def test_a_second_run_that_waits_follows_the_first(
+    start: StartCommand, big_file: Path, real_server: RealServer, proxy: RecordingProxy, skip: bool
+) -> None:
+    hold_in_the_middle(proxy)
+    argv = ("load", big_file, "--to", proxy.url, "--job", "nightly")
+    first = start(*argv, "--workers", "2")
+    wait_for_the_middle(proxy, 2)
+    connected = len(proxy.sent)
+    options = ("--skip-unchanged",) if skip else ()
+    second = start(*argv, "--workers", "1", "--wait-lock", "60", *options)
+    proxy.wait_for_connections(connected + 3)  # it has met the server, and asks for the lock again and again
+    assert second.running
+    proxy.release()
+    assert first.end().code == 0
+    ended = second.end()
+    assert ended.code == 0
+    assert ended.records["written"] == (0 if skip else 36_000)
+    assert data_size(real_server.client()) == 36_000
+
+
+def test_waiting_for_the_lock_ends_with_6_after_its_time_and_by_a_signal_at_once(
+    start: StartCommand, here: Here, real_server: RealServer, proxy: RecordingProxy
+) -> None:
+    file = write_input(here.folder)
+    real_server.client().set("etl:{nightly}:lock", "elsewhere process 1/0")
+    waited = here.run("load", file, "--to", real_server.url, "--job", "nightly", "--wait-lock", "0.3")
+    assert waited.code == 6
+    assert waited.sentence.startswith(
+        "another run of job nightly is going on: elsewhere process 1 (waited 0.30 s)"
+    )
+    command = start("load", file, "--to", proxy.url, "--job", "nightly", "--wait-lock", "60")
+    proxy.wait_for_connections(3)
+    command.signal(SIGINT)
+    ended = command.end()
+    assert ended.code == 130
+    assert ended.sentence == "stopped by SIGINT"
+    assert real_server.client().get("etl:{nightly}:lock") == b"elsewhere process 1/0"
+
+
+def test_a_lock_left_by_a_dead_machine_expires(
+    start: StartCommand, here: Here, real_server: RealServer, proxy: RecordingProxy
+) -> None:
+    file = write_input(here.folder)
+    proxy.hold("to_server", after=50_000, client="redis-etl-0")
+    argv = ("load", file, "--to", proxy.url, "--job", "nightly")
+    command = start(*argv, "--workers", "1", patch=SHORT.format(ms=1_000))
+    proxy.wait_for(50_001, connection=connection_of(proxy, 0))
+    command.signal(SIGKILL)
+    wait_until(lambda: not in_session(command.pid), what="its end")
+    lock = lock_of(real_server)
+    assert 0 < real_server.client().pttl(lock) <= 1_000
+    proxy.release()
+    complete(here.run(*argv, "--wait-lock", "10"))
+    assert_loaded(real_server.client(), "strings")
+
+
+def test_the_lock_is_renewed_while_the_run_goes_on(
+    here: Here, short_lock: None, real_server: RealServer, proxy: RecordingProxy
+) -> None:
+    file = write_input(here.folder)
+    client = real_server.client()
+
+    def outlive() -> None:
+        for renewals in range(1, 11):  # of a tenth of a second each: twice as long as the lock lasts
+            wait_for_calls(client, "pexpire", renewals)
+            assert client.keys("etl:*:lock")
+
+    with meanwhile(hold_worker(proxy), outlive, proxy.release):
+        complete(here.load(file, proxy.url, "strings"))
+    assert not client.keys("etl:*:lock")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_run_that_loses_its_lock_stops_with_6_and_leaves_the_lock_alone(
+    start: StartCommand, big_file: Path, real_server: RealServer, proxy: RecordingProxy, workers: str
+) -> None:
+    client = real_server.client()
+    hold_in_the_middle(proxy)
+    argv = ("load", big_file, "--to", proxy.url, "--job", "nightly", "--workers", workers)
+    command = start(*argv, patch=SHORT.format(ms=60_000))
+    wait_for_the_middle(proxy, int(workers))
+    client.set("etl:{nightly}:lock", "elsewhere process 1/0")
+    proxy.wait_for_text(b"elsewhere process 1/0", "to_client")
+    proxy.release()
+    ended = command.end()
+    assert ended.code == 6
+    assert ended.sentence == "job nightly lost its lock to another run: this one stops"
+    assert ended.records["read"] == ended.records["written"] == data_size(client) < 36_000
+    assert client.get("etl:{nightly}:lock") == b"elsewhere process 1/0"
+    client.delete("etl:{nightly}:lock")
+    again = start(*argv).end()
+    assert again.code == 0
+    assert again.report["resumed_from"] == ended.records["written"]
+    assert data_size(client) == 36_000
+
+
+def test_a_lock_that_has_expired_is_taken_again_if_nobody_else_ran(
+    here: Here, monkeypatch: pytest.MonkeyPatch, real_server: RealServer, proxy: RecordingProxy
+) -> None:
+    monkeypatch.setattr("etl.job.lock.RENEW_EVERY_S", 0.1)
+    client = real_server.client()
+    file = write_input(here.folder)
+    steps = (
+        hold_worker(proxy),
+        lambda: client.delete("etl:{nightly}:lock"),
+        lambda: wait_until(lambda: client.exists("etl:{nightly}:lock"), what="the lock to be back"),
+        proxy.release,
+    )
+    with meanwhile(*steps):
+        complete(here.load(file, proxy.url, "strings", "--job", "nightly"))
+    assert_loaded(client, "strings")
+
+
+def test_runs_at_once_load_everything_once(start: StartCommand, here: Here, real_server: RealServer) -> None:
+    file = write_input(here.folder)
+    argv = ("load", file, "--to", real_server.url, "--command", "RPUSH all {line}", "--workers", "1")
+    commands = [start(*argv, "--wait-lock", "60", "--skip-unchanged") for _ in range(3)]
+    ended = [command.end() for command in commands]
+    assert [one.code for one in ended] == [0, 0, 0]
+    assert sorted(one.records["written"] for one in ended) == [0, 0, 1_200]
+    assert_loaded(real_server.client(), "list")
