@@ -17,8 +17,7 @@ from etl.encode.resp import plain
 from etl.errors import EtlError, LockedError, TargetError
 from etl.job.record import Job
 from etl.plan import Session
-from etl.target.console import ask, ask_once
-from etl.target.replies import failure
+from etl.target.console import ask
 from etl.units import format_seconds
 
 LOCK_S = 30
@@ -56,10 +55,7 @@ def _set(job: Job) -> tuple[bytes, ...]:
 def _take(job: Job, wait_s: float, stop: StopFlag) -> None:
     deadline = time.monotonic() + wait_s
     while True:
-        taken, holder = ask_once(job.target, plain(_set(job), (b"GET", _key(job))))
-        for reply in (taken, holder):
-            if isinstance(reply, Exception):
-                raise failure(reply, job.target)
+        taken, holder = job.console.ask(_set(job), (b"GET", _key(job)))
         if taken is not None:
             return
         if time.monotonic() >= deadline:

@@ -14,18 +14,14 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from etl.control import StopFlag
-from etl.encode.resp import plain
 from etl.errors import SourceError, TargetError
 from etl.marks import Done, Mark, Marks, marks_of
 from etl.plan import Target
-from etl.target.console import ask
-from etl.target.replies import Action, failure, row_of
+from etl.target.console import Console
 
 COMPLETE = b"complete"
 INCOMPLETE = b"incomplete"
@@ -76,14 +72,16 @@ class Standing:
 class Job:
     """A job by its name, in its target; ``run`` is this run's token.
 
-    Every method raises TargetError (ServerChangedError: by now it is another server) when ``target`` has no
-    more patience, and StoppedError when ``stop`` is set meanwhile.
+    Every method raises what ``console`` raises.
     """
 
     name: str
-    target: Target
     run: str
-    stop: StopFlag
+    console: Console
+
+    @property
+    def target(self) -> Target:
+        return self.console.target
 
     @property
     def key(self) -> bytes:
@@ -124,24 +122,24 @@ class Job:
         now = _now()
         fields = [b"state", INCOMPLETE, b"run", self.run.encode(), b"updated", now]
         if not afresh:
-            self._ask((b"HSET", self.key, *fields))
+            self.console.ask((b"HSET", self.key, *fields))
             return
         fields += [b"source", (task.source or "").encode(), b"template", task.template.encode()]
         fields += [b"block_bytes", b"%d" % block_bytes, b"started", now]
-        self._ask((b"DEL", self.key), (b"HSET", self.key, *fields))
+        self.console.ask((b"DEL", self.key), (b"HSET", self.key, *fields))
 
     def note_pass(self, passed: Passed) -> None:
         """Note that the pass before the load is done, and what it has settled."""
         pairs = [(_PRESENT + b"%d" % block, bits) for block, bits in sorted(passed.present.items())]
         for start in range(0, len(pairs), _FIELDS_A_COMMAND):
             words = [word for pair in pairs[start : start + _FIELDS_A_COMMAND] for word in pair]
-            self._ask((b"HSET", self.key, *words))
-        self._ask((b"HSET", self.key, b"passed", b"%d %d" % (passed.skipped, passed.rejected)))
+            self.console.ask((b"HSET", self.key, *words))
+        self.console.ask((b"HSET", self.key, b"passed", b"%d %d" % (passed.skipped, passed.rejected)))
 
     def begin_turn(self, turn: int, workers: int, split: str) -> Marks:
         """Make the workers' marks, which they then only change: a mark that is new was taken away."""
         marks = [Mark(turn, worker, workers, split) for worker in range(workers)]
-        self._ask((b"HSET", self.key, *(word for mark in marks for word in (mark.field, mark.value))))
+        self.console.ask((b"HSET", self.key, *(word for mark in marks for word in (mark.field, mark.value))))
         return Marks(self.key, turn, self.run.encode())
 
     def complete(self, counts: Mapping[str, int]) -> None:
@@ -154,9 +152,9 @@ class Job:
             )
         spent = [name for name in record if name.startswith((b"mark:", _PRESENT, b"passed"))]
         words = [word for name, count in counts.items() for word in (name.encode(), b"%d" % count)]
-        self._ask((b"HSET", self.key, b"state", COMPLETE, b"updated", _now(), *words))
+        self.console.ask((b"HSET", self.key, b"state", COMPLETE, b"updated", _now(), *words))
         for start in range(0, len(spent), _FIELDS_A_COMMAND):
-            self._ask((b"HDEL", self.key, *spent[start : start + _FIELDS_A_COMMAND]))
+            self.console.ask((b"HDEL", self.key, *spent[start : start + _FIELDS_A_COMMAND]))
 
     def done(self) -> Done | None:
         """Read the marks again, for another turn of this run; None where the record is gone."""
@@ -164,26 +162,9 @@ class Job:
         return Done(marks_of(record)) if record.get(b"run") == self.run.encode() else None
 
     def _read(self) -> dict[bytes, bytes]:
-        (reply,) = self._ask((b"HGETALL", self.key))
+        (reply,) = self.console.ask((b"HGETALL", self.key))
         assert isinstance(reply, list)
         return dict(zip(reply[::2], reply[1::2], strict=True))
-
-    def _ask(self, *commands: Iterable[bytes]) -> list[object]:
-        """Ask on a connection of its own, until the answer is no refusal for now."""
-        wire = plain(*map(tuple, commands))
-        patience = self.target.patience(self.stop)
-        with contextlib.closing(self.target.stay("redis-etl", self.stop)) as session:
-            while True:
-                replies = list(ask(session, wire))
-                refusal = next((reply for reply in replies if isinstance(reply, Exception)), None)
-                if refusal is None:
-                    return replies
-                news, row = failure(refusal, self.target), row_of(refusal)
-                if row.action is not Action.AGAIN:
-                    raise news
-                patience.wait(news, row.patience_s)
-                if row.reconnect:
-                    session.renew()
 
 
 def _begun(record: Mapping[bytes, bytes]) -> bool:

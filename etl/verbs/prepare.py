@@ -26,6 +26,7 @@ from etl.run.processes import make_context
 from etl.run.signals import StopSignals
 from etl.source.choose import choose_source
 from etl.target.address import Address, parse_address
+from etl.target.console import Console
 from etl.target.login import address_of, refuse_login
 from etl.target.standalone import StandaloneTarget
 from etl.units import MIB
@@ -93,12 +94,13 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
         encoders = verb.encoders(shape)
         templates = [*encoders.main.templates, *(encoders.before.templates if encoders.before else ())]
         projection = projection_of(options, templates, source)
-        with _opened_target(_place(options)) as (target, name):
+        with _opened_target(_place(options)) as (target, name), contextlib.ExitStack() as held:
             workers = options.workers or _worth(source)
             context = make_context(options.start_method) if workers > 1 else None
             target = target.met("redis-etl", signals, options.retry_for)  # refused now, not by every worker
             guard = Guard.ask(target, options, encoders.always(), source)
-            job = Job(_job_name(source, name, options), target, _token(), signals)
+            console = held.enter_context(contextlib.closing(Console(target, signals)))
+            job = Job(_job_name(source, name, options), _token(), console)
             task = task_of(source, shape, options)
             encoders = verb.encoders(verb.settle(shape, target, job.name))
             guard.permit(encoders.always())

@@ -81,7 +81,8 @@ def run_rounds(
             return words, error
         # A server's new run id goes to all who ask it: they would take it for another one for ever.
         target = run.plan.target.met("redis-etl", run.signals)
-        run, job = replace(run, plan=replace(run.plan, target=target)), replace(job, target=target)
+        run = replace(run, plan=replace(run.plan, target=target))
+        job.console.move(target)
         again = job.done()
         if again is None:  # the server came back without the record: so without the data
             job.begin(undertaking.task, run.plan.block_bytes, afresh=True)

@@ -68,7 +68,7 @@ class Server(Model):
 
     def do_eval(self, _script: bytes, _number: bytes, key: bytes, *words: bytes) -> bytes:
         """Do what the fence does, when nothing goes wrong: the commands, and then the mark."""
-        field, _place, new, about, wire = words
+        field, _place, new, about, wire, _run = words
         replies = [self.answer(command) for command in commands_in(wire)]
         said = b"\n".join(
             b"%d %b" % (number, reply[1:-2] if reply[:1] == b"-" else b"")
