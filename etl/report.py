@@ -95,12 +95,22 @@ class Tally:
         self.cells[worker * len(COUNTERS) + _CELL[counter]] = count
 
     def clear(self) -> None:
-        """Set every counter to 0, while no worker is running."""
+        """Set every counter to 0, while no worker is running; whoever holds them goes on doing so."""
+        held = self.of(self.workers, "waiting")
         for cell in range(len(self.cells)):
             self.cells[cell] = 0
+        self.set(self.workers, "waiting", held)
 
     def add(self, worker: int, counter: str, count: int) -> None:
         self.cells[worker * len(COUNTERS) + _CELL[counter]] += count
+
+    def hold(self, held: bool) -> None:
+        """Have all workers wait before their next block, or let them go."""
+        self.set(self.workers, "waiting", int(held))
+
+    def held(self, worker: int) -> bool:
+        """Say whether this worker is to wait: all of them are held, or another one waits for the server."""
+        return any(self.of(other, "waiting") for other in range(self.workers + 1) if other != worker)
 
     def of(self, worker: int, counter: str) -> int:
         return self.cells[worker * len(COUNTERS) + _CELL[counter]]

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from etl.control import StopFlag
 from etl.encode.example import examples, expires
-from etl.errors import TargetError
+from etl.errors import EtlError, TargetError
 from etl.options import LoadOptions, Options
 from etl.plan import Encoder, Source, Target
-from etl.target.preflight import Findings, evicted, require_commands, require_room, require_server
+from etl.report import Tally
+from etl.run.memory import MemoryGuard
+from etl.target.console import Console
+from etl.target.preflight import (
+    UNKNOWN,
+    Findings,
+    Info,
+    evicted,
+    read_info,
+    require_commands,
+    require_room,
+    require_server,
+)
 from etl.target.survey import info_now, survey
 
 
@@ -45,8 +60,31 @@ class Guard:
         """
         require_commands(self.findings, examples(encoders), self.target)
 
+    @contextlib.contextmanager
+    def watching(self, tally: Tally, stop: StopFlag, patience_s: float) -> Iterator[None]:
+        """Have the workers pause, while entered, before a server with a limit is full."""
+        if not (self.writes and self.findings.info.maxmemory):
+            yield
+            return
+        with contextlib.closing(Console(self.target, stop)) as console:
+            watch = MemoryGuard(tally, lambda: _memory(console), patience_s)
+            watch.look(time.monotonic())
+            watch.start()
+            try:
+                yield
+            finally:
+                watch.leave()
+
     def loss(self) -> TargetError | None:
         """Give the error of a run that went well while the server evicted keys, else None."""
         if self.may_evict or self.findings.info.evicted_keys is None:
             return None
         return evicted(self.findings.info, info_now(self.target), self.target)
+
+
+def _memory(console: Console) -> Info:
+    try:
+        (reply,) = console.ask((b"INFO", b"memory"))
+    except EtlError:  # the workers find out for themselves
+        return UNKNOWN
+    return read_info(reply)

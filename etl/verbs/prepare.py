@@ -127,7 +127,8 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                 )
                 undertaking = Undertaking(job, task, standing)
                 run = Run(verb.planned(plan, shape), context, signals, tally, guard.loss)
-                words, error = verb.run(run, undertaking, encoders.before)
+                with guard.watching(tally, signals, options.retry_for):
+                    words, error = verb.run(run, undertaking, encoders.before)
                 seconds = time.monotonic() - started_at
                 return Outcome(
                     verb.name, job.name, name, tally, tuple(words), seconds, error, undertaking.resumed_from
