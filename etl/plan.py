@@ -285,6 +285,10 @@ class Patience(Protocol):
 class Target(Protocol):
     """Where the records go: frozen, picklable, no secret in its ``repr``."""
 
+    @property
+    def own(self) -> bool:
+        """Say whether nobody else can be connected to it."""
+
     def connect(self, client_name: str) -> Session:
         """Open a session of one's own. Raises TargetError."""
 

@@ -22,8 +22,8 @@ class StandaloneTarget:
     """A Target (``etl/plan.py``): the server at ``address``.
 
     A connection on which it is silent for ``silence_s`` is given up; it is tried to come back for
-    ``retry_for_s`` seconds. ``known``: it has been reached before; ``server_id`` is its run id then, where
-    it tells that.
+    ``retry_for_s`` seconds. ``own``: it is a child of this process, and nobody else's. ``known``: it has been
+    reached before; ``server_id`` is its run id then, where it tells that.
     """
 
     address: Address
@@ -31,6 +31,7 @@ class StandaloneTarget:
     retry_for_s: float = RETRY_FOR_S
     server_id: bytes | None = None
     known: bool = False
+    own: bool = False
 
     def __str__(self) -> str:
         return self.address.shown

@@ -64,7 +64,9 @@ class Load:
     @contextlib.contextmanager
     def claimed(self, job: Job, task: Task, signals: StopSignals) -> Iterator[Standing]:
         options = self.options
-        with locked(job, options.wait_lock, signals, signals.stop_for):
+        with contextlib.ExitStack() as held:
+            if not job.target.own:
+                held.enter_context(locked(job, options.wait_lock, signals, signals.stop_for))
             standing = job.standing(task, restart=options.restart)
             mode = choose_mode(options.progress)
             if standing.unchanged and options.skip_unchanged:

@@ -97,7 +97,8 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
         with _opened_target(_place(options)) as (target, name), contextlib.ExitStack() as held:
             workers = options.workers or _worth(source)
             context = make_context(options.start_method) if workers > 1 else None
-            target = target.met("redis-etl", signals, options.retry_for)  # refused now, not by every worker
+            # A server of our own that ends does not come back.
+            target = target.met("redis-etl", signals, 0.0 if target.own else options.retry_for)
             guard = Guard.ask(target, options, encoders.always(), source)
             console = held.enter_context(contextlib.closing(Console(target, signals)))
             job = Job(_job_name(source, name, options), _token(), console)
@@ -154,7 +155,7 @@ def _opened_target(place: Address | str) -> Iterator[tuple[StandaloneTarget, str
     from etl.embedded import opened
 
     with opened(place) as server_url:
-        yield StandaloneTarget(parse_address(server_url)), f"{EMBEDDED}{place}"
+        yield StandaloneTarget(parse_address(server_url), own=True), f"{EMBEDDED}{place}"
 
 
 def _worth(source: Source) -> int:

@@ -136,6 +136,7 @@ class Near:
     """What a target in memory is spared: connections that break, and servers that change."""
 
     __slots__ = ()
+    own = False
 
     def stay(self, client_name: str, stop: StopFlag) -> Any:
         return self.connect(client_name)  # type: ignore[attr-defined]
