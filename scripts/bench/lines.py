@@ -33,6 +33,7 @@ RIVALS = Path(__file__).parent / "rivals"
 ORIGINAL = "original script: 8 processes, a round trip a SET"
 PIPELINES = "redis-py, pipelines of 1000"
 REDIS_CLI = "redis-cli --pipe, ready-made SETs"
+UNMARKED = "redis-etl load, 1 worker, without preflight, lock and marks"
 
 
 def tables(settings: Settings) -> list[Table]:
@@ -63,6 +64,7 @@ def contenders(records: int) -> list[Contender]:
         data.read_through(path)
     return [
         *(loading(whole, workers) for workers in (1, 2, 8)),
+        unmarked(whole),
         redis_cli(whole, protocol),
         rival(PIPELINES, "pipelines.py", data.lines(min(records, PIPELINES_RECORDS))),
         rival(ORIGINAL, "original.py", data.lines(min(records, ORIGINAL_RECORDS))),
@@ -82,6 +84,18 @@ def loading(lines: LinesFile, workers: int) -> Contender:
         check=check,
         own_seconds=report_seconds,
     )
+
+
+def unmarked(lines: LinesFile) -> Contender:
+    def command(server: Server) -> list[str]:
+        _, _, _, _, *arguments = etl_command("load", lines.path, server, "--workers", "1")
+        return [sys.executable, str(RIVALS / "unmarked.py"), "load", *arguments]
+
+    def check(server: Server, stdout: str) -> None:
+        check_complete(stdout, lines.records)
+        check_keys(server, lines, keys=lines.records)
+
+    return Contender(UNMARKED, lines.records, command, check, own_seconds=report_seconds)
 
 
 def verifying(lines: LinesFile, workers: int) -> Contender:
@@ -174,6 +188,7 @@ def speed_bars(results: dict[str, Result]) -> list[Bar]:
         Bar(f"{fastest.contender.name} / redis-py pipelines", 1 / 6, to_pipelines, times),
         Bar("server busy in the load, 1 worker", 0.93, loads[0].busy_in_work, percent, at_least=True),
         Bar("verify / load, 2 workers", 1.5, to_load, times),
+        Bar("load / load without marks, 1 worker", 1.03, loads[0].time_ratio(results[UNMARKED]), times),
     ]
 
 
