@@ -136,7 +136,8 @@ def _opened_target(options: Options) -> Iterator[tuple[StandaloneTarget, str]]:
 
     folder = url.removeprefix(EMBEDDED)
     with opened(folder) as server_url:
-        target = StandaloneTarget(parse_address(server_url), retry_for_s=options.retry_for)
+        # Nobody starts it again: when it is gone, there is nothing to wait for.
+        target = StandaloneTarget(parse_address(server_url), retry_for_s=0)
         yield target, f"{EMBEDDED}{folder}"
 
 
