@@ -24,7 +24,9 @@ LOCK_S = 30
 _LOCK_MS = b"%d" % (1000 * LOCK_S)
 RENEW_EVERY_S = 10.0
 LOOK_EVERY_S = 0.25
-LEAVE_S = 1.0
+LEAVE_S = 10.0
+STOPPED_LEAVE_S = 1.0
+"""How long the server may take to give the lock back, at a run's end and when it was told to stop."""
 
 
 @contextlib.contextmanager
@@ -39,9 +41,7 @@ def locked(job: Job, wait_s: float, stop: StopFlag, lost: Callable[[EtlError], N
     try:
         yield
     finally:
-        keeper.leave()
-        with contextlib.suppress(TargetError):  # the server is away: it expires
-            _release(job)
+        keeper.leave(STOPPED_LEAVE_S if stop.is_set() else LEAVE_S)
 
 
 def _key(job: Job) -> bytes:
@@ -79,7 +79,10 @@ def _ask(session: Session, *commands: tuple[bytes, ...]) -> list[Any]:
 
 
 class _Keeper(threading.Thread):
-    """Renews the lock. A server that is away is the workers' business: the lock is looked after again."""
+    """Renews the lock, and gives it back at the end.
+
+    A server that is away is the workers' business: the lock is looked after again, or it expires.
+    """
 
     def __init__(self, job: Job, lost: Callable[[EtlError], None]) -> None:
         super().__init__(name="lock", daemon=True)
@@ -88,6 +91,11 @@ class _Keeper(threading.Thread):
         self._leaving = threading.Event()
 
     def run(self) -> None:
+        self._keep()
+        with contextlib.suppress(TargetError):
+            _release(self._job)
+
+    def _keep(self) -> None:
         session: Session | None = None
         while not self._leaving.wait(RENEW_EVERY_S):
             try:
@@ -104,10 +112,10 @@ class _Keeper(threading.Thread):
         if session is not None:
             session.close()
 
-    def leave(self) -> None:
-        """Stop renewing."""
+    def leave(self, timeout_s: float) -> None:
+        """Stop renewing, and give the lock back if the server answers in time."""
         self._leaving.set()
-        self.join(LEAVE_S)  # the server may be silent just now
+        self.join(timeout_s)
 
     def _renew(self, session: Session) -> bool:
         """Renew the lock, or take it again if it has expired and nobody else ran meanwhile."""

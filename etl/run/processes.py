@@ -326,7 +326,7 @@ class Inbox(threading.Thread):
 def work(plan: Plan, worker: int, cells: Any, connection: Any) -> None:
     """Be a worker process: run one shard, say how it went, and (worker 0) draw until all are done."""
     be_deaf()
-    with contextlib.suppress(ValueError, AttributeError):  # stderr is closed
+    with contextlib.suppress(RuntimeError, ValueError, AttributeError):  # stderr is closed
         faulthandler.register(SHOW_STACK, chain=False)
     tally = Tally(cells, plan.workers)
     larder = Larder(worker, connection, tally)

@@ -12,13 +12,16 @@ import redis
 from tests.fault.commands import Command, StartCommand
 from tests.support import alive, data_size, wait_until
 
+SHORT_LOCK = "import etl.job.lock as lock\nlock._LOCK_MS = b'2000'\nlock.RENEW_EVERY_S = 0.5\n"
+
 
 def client_of(folder: Path) -> redis.Redis:
     return redis.Redis(unix_socket_path=str(folder / "redis.sock"))
 
 
 def started(start: StartCommand, file: Path, folder: Path) -> Command:
-    return start("load", file, "--to", f"embedded:{folder}", "--workers", "2")
+    options = ("--workers", "2", "--wait-lock", "10")  # a killed command's lock has to expire
+    return start("load", file, "--to", f"embedded:{folder}", *options, patch=SHORT_LOCK)
 
 
 def in_the_middle(start: StartCommand, file: Path, folder: Path) -> tuple[Command, int]:
@@ -80,7 +83,8 @@ def test_three_signals_end_even_a_server_that_does_not_save(
     connections = connections_to_sockets()
     command.signal_and_wait(SIGINT)
     command.signal(SIGINT)
-    wait_until(lambda: connections_to_sockets() > connections, what="the command to ask for a save")
+    # One to give the lock back, for which there is a second's time, then one to ask for a save.
+    wait_until(lambda: connections_to_sockets() >= connections + 2, what="the command to ask for a save")
     assert command.workers() == []
     command.signal(SIGINT)
     ended = command.end()

@@ -23,8 +23,6 @@ def data_keys(client: Redis, pattern: str = "*") -> list[bytes]:
 
 def data_size(client: Redis) -> int:
     """Give the number of keys of the data."""
-    size: Any = client.dbsize()
-    if not size:
-        return 0
-    jobs: Any = client.keys(JOB_PREFIX + b"*")
+    with client.pipeline(transaction=True) as both:  # a job's keys come and go
+        size, jobs = both.dbsize().keys(JOB_PREFIX + b"*").execute()
     return int(size) - len(jobs)
