@@ -56,6 +56,10 @@ class LoadingError(LostError):
     """The server is there and loads its data set."""
 
 
+class RecordGoneError(TargetError):
+    """The record of the job vanished while the run went on: so others of its keys may have."""
+
+
 class ServerChangedError(TargetError):
     """The server was restarted, or is another one: it may have lost what it had answered for."""
 

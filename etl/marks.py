@@ -134,11 +134,15 @@ def marks_of(record: Mapping[bytes, bytes]) -> list[Mark]:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Where workers leave their marks: the job's key, the number of their turn, and the run they work for."""
+    """Where workers leave their marks: the job's key, the number of their turn, and the run they work for.
+
+    ``may_vanish``: the server may evict the record like any other key, and the run does not mind.
+    """
 
     key: bytes
     turn: int
     run: bytes = b""
+    may_vanish: bool = False
 
     def wire(self, mark: Mark) -> Wire:
         """Make the command that writes a mark, whose field is there already: so HSET answers 0."""

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from etl.errors import SourceError, TargetError
+from etl.errors import RecordGoneError, SourceError, TargetError
 from etl.marks import Done, Mark, Marks, marks_of
 from etl.plan import Target
 from etl.target.console import Console
@@ -72,12 +72,32 @@ class Standing:
 class Job:
     """A job by its name, in its target; ``run`` is this run's token.
 
-    Every method raises what ``console`` raises.
+    Every method raises what ``console`` raises. ``may_vanish``: the server may evict the record.
     """
 
     name: str
     run: str
     console: Console
+    may_vanish: bool = False
+
+    @property
+    def commands(self) -> tuple[tuple[bytes, ...], ...]:
+        """Give an example of each command that a job needs, also for its lock and behind the fence."""
+        key, lock = self.key, self.key + b":lock"
+        return (
+            (b"HGETALL", key),
+            (b"HSET", key, b"f", b"v"),
+            (b"HGET", key, b"f"),
+            (b"HDEL", key, b"f"),
+            (b"DEL", lock),
+            (b"SET", lock, b"v", b"NX", b"PX", b"1"),
+            (b"GET", lock),
+            (b"PEXPIRE", lock, b"1"),
+            (b"WATCH", lock),
+            (b"UNWATCH",),
+            (b"MULTI",),
+            (b"EXEC",),
+        )
 
     @property
     def target(self) -> Target:
@@ -140,13 +160,13 @@ class Job:
         """Make the workers' marks, which they then only change: a mark that is new was taken away."""
         marks = [Mark(turn, worker, workers, split) for worker in range(workers)]
         self.console.ask((b"HSET", self.key, *(word for mark in marks for word in (mark.field, mark.value))))
-        return Marks(self.key, turn, self.run.encode())
+        return Marks(self.key, turn, self.run.encode(), self.may_vanish)
 
     def complete(self, counts: Mapping[str, int]) -> None:
         """Note the good end: the counts stay, the marks have done their work."""
         record = self._read()
-        if record.get(b"run") != self.run.encode():
-            raise TargetError(
+        if record.get(b"run") != self.run.encode() and not self.may_vanish:
+            raise RecordGoneError(
                 f"{self.target}: the record of this job was removed while the run went on; start the load"
                 " again"
             )

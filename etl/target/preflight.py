@@ -138,12 +138,17 @@ def require_server(info: Info, target: object, *, writes: bool) -> None:
 
 def require_commands(findings: Findings, commands: Iterable[Words], target: object) -> None:
     """Refuse a server that does not have the commands, or a user who may not run them. Raises TargetError."""
+    commands = tuple(commands)
     names = {command[0] for command in commands}
     for name in sorted(findings.missing & names):
         raise TargetError(f"{target}: the server has no {_shown(name)}: {_remedy(name)}")
     for denial in findings.denials:
-        if denial.command in names:
+        if any(_is_about(denial, command) for command in commands):
             raise TargetError(f"{target}: {_permission(denial)}")
+
+
+def _is_about(denial: Denial, command: Words) -> bool:
+    return command[0] == denial.command and (denial.key is None or denial.key in command)
 
 
 def _remedy(name: bytes) -> str:

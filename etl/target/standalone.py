@@ -66,10 +66,18 @@ class StandaloneTarget:
         while True:
             try:
                 with contextlib.closing(self.connect(client_name)) as session:
-                    (info,) = ask(session, plain((b"INFO", b"server")))
-                found = server_id(info) if isinstance(info, bytes) else None
-                return replace(self, server_id=found, known=True)
+                    return replace(self, server_id=self._id_of(session), known=True)
             except LostError as lost:
                 if not self.known and not isinstance(lost, LoadingError):
                     raise
                 patience.wait(lost)
+
+    def _id_of(self, session: Conversation) -> bytes | None:
+        """Ask for the server's run id; one that hangs up on the question the first time does not tell it."""
+        try:
+            (info,) = ask(session, plain((b"INFO", b"server")))
+        except LostError:
+            if self.known:
+                raise
+            return None
+        return server_id(info) if isinstance(info, bytes) else None

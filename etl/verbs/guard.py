@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from etl.control import StopFlag
-from etl.encode.example import examples, expires
+from etl.encode.example import Words, examples, expires
 from etl.errors import EtlError, TargetError
 from etl.options import LoadOptions, Options
 from etl.plan import Encoder, Source, Target
@@ -36,17 +36,27 @@ class Guard:
     findings: Findings
     writes: bool
     may_evict: bool
+    more: tuple[Words, ...] = ()
 
     @classmethod
-    def ask(cls, target: Target, options: Options, encoders: Iterable[Encoder], source: Source) -> Guard:
-        """Ask the server, and refuse one that cannot take what the encoders send. Raises TargetError.
+    def ask(
+        cls,
+        target: Target,
+        options: Options,
+        encoders: Iterable[Encoder],
+        source: Source,
+        more: tuple[Words, ...] = (),
+    ) -> Guard:
+        """Ask the server, and refuse one that cannot take what is sent. Raises TargetError.
+
+        That is what the encoders send, and ``more``.
 
         What it lacks in single commands is refused by ``permit``: the encoders may change in between.
         """
         writes = isinstance(options, LoadOptions)
         may_evict = not isinstance(options, LoadOptions) or options.allow_eviction
         commands = examples(encoders)
-        guard = cls(target, survey(target, commands), writes, may_evict)
+        guard = cls(target, survey(target, (*commands, *more)), writes, may_evict, more)
         require_server(guard.findings.info, target, writes=writes)
         if not may_evict:
             expiring = any(map(expires, commands))
@@ -58,7 +68,7 @@ class Guard:
 
         Only those that were asked about: what came in place of others since then was tried.
         """
-        require_commands(self.findings, examples(encoders), self.target)
+        require_commands(self.findings, (*examples(encoders), *self.more), self.target)
 
     @contextlib.contextmanager
     def watching(self, tally: Tally, stop: StopFlag, patience_s: float) -> Iterator[None]:

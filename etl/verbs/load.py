@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from etl.control import LastWord
+from etl.encode.example import Words
 from etl.encode.restore_probe import objection, probe
 from etl.encode.types import Shape
 from etl.errors import EtlError, StoppedError, TargetError, UsageError
@@ -60,6 +61,10 @@ class Load:
 
     def encoders(self, shape: Shape) -> Encoders:
         return Encoders(shape.encoder(), shape.single(), shape.before())
+
+    def commands(self, job: Job, shape: Shape) -> tuple[Words, ...]:
+        script = () if shape.repeatable else ((b"EVAL", b"return 1", b"1", job.key),)
+        return (*job.commands, *script)
 
     @contextlib.contextmanager
     def claimed(self, job: Job, task: Task, signals: StopSignals) -> Iterator[Standing]:

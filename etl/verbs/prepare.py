@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from etl.budget import parse_budget
 from etl.control import LastWord
+from etl.encode.example import Words
 from etl.encode.types import Shape
 from etl.errors import EtlError
 from etl.job.record import Job, Standing, Task
@@ -70,6 +71,9 @@ class Verb(Protocol):
     def encoders(self, shape: Shape) -> Encoders:
         """Make the encoders. Raises UsageError."""
 
+    def commands(self, job: Job, shape: Shape) -> tuple[Words, ...]:
+        """Give an example of each command that the verb needs beside those of its encoders."""
+
     def claimed(self, job: Job, task: Task, signals: StopSignals) -> AbstractContextManager[Standing]:
         """Have the job to oneself while entered; give where it stands. Raises EtlError."""
 
@@ -99,9 +103,10 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
             context = make_context(options.start_method) if workers > 1 else None
             # A server of our own that ends does not come back.
             target = target.met("redis-etl", signals, 0.0 if target.own else options.retry_for)
-            guard = Guard.ask(target, options, encoders.always(), source)
             console = held.enter_context(contextlib.closing(Console(target, signals)))
-            job = Job(_job_name(source, name, options), _token(), console)
+            may_vanish = getattr(options, "allow_eviction", False)
+            job = Job(_job_name(source, name, options), _token(), console, may_vanish)
+            guard = Guard.ask(target, options, encoders.always(), source, verb.commands(job, shape))
             task = task_of(source, shape, options)
             encoders = verb.encoders(verb.settle(shape, target, job.name))
             guard.permit(encoders.always())

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from etl.control import LastWord
 from etl.encode.types import Shape
-from etl.errors import EtlError
+from etl.errors import EtlError, RecordGoneError
 from etl.job.record import Job, Passed, Standing, Task
 from etl.marks import COUNTS, Done
 from etl.options import RUN_OPTIONS, Options
@@ -77,6 +77,8 @@ def run_rounds(
                 return words, None
         except EtlError as failure:
             error = failure
+        if isinstance(error, RecordGoneError):
+            error = run.loss() or error  # evicted keys are the better explanation
         if not error.restartable or undertaking.task.source is None or run.signals.stopping:
             return words, error
         # A server's new run id goes to all who ask it: they would take it for another one for ever.

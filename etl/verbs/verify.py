@@ -9,6 +9,7 @@ from typing import Any
 
 from etl.control import LastWord
 from etl.encode.check import checker
+from etl.encode.example import Words
 from etl.encode.types import Shape
 from etl.errors import EtlError
 from etl.job.record import Job, Standing, Task
@@ -51,6 +52,9 @@ class Verify:
     def settle(self, shape: Shape, target: Target, job: str) -> Shape:
         """However records were written, they are read alike."""
         return shape
+
+    def commands(self, job: Job, shape: Shape) -> tuple[Words, ...]:
+        return ()
 
     def claimed(self, job: Job, task: Task, signals: StopSignals) -> AbstractContextManager[Standing]:
         """Whoever only reads needs nothing for himself."""

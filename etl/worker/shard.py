@@ -13,7 +13,14 @@ from etl.control import StopFlag
 from etl.encode.fence import FENCE_RECORDS, fence, read_fence
 from etl.encode.resp import plain
 from etl.encode.wire import Wire
-from etl.errors import EtlError, RejectedError, SourceError, StoppedError, TargetError
+from etl.errors import (
+    EtlError,
+    RecordGoneError,
+    RejectedError,
+    SourceError,
+    StoppedError,
+    TargetError,
+)
 from etl.marks import Mark, about_line
 from etl.plan import Answer, Batch, Block, Encoder, Plan, Reject, Share, SteadySession, owner
 from etl.report import Example, Refusal, Tally, Verdict
@@ -365,8 +372,9 @@ class Shard:
                 self._error = self._error or error
         elif not behind.waits:
             self._patience.end()
-            if reply:  # fields added, where there was one to change
-                self._error = self._error or TargetError(
+            assert self._plan.marks is not None
+            if reply and not self._plan.marks.may_vanish:  # a field added, where there was one to change
+                self._error = self._error or RecordGoneError(
                     f"{target}: the record of this job was removed meanwhile; start the load again"
                 )
         elif reply < self._plan.replicas:

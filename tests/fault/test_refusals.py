@@ -20,6 +20,7 @@ from tests.support import (
     ScriptedServer,
     StartServer,
     bulk,
+    data_size,
     error,
     run_cli,
     wait_until,
@@ -123,6 +124,12 @@ def test_what_verify_cannot_ask_is_refused(
 
 # Users
 
+FOR_THE_JOB = (
+    *("+hgetall", "+hget", "+hset", "+hdel", "+del", "+set", "+get", "+pexpire"),
+    *("+watch", "+unwatch", "+multi", "+exec"),
+)
+"""What a user has to be allowed on ``etl:*``, as the README has it."""
+
 
 def with_user(server: RealServer, *rules: str) -> str:
     """Make a user ``loader`` with these rules; give the user's URL."""
@@ -164,18 +171,28 @@ def test_a_user_who_may_not_is_told_what_before_the_first_record(
 def test_a_user_who_may_do_just_what_is_needed_is_let_in(
     capsys: pytest.CaptureFixture[str], real_server: RealServer, rows: Path, verb: str
 ) -> None:
-    # May not ask anything either.
-    url = with_user(real_server, "~user:*", "+@connection", "+restore", "+hmget", "+hlen", "+del", "+hset")
+    # May not ask anything either. The other commands are for the job's record and its lock.
+    for_data = ("~user:*", "+@connection", "+restore", "+hmget", "+hlen", "+del", "+hset")
+    url = with_user(real_server, *for_data, "~etl:*", *FOR_THE_JOB)
     ended = run_here(capsys, "load", rows, "--to", url, "--key", "user:{id}")
     loaded(ended, 1)
     if verb == "verify":
         assert run_here(capsys, "verify", rows, "--to", url, "--key", "user:{id}").code == 0
 
 
+def test_a_user_who_may_not_touch_the_record_of_the_job_is_told(
+    capsys: pytest.CaptureFixture[str], real_server: RealServer, rows: Path
+) -> None:
+    url = with_user(real_server, "~user:*", "+@all")
+    ended = run_here(capsys, "load", rows, "--to", url, "--key", "user:{id}")
+    said = refused(ended, real_server.url)
+    assert re.match(r"the user loader may not run HGETALL on the key etl:\{rows-\w+\}; give it the", said)
+
+
 def test_a_key_that_only_records_tell_is_left_to_them(
     capsys: pytest.CaptureFixture[str], real_server: RealServer, rows: Path
 ) -> None:
-    url = with_user(real_server, "~city:[A-Z]*", "+@all")
+    url = with_user(real_server, "~city:[A-Z]*", "~etl:*", "+@all")
     loaded(run_here(capsys, "load", rows, "--to", url, "--key", "city:{name}"), 1)
 
 
@@ -190,7 +207,7 @@ def test_a_user_who_may_not_restore_loads_by_hset(
 def test_a_user_who_may_only_restore_loads_by_it(
     capsys: pytest.CaptureFixture[str], real_server: RealServer, rows: Path
 ) -> None:
-    url = with_user(real_server, "~*", "+@all", "-hset")
+    url = with_user(real_server, "~*", "+@all", "-hset", "(~etl:* +hset)")
     loaded(run_here(capsys, "load", rows, "--to", url), 1)
     assert "cmdstat_restore" in real_server.client().info("commandstats")
 
@@ -310,7 +327,7 @@ def test_a_load_that_fits_is_let_in(
 ) -> None:
     server = evicting(start_server, maxmemory, policy)
     loaded(run_here(capsys, "load", small, "--to", server.url, *options), 100_000)
-    assert server.client().dbsize() == 100_000
+    assert data_size(server.client()) == 100_000
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -23,7 +23,7 @@ from tests.fault.commands import (
     hold_in_the_middle,
     wait_for_the_middle,
 )
-from tests.support import REPO, RealServer, RecordingProxy, in_session, run_cli, wait_until
+from tests.support import REPO, RealServer, RecordingProxy, data_size, in_session, run_cli, wait_until
 
 PASSWORD = "opén/se sa:me#%@"
 
@@ -64,7 +64,7 @@ def test_a_password_in_a_file_opens_the_server_for_all_workers(
         ended = run_cli(verb, lines, "--to", guarded.url, *options, "--json")
         assert ended.returncode == 0, ended.stderr
         unseen(ended.stdout, ended.stderr)
-    assert guarded.client(password=PASSWORD).dbsize() == 3
+    assert data_size(guarded.client(password=PASSWORD)) == 3
 
 
 def test_a_password_in_the_environment_opens_the_server(guarded: RealServer, lines: Path) -> None:

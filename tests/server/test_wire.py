@@ -76,6 +76,7 @@ def test_what_verify_asks_is_understood_by_redis_cli(real_server: RealServer) ->
         ({}, b"MSET"),
         ({"ttl": 3_600}, b"SET"),
         ({"if_exists": "skip"}, b"SET"),
+        ({"if_exists": "fail"}, b"SET"),
         ({"ttl": 3_600, "if_exists": "skip"}, b"SET"),
     ],
 )

@@ -24,6 +24,7 @@ CODES = {
     "LostError": (4, "failed"),
     "LoadingError": (4, "failed"),
     "ServerChangedError": (4, "failed"),
+    "RecordGoneError": (4, "failed"),
     "StoppedError": (70, "failed"),
     "LockedError": (6, "failed"),
     "RejectedError": (5, "incomplete"),
