@@ -24,5 +24,7 @@ def data_keys(client: Redis, pattern: str = "*") -> list[bytes]:
 def data_size(client: Redis) -> int:
     """Give the number of keys of the data."""
     with client.pipeline(transaction=True) as both:  # a job's keys come and go
-        size, jobs = both.dbsize().keys(JOB_PREFIX + b"*").execute()
+        both.dbsize()
+        both.keys(JOB_PREFIX + b"*")
+        size, jobs = both.execute()
     return int(size) - len(jobs)
