@@ -237,12 +237,19 @@ class Shard:
         """Send once more what was refused: after a pause, if the server refused it for now."""
         again, self._again = self._again, []
         waits = [sent for sent in again if sent.news is not None]
-        if waits:
-            self._wait(waits[0])
         behind, self._behind = self._behind, None
+        try:
+            if waits:
+                self._wait(waits[0])
+            if behind is not None:
+                assert behind.why is not None
+                self._patience.wait(behind.why)
+        except TargetError as error:
+            self._error = self._error or error  # what is in flight is still answered and counted
+            return
+        if waits and waits[0].news is not None and waits[0].news.reconnect:
+            self._session.renew()
         if behind is not None:
-            assert behind.why is not None
-            self._patience.wait(behind.why)
             self._follow(behind)
         for sent in again:
             self._send(replace(sent, news=None, why=None))
@@ -252,8 +259,6 @@ class Shard:
         assert sent.news is not None
         assert sent.why is not None
         self._patience.wait(sent.why, sent.news.patience_s)
-        if sent.news.reconnect:
-            self._session.renew()
 
     def _settle_all(self) -> None:
         """Take every outstanding answer, also to the marks that follow those."""

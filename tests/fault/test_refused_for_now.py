@@ -81,7 +81,7 @@ def test_every_refusal_for_now_of_a_fenced_command_is_tried_again(here: Here, wo
     answer = Refusing(b"EVAL", error(said(word)), 2)
     with ScriptedServer(answer) as server:
         complete(here.load(write_input(here.folder), server.url, "list"))
-    wires = b"".join(command[-1] for command in answer.taken)
+    wires = b"".join(command[-2] for command in answer.taken if command[0] == b"EVAL")
     assert [wires.count(line(number)) for number in range(RECORDS)] == [1] * RECORDS
 
 

@@ -70,7 +70,7 @@ def test_two_workers_outlive_a_restart_together(
 
 
 def test_a_server_that_stays_away_is_given_up_after_the_deadline_and_the_run_can_be_resumed(
-    here: Here, start_server: StartServer
+    here: Here, short_lock: None, start_server: StartServer
 ) -> None:
     server = start_server(*SAVING["AOF always"])
     file = write_input(here.folder)
