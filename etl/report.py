@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, MutableSequence
+from collections.abc import MutableSequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,15 +101,6 @@ class Tally:
 
     def add(self, worker: int, counter: str, count: int) -> None:
         self.cells[worker * len(COUNTERS) + _CELL[counter]] += count
-
-    @contextlib.contextmanager
-    def idling(self, worker: int) -> Iterator[None]:
-        """Count a worker as idle while this is entered."""
-        self.set(worker, "idle", 1)
-        try:
-            yield
-        finally:
-            self.set(worker, "idle", 0)
 
     def of(self, worker: int, counter: str) -> int:
         return self.cells[worker * len(COUNTERS) + _CELL[counter]]

@@ -16,6 +16,7 @@ from etl.control import Feed, Took
 from etl.errors import EtlError
 from etl.plan import Block, Plan, owner
 from etl.report import Tally
+from etl.worker.pace import idling
 
 AHEAD = 3
 """Blocks that a worker may have been sent and not begun: so memory is bounded, and no worker waits."""
@@ -105,5 +106,5 @@ class Larder:
             yield block
 
     def _next(self) -> Block | None:
-        with self._tally.idling(self._worker):
+        with idling(self._tally, self._worker):
             return self._blocks.get()

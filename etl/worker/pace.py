@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 
 from etl.control import StopFlag
 from etl.errors import StoppedError
@@ -11,6 +13,16 @@ from etl.report import Tally
 
 PIECES_A_SECOND = 20
 """A rate is kept to in steps of a twentieth of a second, not of whole blocks."""
+
+
+@contextlib.contextmanager
+def idling(tally: Tally, worker: int) -> Iterator[None]:
+    """Count a worker as idle while this is entered."""
+    tally.set(worker, "idle", 1)
+    try:
+        yield
+    finally:
+        tally.set(worker, "idle", 0)
 
 
 class Pauses:
@@ -54,7 +66,7 @@ class Pace:
         """Wait until so much more may be sent, and count it. Raises StoppedError when the run is to stop."""
         self._tally.add(self._worker, "sent", records if self._rate.unit == "records" else nbytes)
         due = self._since + (self._tally.total("sent") - self._before) / self._rate.per_second
-        with self._tally.idling(self._worker):
+        with idling(self._tally, self._worker):
             while (left := due - time.monotonic()) > 0:
                 if self._stop.wait(left):
                     raise StoppedError("stopped while held to --max-rate")

@@ -19,7 +19,7 @@ from etl.plan import Answer, Batch, Block, Encoder, Plan, Reject, Share, SteadyS
 from etl.report import Example, Refusal, Tally, Verdict
 from etl.target.replies import Action, Row, explain, failure, row_of
 from etl.worker.ledger import Ledger
-from etl.worker.pace import Pace
+from etl.worker.pace import Pace, idling
 
 MOST_EXAMPLES = 5
 """Differences that one worker reports in full; the others are counted."""
@@ -110,7 +110,7 @@ class Shard:
     def _let_others_wait(self) -> None:
         """Send nothing while another worker waits for the server: it would get the same answer."""
         others = [worker for worker in range(self._plan.workers) if worker != self._worker]
-        with self._tally.idling(self._worker):
+        with idling(self._tally, self._worker):
             while any(self._tally.of(worker, "waiting") for worker in others):
                 if self._stop.wait(WAITING_LOOK_S):
                     return
