@@ -115,9 +115,16 @@ class Shard:
             raise self._error
 
     def _let_others_wait(self) -> None:
+<<<<<<< HEAD
         """Send nothing while another worker waits for the server (or all do): it would be answered alike."""
         with idling(self._tally, self._worker):
             while self._tally.held(self._worker):
+=======
+        """Send nothing while another worker waits for the server: it would get the same answer."""
+        others = [worker for worker in range(self._plan.workers) if worker != self._worker]
+        with idling(self._tally, self._worker):
+            while any(self._tally.of(worker, "waiting") for worker in others):
+>>>>>>> faults
                 if self._stop.wait(WAITING_LOOK_S):
                     return
 
