@@ -104,7 +104,6 @@ class Tally:
     def add(self, worker: int, counter: str, count: int) -> None:
         self.cells[worker * len(COUNTERS) + _CELL[counter]] += count
 
-<<<<<<< HEAD
     def hold(self, held: bool) -> None:
         """Have all workers wait before their next block, or let them go."""
         self.set(self.workers, "waiting", int(held))
@@ -113,8 +112,6 @@ class Tally:
         """Say whether this worker is to wait: all of them are held, or another one waits for the server."""
         return any(self.of(other, "waiting") for other in range(self.workers + 1) if other != worker)
 
-=======
->>>>>>> faults
     def of(self, worker: int, counter: str) -> int:
         return self.cells[worker * len(COUNTERS) + _CELL[counter]]
 

@@ -1,7 +1,7 @@
 """The one inner loop, whoever runs it: a Process, another machine, or the calling process itself.
 
-``shard`` sends a worker's blocks and judges the answers, ``ledger`` knows which of them are done, ``pace``
-holds a run to a rate.
+``shard`` sends a worker's blocks and judges the answers, ``records`` says which records are its own,
+``ledger`` knows which blocks are done, ``pace`` waits.
 """
 
 from __future__ import annotations

@@ -17,11 +17,7 @@ PIECES_A_SECOND = 20
 
 @contextlib.contextmanager
 def idling(tally: Tally, worker: int) -> Iterator[None]:
-<<<<<<< HEAD
     """Count a worker as idle while this is entered: it waits for others, and is not stalled."""
-=======
-    """Count a worker as idle while this is entered."""
->>>>>>> faults
     tally.set(worker, "idle", 1)
     try:
         yield

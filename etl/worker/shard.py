@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from etl.control import StopFlag
 from etl.encode.fence import FENCE_RECORDS, fence, read_fence
@@ -22,11 +21,12 @@ from etl.errors import (
     TargetError,
 )
 from etl.marks import Mark, about_line
-from etl.plan import Answer, Batch, Block, Encoder, Plan, Reject, Share, SteadySession, owner
+from etl.plan import Answer, Batch, Block, Encoder, Plan, Reject, SteadySession, owner
 from etl.report import Example, Refusal, Tally, Verdict
 from etl.target.replies import Action, Row, explain, failure, row_of
 from etl.worker.ledger import Ledger
 from etl.worker.pace import Pace, idling
+from etl.worker.records import own_records, pieces, record_number
 
 MOST_EXAMPLES = 5
 """Differences that one worker reports in full; the others are counted."""
@@ -81,6 +81,7 @@ class Shard:
         self._following = 0
         turn = 0 if plan.marks is None else plan.marks.turn
         self._ledger = Ledger(Mark(turn, worker, plan.workers, plan.split))
+        self._share = self._ledger.mark.share
         self._place = self._ledger.mark.place
         self.examples: list[Example] = []
         self.present: dict[int, bytes] = {}
@@ -115,23 +116,16 @@ class Shard:
             raise self._error
 
     def _let_others_wait(self) -> None:
-<<<<<<< HEAD
         """Send nothing while another worker waits for the server (or all do): it would be answered alike."""
         with idling(self._tally, self._worker):
             while self._tally.held(self._worker):
-=======
-        """Send nothing while another worker waits for the server: it would get the same answer."""
-        others = [worker for worker in range(self._plan.workers) if worker != self._worker]
-        with idling(self._tally, self._worker):
-            while any(self._tally.of(worker, "waiting") for worker in others):
->>>>>>> faults
                 if self._stop.wait(WAITING_LOOK_S):
                     return
 
     def _send_block(self, block: Block) -> None:
         self._ledger.begin(block)
         for batch in self._reader.read(block):
-            for piece in self._pieces(batch):
+            for piece in pieces(batch, self._most_records()):
                 good = self._good(block, piece)
                 if len(good):
                     self._ledger.sent(block)
@@ -141,58 +135,19 @@ class Shard:
         self._ledger.end(block)
         self._advance()
 
-    def _pieces(self, batch: Batch) -> Iterator[Batch]:
-        """Cut a batch where few records are to be sent at a time: for the fence, and to keep to a rate."""
+    def _most_records(self) -> int | None:
+        """Say how many records are sent at a time: few for the fence, and to keep to a rate."""
         most = FENCE_RECORDS if self._plan.fenced else None
-        if self._pace is not None and (few := self._pace.most_records) is not None:
-            most = min(few, most or few)
-        if most is None or len(batch) <= most:
-            yield batch
-            return
-        rejects = list(batch.rejects)
-        for start in range(0, len(batch), most):
-            stop = min(start + most, len(batch))
-            piece = batch.take(pa.array(range(start, stop), pa.int64()))
-            last = _record_number(piece, len(piece) - 1)
-            final = stop == len(batch)
-            own = [r for r in rejects if final or r.record is None or last is None or r.record < last]
-            rejects = [reject for reject in rejects if reject not in own]
-            yield replace(piece, rejects=tuple(own))
+        few = None if self._pace is None else self._pace.most_records
+        return few if most is None else most if few is None else min(few, most)
 
     def _good(self, block: Block, batch: Batch) -> Batch:
         """Take this worker's records of a batch that can be encoded; the others are rejects."""
-        own = self._own(batch)
-        rejects = [reject for reject in batch.rejects if self._owns(reject)]
-        for share in block.settled:
-            own = _without_share(own, share)
-            rejects = [reject for reject in rejects if not _in_share(reject.record, share)]
-        if block.passed_over is not None:
-            own = self._without(own, block, block.passed_over)
+        own, rejects = own_records(batch, block, self._share)
         good, refusals = self._plan.encoder.part(own) if len(own) else (own, [])
         if not self._plan.preliminary:
             self._refuse(block, [*rejects, *(self._reject(block, own, refusal) for refusal in refusals)])
         return good
-
-    def _own(self, batch: Batch) -> Batch:
-        """Take this worker's records of a batch: all of them, or with ``--split record`` every N-th."""
-        if self._plan.split == "block" or not len(batch):
-            return batch
-        own = pc.equal(_remainder(batch.numbers, self._plan.workers), self._worker)
-        return batch.take(pc.indices_nonzero(own))
-
-    def _owns(self, reject: Reject) -> bool:
-        if self._plan.split == "block" or reject.record is None:
-            return True
-        return reject.record % self._plan.workers == self._worker
-
-    @staticmethod
-    def _without(batch: Batch, block: Block, passed_over: bytes) -> Batch:
-        if not len(batch):
-            return batch
-        places = pc.subtract(batch.numbers, pa.scalar(block.first_record, pa.int64()))
-        padded = passed_over.ljust(pc.max(places).as_py() // 8 + 1, b"\0")
-        bits = pa.Array.from_buffers(pa.bool_(), len(padded) * 8, [None, pa.py_buffer(padded)])
-        return batch.take(pc.indices_nonzero(pc.invert(bits.take(places))))
 
     def _encoder(self, sent: _Sent) -> Encoder:
         return self._plan.single if sent.single else self._plan.encoder
@@ -223,7 +178,7 @@ class Shard:
 
     def _fenced(self, sent: _Sent, wire: Wire) -> tuple[_Sent, Wire]:
         marks = self._plan.marks
-        last = _record_number(sent.batch, len(sent.batch) - 1)
+        last = record_number(sent.batch, len(sent.batch) - 1)
         assert marks is not None
         assert last is not None
         mark = replace(
@@ -411,7 +366,7 @@ class Shard:
 
     def _show(self, verdict: Verdict, sent: _Sent) -> None:
         for difference in verdict.differences[: MOST_EXAMPLES - len(self.examples)]:
-            record = _record_number(sent.batch, difference.index)
+            record = record_number(sent.batch, difference.index)
             self.examples.append(Example(record, difference.key, difference.expected, difference.found))
 
     def _note_present(self, verdict: Verdict, sent: _Sent) -> None:
@@ -420,7 +375,7 @@ class Shard:
             return
         bits = bytearray(self.present.get(sent.block.number, b""))
         for index in verdict.present:
-            number = _record_number(sent.batch, index)
+            number = record_number(sent.batch, index)
             assert number is not None
             assert sent.block.first_record is not None
             byte, bit = divmod(number - sent.block.first_record, 8)
@@ -430,7 +385,7 @@ class Shard:
 
     def _reject(self, block: Block, batch: Batch, refusal: Refusal) -> Reject:
         reason = refusal.reason if isinstance(refusal.reason, str) else explain(refusal.reason)
-        number = _record_number(batch, refusal.index)
+        number = record_number(batch, refusal.index)
         if number is None:
             return Reject(self._plan.source.name_of(block), None, None, reason, b"")
         return replace(self._reader.original(block, number), reason=reason)
@@ -456,30 +411,3 @@ def describe(reject: Reject) -> str:
     record = "a record" if reject.record is None else f"record {reject.record:,}"
     where = "" if reject.offset is None else f" (byte {reject.offset:,})"
     return f"{record} of {reject.file}{where} was refused: {reject.reason}"
-
-
-def _record_number(batch: Batch, index: int) -> int | None:
-    if batch.numbers is None:
-        return None
-    number: int = batch.numbers[index].as_py()
-    return number
-
-
-def _in_share(number: int | None, share: Share) -> bool:
-    if number is None or number % share.workers != share.worker:
-        return False
-    return share.below is None or number < share.below
-
-
-def _without_share(batch: Batch, share: Share) -> Batch:
-    if not len(batch):
-        return batch
-    settled = pc.equal(_remainder(batch.numbers, share.workers), share.worker)
-    if share.below is not None:
-        settled = pc.and_(settled, pc.less(batch.numbers, share.below))
-    return batch.take(pc.indices_nonzero(pc.invert(settled)))
-
-
-def _remainder(numbers: pa.Array, divisor: int) -> pa.Array:
-    quotient = pc.divide(numbers, divisor)
-    return pc.subtract(numbers, pc.multiply(quotient, divisor))
