@@ -342,7 +342,7 @@ class Shard:
             assert self._plan.marks is not None
             if reply and not self._plan.marks.may_vanish:  # a field added, where there was one to change
                 self._error = self._error or RecordGoneError(
-                    f"{target}: the record of this job was removed meanwhile; start the load again"
+                    f"{target}: the record of this job was removed while the run went on; start again"
                 )
         elif reply < self._plan.replicas:
             few = f"{target}: {reply} of {self._plan.replicas} replicas have the data (--wait-replicas)"

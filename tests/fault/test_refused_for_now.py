@@ -225,7 +225,7 @@ def test_a_refused_piece_goes_out_again_before_those_behind_it(here: Here) -> No
     # Several pieces a block: what the first one was refused for is over when the second one would go out.
     answer = Refusing(b"EVAL", error(said("OOM")), 1)
     with ScriptedServer(answer) as server:
-        complete(here.load(write_input(here.folder, 5_000), server.url, "list"), 5_000)
+        complete(here.load(write_input(here.folder, 25_000), server.url, "list"), 25_000)
     places = [command[5:7] for command in answer.taken]
     assert len(places) > 4
     for (_, new), (place, _) in pairwise(places):
