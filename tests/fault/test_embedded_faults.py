@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from signal import SIGCONT, SIGINT, SIGKILL, SIGSTOP, SIGTERM, Signals
+from typing import Any
 
 import pytest
 import redis
@@ -12,16 +13,13 @@ import redis
 from tests.fault.commands import Command, StartCommand
 from tests.support import alive, data_size, wait_until
 
-SHORT_LOCK = "import etl.job.lock as lock\nlock._LOCK_MS = b'2000'\nlock.RENEW_EVERY_S = 0.5\n"
-
 
 def client_of(folder: Path) -> redis.Redis:
     return redis.Redis(unix_socket_path=str(folder / "redis.sock"))
 
 
 def started(start: StartCommand, file: Path, folder: Path) -> Command:
-    options = ("--workers", "2", "--wait-lock", "10")  # a killed command's lock has to expire
-    return start("load", file, "--to", f"embedded:{folder}", *options, patch=SHORT_LOCK)
+    return start("load", file, "--to", f"embedded:{folder}", "--workers", "2")
 
 
 def in_the_middle(start: StartCommand, file: Path, folder: Path) -> tuple[Command, int]:
@@ -31,8 +29,13 @@ def in_the_middle(start: StartCommand, file: Path, folder: Path) -> tuple[Comman
     with client_of(folder) as client:
         server = int(client.info("server")["process_id"])
         wait_until(lambda: data_size(client), what="the first records")
+        wait_until(lambda: workers_of(client) == {"redis-etl-0", "redis-etl-1"}, what="both workers")
         os.kill(server, SIGSTOP)
     return command, server
+
+
+def workers_of(client: Any) -> set[str]:
+    return {other["name"] for other in client.client_list() if other["name"].startswith("redis-etl-")}
 
 
 def connections_to_sockets() -> int:
@@ -84,7 +87,7 @@ def test_three_signals_end_even_a_server_that_does_not_save(
     command.signal_and_wait(SIGINT)
     command.signal(SIGINT)
     wait_until(lambda: connections_to_sockets() > connections, what="the command to ask for a save")
-    assert command.workers() == []
+    wait_until(lambda: not command.workers(), what="the end of the workers")
     command.signal(SIGINT)
     ended = command.end()
     assert ended.code == 130

@@ -68,7 +68,7 @@ VALUES: list[tuple[Any, bytes | None, Any]] = [
     ('é\n"\\\u2028\x00', 'é\n"\\\u2028\x00'.encode(), 'é\n"\\\u2028\x00'),
     (b"\xff\x00raw", b"\xff\x00raw", "/wByYXc="),
     (bytearray(b"x"), b"x", "eA=="),
-    pytest.param(memoryview(b"xy"), b"xy", "eHk=", id="memoryview"),
+    (memoryview(b"xy"), b"xy", "eHk="),
     (b"", b"", ""),
     (7, b"7", 7),
     (-(10**30), b"-1000000000000000000000000000000", -(10**30)),
@@ -117,7 +117,9 @@ VALUES: list[tuple[Any, bytes | None, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "text", "in_json"), VALUES, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize(
+    ("value", "text", "in_json"), VALUES, ids=lambda value: str(value).partition(" at 0x")[0][:20]
+)
 def test_values_of_all_types_have_their_text(value: Any, text: bytes | None, in_json: Any) -> None:
     data = [{"a": value, "n": 1}, {"a": "other", "n": 2}]
     assert read(data, Projection(names=frozenset({"a"}))) == [{"a": text}, {"a": b"other"}]
