@@ -326,10 +326,14 @@ class RejectSink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many records or bytes of the wire (``unit``) a second, over all workers."""
+    """So many records or bytes of the wire (``unit``) a second, over all workers.
+
+    ``since`` is the monotonic time (seconds) from which on they count.
+    """
 
     per_second: float
     unit: str
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import time
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 
@@ -120,7 +121,8 @@ def _round(run: Run, job: Job, turn: int, done: Done, passed: Passed) -> Run:
     for name, count in counts.items():
         run.tally.set(plan.workers, name, count)
     marks = job.begin_turn(turn, plan.workers, plan.split)
-    return replace(run, plan=replace(plan, blocks=blocks, marks=marks, done=done, rejects=rejects))
+    rate = None if plan.rate is None else replace(plan.rate, since=time.monotonic())
+    return replace(run, plan=replace(plan, blocks=blocks, marks=marks, done=done, rejects=rejects, rate=rate))
 
 
 def _write_refused(plan: Plan, done: Done) -> None:

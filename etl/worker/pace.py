@@ -52,8 +52,6 @@ class Pace:
         self._worker = worker
         self._tally = tally
         self._stop = stop
-        self._since = time.monotonic()
-        self._before = tally.total("sent")
 
     @property
     def most_records(self) -> int | None:
@@ -65,7 +63,7 @@ class Pace:
     def wait(self, records: int, nbytes: int) -> None:
         """Wait until so much more may be sent, and count it. Raises StoppedError when the run is to stop."""
         self._tally.add(self._worker, "sent", records if self._rate.unit == "records" else nbytes)
-        due = self._since + (self._tally.total("sent") - self._before) / self._rate.per_second
+        due = self._rate.since + self._tally.total("sent") / self._rate.per_second
         with idling(self._tally, self._worker):
             while (left := due - time.monotonic()) > 0:
                 if self._stop.wait(left):

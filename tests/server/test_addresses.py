@@ -43,9 +43,7 @@ def loaded_and_verified(file: Path, url: str, **env: str) -> str:
 
 
 def database(server: RealServer, number: int) -> redis.Redis:
-    client = server.client(single_connection_client=True)
-    client.select(number)
-    return client
+    return server.client(db=number)
 
 
 def test_a_unix_socket_is_an_address(short_folder: Path, start_server: StartServer, file: Path) -> None:

@@ -142,4 +142,5 @@ def test_no_template_becomes_another_command(
     assert main(["load", str(rows), "--to", server.url, "--command", template, "--progress", "none"]) == code
     assert "Traceback" not in capsys.readouterr().err
     assert data_size(server.client()) == 1
-    untouched(server)
+    # A name that nobody knows could be a command that adds up: it is tried behind the fence.
+    untouched(server, scripts=int(code == 4 and "CONFIG|SET" in template))

@@ -109,9 +109,9 @@ class RealServer:
         """Return when it takes connections; it may still be loading its data."""
         wait_until(self._listens, what=f"{self.url} to listen")
 
-    def client(self, **options: object) -> Redis:
+    def client(self, *, db: int = 0, **options: object) -> Redis:
         """Return a redis-py client without retries; it is closed with the server."""
-        return self._clients.make(self.url, **options)
+        return self._clients.make(f"{self.url.removesuffix('/0')}/{db}", **options)
 
     def freeze(self) -> None:
         """SIGSTOP: connections stay, nothing is answered."""
