@@ -100,10 +100,13 @@ class Result:
 
 
 def measure_all(contenders: list[Contender], *, repeat: int) -> dict[str, Result]:
-    """Measures each contender ``repeat`` times, round robin, and returns the results by name."""
+    """Measures each contender ``repeat`` times, round robin, and returns the results by name.
+
+    Every other round goes backwards: a machine that gets slower or faster meanwhile favours nobody.
+    """
     taken: dict[str, list[Measurement]] = {contender.name: [] for contender in contenders}
     for turn in range(1, repeat + 1):
-        for contender in contenders:
+        for contender in contenders if turn % 2 else reversed(contenders):
             measurement = measure(contender)
             taken[contender.name].append(measurement)
             note(f"round {turn} of {repeat}: {contender.name}: {measurement.seconds:.2f} s")
