@@ -1,7 +1,7 @@
 """The one inner loop, whoever runs it: a Process, another machine, or the calling process itself.
 
 ``shard`` sends a worker's blocks and judges the answers, ``records`` says which records are its own,
-``ledger`` knows which blocks are done, ``pace`` waits.
+``account`` counts what became of them, ``ledger`` knows which blocks are done, ``pace`` waits.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from etl.control import Finished, StopFlag
 from etl.errors import StoppedError
 from etl.plan import Block, Plan
 from etl.report import Tally
+from etl.worker.account import MOST_EXAMPLES, describe
 from etl.worker.pace import Pauses
-from etl.worker.shard import MOST_EXAMPLES, Shard, describe
+from etl.worker.shard import Shard
 
 __all__ = ["MOST_EXAMPLES", "describe", "run_shard"]
 
@@ -39,4 +40,5 @@ def run_shard(
             shard.run(blocks, session)
     if not stop.is_set():
         tally.add(worker, "finished", 1)
-    return Finished(worker, time.monotonic() - started_at, tuple(shard.examples), shard.present)
+    account = shard.account
+    return Finished(worker, time.monotonic() - started_at, tuple(account.examples), account.present)

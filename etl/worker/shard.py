@@ -1,4 +1,4 @@
-"""One worker's shard: its blocks are read, encoded and sent, and what comes back is judged and counted."""
+"""One worker's shard: its blocks are read, encoded and sent, and what comes back is judged."""
 
 from __future__ import annotations
 
@@ -22,14 +22,12 @@ from etl.errors import (
 )
 from etl.marks import Mark, about_line
 from etl.plan import Answer, Batch, Block, Encoder, Plan, Reject, SteadySession, owner
-from etl.report import Example, Refusal, Tally, Verdict
+from etl.report import Refusal, Tally, Verdict
 from etl.target.replies import Action, Row, explain, failure, row_of
+from etl.worker.account import Account
 from etl.worker.ledger import Ledger
 from etl.worker.pace import Pace, idling
 from etl.worker.records import own_records, pieces, record_number
-
-MOST_EXAMPLES = 5
-"""Differences that one worker reports in full; the others are counted."""
 
 WAITING_LOOK_S = 0.05
 REPLICAS_WAIT_MS = b"1000"
@@ -65,7 +63,7 @@ class _Behind:
 
 
 class Shard:
-    """One worker's blocks on their way; counts what comes back."""
+    """One worker's blocks on their way; ``account`` says what became of them."""
 
     def __init__(self, plan: Plan, worker: int, tally: Tally, stop: StopFlag, pauses: StopFlag) -> None:
         self._plan = plan
@@ -81,10 +79,9 @@ class Shard:
         self._following = 0
         turn = 0 if plan.marks is None else plan.marks.turn
         self._ledger = Ledger(Mark(turn, worker, plan.workers, plan.split))
+        self.account = Account(plan, worker, tally, self._ledger)
         self._share = self._ledger.mark.share
         self._place = self._ledger.mark.place
-        self.examples: list[Example] = []
-        self.present: dict[int, bytes] = {}
 
     def run(self, blocks: Iterable[Block], session: SteadySession) -> None:
         self._session = session
@@ -146,7 +143,9 @@ class Shard:
         own, rejects = own_records(batch, block, self._share)
         good, refusals = self._plan.encoder.part(own) if len(own) else (own, [])
         if not self._plan.preliminary:
-            self._refuse(block, [*rejects, *(self._reject(block, own, refusal) for refusal in refusals)])
+            self.account.refuse(
+                block, [*rejects, *(self._reject(block, own, refusal) for refusal in refusals)]
+            )
         return good
 
     def _encoder(self, sent: _Sent) -> Encoder:
@@ -250,14 +249,14 @@ class Shard:
         again = () if self._plan.fenced else verdict.again
         later_indices = [refusal.index for refusal in later]
         settled = wire.records - len(verdict.refusals) - len(verdict.again)
-        self._count(sent.block, verdict, settled)
-        self._show(verdict, sent)
-        self._note_present(verdict, sent)
+        self.account.settle(sent.block, sent.batch, verdict, settled)
         if culprit is not None:
             self._error = self._error or culprit
             return
         try:
-            self._refuse(sent.block, [self._reject(sent.block, sent.batch, refusal) for refusal in refused])
+            self.account.refuse(
+                sent.block, [self._reject(sent.block, sent.batch, refusal) for refusal in refused]
+            )
         except EtlError as error:
             self._error = self._error or error
         if later_indices:
@@ -351,63 +350,9 @@ class Shard:
             self._patience.end()
             self._due = replace(behind, waits=False)
 
-    def _count(self, block: Block, verdict: Verdict, read: int) -> None:
-        for counter, count in (
-            ("records_read", read),
-            ("records_written", verdict.written),
-            ("records_skipped", verdict.skipped),
-            ("records_equal", verdict.equal),
-            ("records_missing", verdict.missing),
-            ("records_different", verdict.different),
-        ):
-            if count:
-                self._tally.add(self._worker, counter, count)
-                self._ledger.count(block, counter, count)
-
-    def _show(self, verdict: Verdict, sent: _Sent) -> None:
-        for difference in verdict.differences[: MOST_EXAMPLES - len(self.examples)]:
-            record = record_number(sent.batch, difference.index)
-            self.examples.append(Example(record, difference.key, difference.expected, difference.found))
-
-    def _note_present(self, verdict: Verdict, sent: _Sent) -> None:
-        """Remember which records a later pass is to pass over: a bit a record of the block."""
-        if not verdict.present:
-            return
-        bits = bytearray(self.present.get(sent.block.number, b""))
-        for index in verdict.present:
-            number = record_number(sent.batch, index)
-            assert number is not None
-            assert sent.block.first_record is not None
-            byte, bit = divmod(number - sent.block.first_record, 8)
-            bits.extend(bytes(max(0, byte + 1 - len(bits))))
-            bits[byte] |= 1 << bit
-        self.present[sent.block.number] = bytes(bits)
-
     def _reject(self, block: Block, batch: Batch, refusal: Refusal) -> Reject:
         reason = refusal.reason if isinstance(refusal.reason, str) else explain(refusal.reason)
         number = record_number(batch, refusal.index)
         if number is None:
             return Reject(self._plan.source.name_of(block), None, None, reason, b"")
         return replace(self._reader.original(block, number), reason=reason)
-
-    def _refuse(self, block: Block, rejects: list[Reject]) -> None:
-        """Count rejects and write them down. Raises RejectedError when there are too many by now."""
-        if not rejects:
-            return
-        if self._plan.rejects is not None:
-            self._plan.rejects.write(rejects)
-        for counter in ("records_read", "records_rejected"):
-            self._tally.add(self._worker, counter, len(rejects))
-            self._ledger.count(block, counter, len(rejects))
-        rejected = self._tally.total("records_rejected")
-        if self._plan.budget.spent(rejected, self._tally.total("records_read"), ended=False):
-            raise RejectedError(
-                f"stopped: {describe(rejects[0])}; {self._plan.budget} rejects are allowed (--max-rejects)"
-            )
-
-
-def describe(reject: Reject) -> str:
-    """Say of a reject where it stands and why it was refused."""
-    record = "a record" if reject.record is None else f"record {reject.record:,}"
-    where = "" if reject.offset is None else f" (byte {reject.offset:,})"
-    return f"{record} of {reject.file}{where} was refused: {reject.reason}"

@@ -143,7 +143,7 @@ def test_a_file_that_was_cut_short_is_exit_code_3_and_the_counts_reconcile(
     assert str(path) in ended.sentence
     assert ended.report["status"] == "failed"
     records = ended.records
-    # How many were under way when the cut was met is a matter of timing; that they are all accounted for is not.
+    # How many were sent before the cut was met is a matter of timing; that all are accounted for is not.
     assert records["read"] == records["written"] == data_size(real_server.client()) < 25_000
     assert records["rejected"] == 0
 
