@@ -137,8 +137,8 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def short_lock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lock expires after half a second, and not after 30."""
-    monkeypatch.setattr(lock, "_LOCK_MS", b"500")
+    """A lock expires after a second and a half, not after 30 seconds."""
+    monkeypatch.setattr(lock, "_LOCK_MS", b"1500")
     monkeypatch.setattr(lock, "RENEW_EVERY_S", 0.1)
 
 

@@ -216,7 +216,7 @@ def test_a_server_that_goes_on_refusing_ends_the_run_which_can_be_resumed(
         assert TABLE[word].meaning in ended.sentence
         assert "tried again for 0.30 s" in ended.sentence
         accept(saving)
-        again = complete(here.load(file, proxy.url, kind, "--wait-lock", "5"))
+        again = complete(here.load(file, proxy.url, kind, "--wait-lock", "30"))
     assert again.report["resumed_from"] is not None
     assert_loaded(saving.client(), kind)
 
@@ -236,7 +236,7 @@ def test_all_workers_wait_for_a_server_that_is_full(
     start: StartCommand, big_file: Path, real_server: RealServer, proxy: RecordingProxy
 ) -> None:
     hold_in_the_middle(proxy)
-    command = start("load", big_file, "--to", proxy.url, "--workers", "2", "--stall", "1")
+    command = start("load", big_file, "--to", proxy.url, "--workers", "2", "--stall", "3")
     wait_for_the_middle(proxy, 2)
     full(real_server)
     proxy.release()

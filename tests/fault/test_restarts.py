@@ -81,7 +81,7 @@ def test_a_server_that_stays_away_is_given_up_after_the_deadline_and_the_run_can
         assert ended.sentence.startswith(f"cannot reach {proxy.url}: ")
         assert ended.sentence.endswith("; tried again for 0.50 s (--retry-for)")
         server.start()
-        again = here.load(file, proxy.url, "list", "--wait-lock", "5")
+        again = here.load(file, proxy.url, "list", "--wait-lock", "30")
     complete(again)
     assert again.report["resumed_from"] > 0
     assert_loaded(server.client(), "list")

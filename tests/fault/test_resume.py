@@ -38,7 +38,7 @@ from tests.support import RealServer, RecordingProxy, data_size, in_session, wai
 
 SHORT_LOCK = "import etl.job.lock as lock\nlock._LOCK_MS = b'500'\nlock.RENEW_EVERY_S = 0.1\n"
 
-TOLD_TO_WAIT = ("--wait-lock", "10")
+TOLD_TO_WAIT = ("--wait-lock", "30")
 
 
 def left_in_the_middle(here: Here, proxy: RecordingProxy, file: Path, kind: str, *options: str) -> Ended:

@@ -106,7 +106,7 @@ def test_a_server_that_stays_a_black_hole_is_given_up_after_the_deadline(
     assert "tried again for 1.00 s (--retry-for)" in ended.sentence
     assert ended.report["status"] == "failed"
     proxy.release()
-    job = ("--job", ended.report["job"], "--wait-lock", "5")
+    job = ("--job", ended.report["job"], "--wait-lock", "30")
     again = complete(here.load(file, real_server.url, "strings", *job))
     assert again.report["resumed_from"] == ended.records["read"]
     assert_loaded(real_server.client(), "strings")

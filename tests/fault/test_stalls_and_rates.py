@@ -19,10 +19,10 @@ def test_a_stalled_worker_shows_where_it_stands_and_is_replaced(
 ) -> None:
     # Held for longer than --stall, and for less than the bound on silence.
     proxy.hold("to_server", after=1_500_000, client="redis-etl-1")
-    options = ("--workers", "2", "--stall", "1", "--progress", "log")
+    options = ("--workers", "2", "--stall", "3", "--progress", "log")
     ended = start("load", big_file, "--to", proxy.url, *options).end()
     assert ended.code == 0, ended
-    assert "worker 1 made no progress for 1.00 s (--stall); where it stood is shown above" in ended.stderr
+    assert "worker 1 made no progress for 3.00 s (--stall); where it stood is shown above" in ended.stderr
     assert "going on from the marks" in ended.stderr
     stacks = ended.stderr.partition("worker 1 made no progress")[0]
     assert "most recent call first" in stacks
@@ -50,7 +50,7 @@ def test_a_worker_that_waits_for_its_rate_is_not_stalled(
     start: StartCommand, tmp_path: Path, real_server: RealServer
 ) -> None:
     file = write_input(tmp_path)
-    options = ("--workers", "2", "--stall", "0.3", "--max-rate", "100KB")
+    options = ("--workers", "2", "--stall", "1", "--max-rate", "40KB")
     ended = complete(start("load", file, "--to", real_server.url, *options).end())
     assert ended.stderr == ""
     assert_loaded(real_server.client(), "strings")

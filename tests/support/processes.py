@@ -95,7 +95,7 @@ def alive(pid: int) -> bool:
     return _stat(pid) is not None
 
 
-def wait_until(predicate: Callable[[], T], timeout_s: float = 30, what: str = "the condition") -> T:
+def wait_until(predicate: Callable[[], T], timeout_s: float = 60, what: str = "the condition") -> T:
     """Return the first true result of ``predicate``, or fail the test after ``timeout_s`` seconds."""
     deadline = time.monotonic() + timeout_s
     while not (result := predicate()):

@@ -111,7 +111,7 @@ class RecordingProxy:
         """All bytes received from the server so far, one item a connection, forwarded or not."""
         return self._received("to_client")
 
-    def wait_for_connections(self, count: int, timeout_s: float = 30) -> None:
+    def wait_for_connections(self, count: int, timeout_s: float = 60) -> None:
         """Return when clients have connected ``count`` times."""
         self._wait(lambda: len(self._connections) >= count, timeout_s, f"{count} connections")
 
@@ -121,17 +121,17 @@ class RecordingProxy:
         with self._changed:
             return self._refused
 
-    def wait_for_refused(self, count: int, timeout_s: float = 30) -> None:
+    def wait_for_refused(self, count: int, timeout_s: float = 60) -> None:
         """Return when so many clients have found the server down."""
         self._wait(lambda: self._refused >= count, timeout_s, f"{count} clients to find the server down")
 
-    def wait_for_client(self, name: str, count: int = 1, timeout_s: float = 30) -> int:
+    def wait_for_client(self, name: str, count: int = 1, timeout_s: float = 60) -> int:
         """Wait for the ``count``-th connection with this name (CLIENT SETNAME); return its number."""
         self._wait(lambda: len(self._named(name)) >= count, timeout_s, f"{count} connections of {name}")
         return self._named(name)[count - 1]
 
     def wait_for(
-        self, n_bytes: int, direction: Direction = "to_server", connection: int = 0, timeout_s: float = 30
+        self, n_bytes: int, direction: Direction = "to_server", connection: int = 0, timeout_s: float = 60
     ) -> None:
         """Return when ``n_bytes`` have been received in all; held bytes count as received."""
 
@@ -141,7 +141,7 @@ class RecordingProxy:
 
         self._wait(enough, timeout_s, f"{n_bytes} bytes {direction} on connection {connection}")
 
-    def wait_for_text(self, text: bytes, direction: Direction = "to_server", timeout_s: float = 30) -> None:
+    def wait_for_text(self, text: bytes, direction: Direction = "to_server", timeout_s: float = 60) -> None:
         """Return when these bytes have been received on any connection."""
         self._wait(
             lambda: any(text in one.lanes[direction].received for one in self._connections),
@@ -149,7 +149,7 @@ class RecordingProxy:
             f"{text!r} {direction}",
         )
 
-    def wait_closed(self, connection: int = 0, timeout_s: float = 30) -> None:
+    def wait_closed(self, connection: int = 0, timeout_s: float = 60) -> None:
         """Return when the connection is over on both sides."""
         self._wait(
             lambda: len(self._connections) > connection and self._connections[connection].closed,
