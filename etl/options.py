@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import operator
 import os
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from etl.budget import parse_budget
+from etl import option_values as values
 from etl.errors import UsageError
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
@@ -25,20 +23,13 @@ TYPES = ("string", "hash", "json", "list", "set", "zset", "stream")
 MOST_WORKERS = 8
 
 
-def _text(value: Any) -> str:
-    text = os.fspath(value)
-    if not isinstance(text, str):
-        raise TypeError("must be text (str), not bytes")
-    return text
-
-
 def _option(
     default: Any,
     help: str,
     *,
     metavar: str | None = None,
     choices: tuple[str, ...] = (),
-    parse: Callable[[Any], Any] = _text,
+    parse: Callable[[Any], Any] = values.as_text,
     many: bool = False,
     shown_default: str | None = None,
     secret: bool = False,
@@ -57,98 +48,6 @@ def _option(
         "shown_default": shown_default if shown_default is not None else str(default),
     }
     return dataclasses.field(default=default, metadata=metadata, repr=not secret)
-
-
-def _whole_number(value: Any) -> int:
-    if isinstance(value, bool):
-        raise TypeError("must be a whole number")
-    number = int(value) if isinstance(value, str) else operator.index(value)
-    if number < 1:
-        raise ValueError("must be 1 or more")
-    return number
-
-
-def _count(value: Any) -> int:
-    return 0 if str(value) == "0" else _whole_number(value)
-
-
-def _seconds(value: Any) -> float:
-    if isinstance(value, bool):
-        raise TypeError("is a number of seconds")
-    seconds = float(value)
-    if not 0 <= seconds <= 1e9:
-        raise ValueError("is a number of seconds, 0 or more")
-    return seconds
-
-
-def _rate(value: Any) -> str:
-    parse_rate(str(value))
-    return str(value)
-
-
-def parse_rate(text: str) -> tuple[float, str]:
-    """Read ``5000`` (records a second) or ``50MB``, ``800kB``, ``1.5GB`` (bytes); give number and unit."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKMG]?)(B?)", text)
-    if match is None or float(match[1]) <= 0 or bool(match[2]) > bool(match[3]):
-        raise ValueError("is a number of records, or of bytes as in 50MB, a second")
-    factor = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}[match[2]]
-    return float(match[1]) * factor, "bytes" if match[3] else "records"
-
-
-def _job(text: str) -> str:
-    text = _text(text)
-    if not text or len(text) > 200 or not text.isprintable() or any(letter in "{}:/" for letter in text):
-        raise ValueError("is a name of up to 200 characters without { } : /")
-    return text
-
-
-MOST_PACKED = 512
-"""The most fields of a hash that Redis keeps as a listpack (``hash-max-listpack-entries``)."""
-
-
-def _pack(value: Any) -> int:
-    number = _whole_number(value)
-    if not 2 <= number <= MOST_PACKED:
-        raise ValueError(f"must be from 2 to {MOST_PACKED}")
-    return number
-
-
-def _ttl(text: str) -> str:
-    text = str(text)
-    if "{" in text:
-        return text
-    if not 0.001 <= float(text) <= 1e11:
-        raise ValueError("must be at least 0.001 and at most 100,000,000,000 seconds, or a template")
-    return text
-
-
-def _budget(text: str) -> str:
-    parse_budget(str(text))
-    return str(text)
-
-
-def _names(text: str) -> str:
-    if not all(text.split(",")):
-        raise ValueError("is a list of names with commas between them")
-    return text
-
-
-def _renaming(text: str) -> str:
-    old, equals, new = text.partition("=")
-    if not (old and equals and new):
-        raise ValueError("is OLD=NEW")
-    return text
-
-
-def _character(text: str) -> str:
-    text = {"\\t": "\t"}.get(text, text)
-    if len(text) != 1 or not text.isascii() or text in "\r\n":
-        raise ValueError("is one ASCII character, no line break")
-    return text
-
-
-def _quote(text: str) -> str:
-    return text if text == "" else _character(text)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +111,7 @@ class Options:
         "keep strings by number, N to a hash: record k is the field k % N of the key that has k // N in the"
         " place of {#}; for many small values, which take several times the room as keys of their own",
         metavar="N",
-        parse=_pack,
+        parse=values.pack,
         shown_default="off: a key each",
     )
     score: str = _option(
@@ -227,16 +126,16 @@ class Options:
         shown_default="none",
     )
     include: str | None = _option(
-        None, "the fields that {*} and {json} hold", metavar="A,B", parse=_names, shown_default="all"
+        None, "the fields that {*} and {json} hold", metavar="A,B", parse=values.names, shown_default="all"
     )
     exclude: str | None = _option(
-        None, "fields that {*} and {json} leave out", metavar="A,B", parse=_names, shown_default="none"
+        None, "fields that {*} and {json} leave out", metavar="A,B", parse=values.names, shown_default="none"
     )
     rename: tuple[str, ...] = _option(
         (),
         "give a field another name; may be given again",
         metavar="OLD=NEW",
-        parse=_renaming,
+        parse=values.renaming,
         many=True,
         shown_default="none",
     )
@@ -254,7 +153,7 @@ class Options:
         None,
         "names of a CSV file's fields, which then has no header",
         metavar="A,B",
-        parse=_names,
+        parse=values.names,
         shown_default="the header",
     )
     no_header: bool = _option(
@@ -264,14 +163,14 @@ class Options:
         None,
         "what stands between a CSV file's fields",
         metavar="CHAR",
-        parse=_character,
+        parse=values.character,
         shown_default="`,`; for tsv a tab",
     )
     quote: str = _option(
         '"',
         "what stands around a CSV file's fields; empty: nothing does",
         metavar="CHAR",
-        parse=_quote,
+        parse=values.quote,
         shown_default='`"`',
     )
     sql: str | None = _option(
@@ -298,7 +197,7 @@ class Options:
         None,
         "number of worker processes",
         metavar="N",
-        parse=_whole_number,
+        parse=values.whole_number,
         shown_default=f"number of cores, at most {MOST_WORKERS}; fewer for small inputs",
     )
     split: str = _option(
@@ -311,7 +210,7 @@ class Options:
         "0",
         "how many records may be refused before the run stops, in records or percent",
         metavar="N|N%",
-        parse=_budget,
+        parse=values.budget,
         shown_default="`0`",
     )
     rejects: str | None = _option(
@@ -331,7 +230,7 @@ class Options:
         120.0,
         "how long to try again while the server is away or refuses for now",
         metavar="SECONDS",
-        parse=_seconds,
+        parse=values.seconds,
         shown_default="120",
     )
     start_method: str | None = _option(
@@ -370,7 +269,7 @@ class LoadOptions(Options):
         None,
         "let the keys expire after so many seconds",
         metavar="SECONDS|TEMPLATE",
-        parse=_ttl,
+        parse=values.ttl,
         shown_default="none",
     )
     expire_at: str | None = _option(
@@ -390,7 +289,7 @@ class LoadOptions(Options):
         None,
         "the name under which the run can be gone on with, and of which one runs at a time",
         metavar="NAME",
-        parse=_job,
+        parse=values.job_name,
         shown_default="derived from source, target and template",
     )
     restart: bool = _option(
@@ -407,28 +306,28 @@ class LoadOptions(Options):
         0.0,
         "how long to wait for another run of the same job to end",
         metavar="SECONDS",
-        parse=_seconds,
+        parse=values.seconds,
         shown_default="0",
     )
     stall: float = _option(
         300.0,
         "end a worker that makes no progress for so long, and go on from its mark; 0: never",
         metavar="SECONDS",
-        parse=_seconds,
+        parse=values.seconds,
         shown_default="300",
     )
     max_rate: str | None = _option(
         None,
         "send at most so many records a second, or bytes (50MB), over all workers",
         metavar="N|NMB",
-        parse=_rate,
+        parse=values.rate,
         shown_default="none",
     )
     wait_replicas: int = _option(
         0,
         "have so many replicas acknowledge the data of a block before it counts as done (WAIT)",
         metavar="N",
-        parse=_count,
+        parse=values.count,
         shown_default="0",
     )
 

@@ -15,7 +15,8 @@ from etl.encode.types import Shape
 from etl.errors import EtlError, StoppedError, TargetError, UsageError
 from etl.job.lock import locked
 from etl.job.record import Job, Standing, Task
-from etl.options import LoadOptions, merged, parse_rate
+from etl.option_values import parse_rate
+from etl.options import LoadOptions, merged
 from etl.plan import Encoder, Plan, Rate, Source, Target
 from etl.progress import choose_mode, notice
 from etl.rejects import RejectFile

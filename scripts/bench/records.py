@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -136,9 +137,11 @@ def contenders(scene: Scene, records: int) -> list[Contender]:
     protocol = (hset_protocol if scene.kind == "hash" else set_protocol)(records, scene.variant)
     for path in {whole.path, part.path, protocol}:
         data.read_through(path)
+    first, *others = [[loading(scene, whole, workers, wire) for workers in WORKERS] for wire in scene.wires]
     return [
-        *(loading(scene, whole, workers, wire) for wire in scene.wires for workers in WORKERS),
-        redis_cli(scene, whole, protocol),
+        *first,
+        redis_cli(scene, whole, protocol),  # between those that are compared with it
+        *itertools.chain(*others),
         rival(scene, scene.script, scene.format, part),
         *(
             rival(scene, library_name(library), library, part)
@@ -322,7 +325,7 @@ def wire_bars(scene: Scene, wire: str, results: dict[str, Result]) -> list[Bar]:
         most = 0.75 if wire == RESTORE else 1.15
         ratio = load.time_ratio(results[REDIS_CLI])
         bars.append(Bar(f"{name}: time / redis-cli --pipe", most, ratio, times))
-    ratio = results[VERIFY].seconds / load.seconds
+    ratio = results[VERIFY].time_ratio(load)
     return [*bars, Bar(f"{name}: verify / load", 1.5, ratio, times)]
 
 

@@ -20,7 +20,7 @@ from etl.report import Refusal, Verdict
 from etl.target.address import parse_address
 from etl.target.replies import failure
 from etl.template import Template
-from tests.unit.given import VALUE, commands_in, template
+from tests.unit.given import VALUE, parse_commands, template
 from tests.unit.memory import Near, lines_in
 
 SET = SetEncoder(template("{#}"), VALUE, (), "replace")
@@ -38,7 +38,7 @@ class FolderTarget(Near):
     def records(self) -> dict[str, list[tuple[int, bytes]]]:
         """Give what each session was sent: numbers and lines, in order."""
         return {
-            path.name: [(int(key), line) for _, key, line in commands_in(path.read_bytes())]
+            path.name: [(int(key), line) for _, key, line in parse_commands(path.read_bytes())]
             for path in sorted(self.folder.iterdir())
         }
 

@@ -28,11 +28,10 @@ from tests.unit.encode.given import (
     batch_of,
     commands_in,
     expected_in,
-    replies_in,
     shape_of,
-    stream_of,
     template,
 )
+from tests.unit.given import replies_in, stream_of
 
 MINUTE = Expiry("PX", template("60000"))
 FIELD_TTL = Expiry("EX", template("{ttl}"))

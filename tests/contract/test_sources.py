@@ -26,7 +26,7 @@ from etl.plan import Answer, Batch, Block, Plan, Projection, Reject, Source
 from etl.report import Tally
 from etl.worker import run_shard
 from tests.contract.golden import FORMS, GOLDEN, TYPED, Fields, Form, chosen, listed
-from tests.unit.given import commands_in
+from tests.unit.given import parse_commands
 from tests.unit.memory import Near, Told
 
 ALL = Projection(all=True)
@@ -276,7 +276,7 @@ class Kept(Near):
         return self
 
     def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
-        self.commands += commands_in(b"".join(bytes(buffer) for buffer in wire.buffers))
+        self.commands += parse_commands(b"".join(bytes(buffer) for buffer in wire.buffers))
         yield Answer(token, wire, None)
 
     def drain(self) -> Iterator[Answer]:

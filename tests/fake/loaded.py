@@ -17,7 +17,7 @@ from redis import Redis
 from etl import cli
 from tests.support import RecordingProxy, data_keys, run_cli
 from tests.support.data import is_of_a_job
-from tests.unit.given import commands_in
+from tests.unit.given import parse_commands
 
 
 def write(path: Path, lines: list[bytes], end: bytes = b"\n") -> Path:
@@ -55,7 +55,7 @@ def keys_by_worker(proxy: RecordingProxy) -> dict[str, list[int]]:
     """Give the record numbers that each connection wrote (or read), in order, by the name it gave itself."""
     sent: dict[str, list[int]] = {}
     for stream in proxy.sent:
-        commands = commands_in(stream)
+        commands = parse_commands(stream)
         (name,) = [command[2].decode() for command in commands if command[:2] == [b"CLIENT", b"SETNAME"]]
         assert name not in sent or name == "redis-etl", f"{name} connected twice"
         sent.setdefault(name, []).extend(

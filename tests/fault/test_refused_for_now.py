@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -168,13 +169,35 @@ def save_again(server: RealServer) -> None:
     server.client().save()
 
 
-Turn = Callable[[RealServer], object]
-TURNS: dict[str, tuple[Turn, Turn]] = {
-    "OOM": (full, roomy),
-    "READONLY": (follow_nobody, lead),
-    "NOREPLICAS": (want_replicas, want_none),
-    "MISCONF": (fail_to_save, save_again),
+def fill_the_disk(server: RealServer) -> None:
+    client = server.client()
+    client.config_set("appendonly", "yes")
+    wait_until(lambda: not client.info("persistence")["aof_rewrite_in_progress"])
+    server.limit_files(1)
+
+
+def make_room_on_disk(server: RealServer) -> None:
+    server.limit_files(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A server refuses with an error of this word, and goes on."""
+
+    word: str
+    refuse: Callable[[RealServer], object]
+    go_on: Callable[[RealServer], object]
+
+
+TURNS = {
+    "full": Turn("OOM", full, roomy),
+    "replica": Turn("READONLY", follow_nobody, lead),
+    "too few replicas": Turn("NOREPLICAS", want_replicas, want_none),
+    "cannot save": Turn("MISCONF", fail_to_save, save_again),
+    "disk full": Turn("MISCONF", fill_the_disk, make_room_on_disk),
 }
+
+every_turn = pytest.mark.parametrize("turn", TURNS.values(), ids=TURNS)
 
 
 @pytest.fixture
@@ -183,18 +206,17 @@ def saving(start_server: StartServer) -> RealServer:
 
 
 @every_kind
-@pytest.mark.parametrize("word", TURNS)
+@every_turn
 def test_a_server_that_refuses_for_a_while_gets_everything_once(
-    here: Here, saving: RealServer, word: str, kind: str
+    here: Here, saving: RealServer, turn: Turn, kind: str
 ) -> None:
-    refuse, accept = TURNS[word]
     with RecordingProxy(saving.port) as proxy:
         steps = (
             hold_worker(proxy),
-            lambda: refuse(saving),
+            lambda: turn.refuse(saving),
             proxy.release,
-            lambda: proxy.wait_for_text(word.encode(), "to_client"),
-            lambda: accept(saving),
+            lambda: proxy.wait_for_text(turn.word.encode(), "to_client"),
+            lambda: turn.go_on(saving),
         )
         with meanwhile(*steps):
             complete(here.load(write_input(here.folder), proxy.url, kind))
@@ -203,19 +225,18 @@ def test_a_server_that_refuses_for_a_while_gets_everything_once(
 
 
 @every_kind
-@pytest.mark.parametrize("word", TURNS)
+@every_turn
 def test_a_server_that_goes_on_refusing_ends_the_run_which_can_be_resumed(
-    here: Here, short_lock: None, saving: RealServer, word: str, kind: str
+    here: Here, short_lock: None, saving: RealServer, turn: Turn, kind: str
 ) -> None:
-    refuse, accept = TURNS[word]
     file = write_input(here.folder)
     with RecordingProxy(saving.port) as proxy:
-        with meanwhile(hold_worker(proxy), lambda: refuse(saving), proxy.release):
+        with meanwhile(hold_worker(proxy), lambda: turn.refuse(saving), proxy.release):
             ended = here.load(file, proxy.url, kind, "--retry-for", "0.3")
         assert ended.code == 4
-        assert TABLE[word].meaning in ended.sentence
+        assert TABLE[turn.word].meaning in ended.sentence
         assert "tried again for 0.30 s" in ended.sentence
-        accept(saving)
+        turn.go_on(saving)
         again = complete(here.load(file, proxy.url, kind, "--wait-lock", "30"))
     assert again.report["resumed_from"] is not None
     assert_loaded(saving.client(), kind)

@@ -21,7 +21,7 @@ from etl.plan import Batch, Encoder
 from etl.template import Field, Template
 from tests.server.inputs import held, many_lines, write
 from tests.support import RealServer, RecordingProxy
-from tests.unit.given import commands_in
+from tests.unit.given import parse_commands
 
 LINES = [*many_lines(5_000), b"x" * 3_000_000, b"\r\nFLUSHALL\r\n", b"*1\r\n$8\r\nFLUSHALL\r\n", b""]
 KEY, VALUE = Template((b"key:", Field("#"))), Template((Field("line"),))
@@ -92,7 +92,7 @@ def test_what_was_sent_to_a_server_can_be_replayed_by_redis_cli(
     real_server.client().flushall()
     for stream in sent:
         # Of what went through the fence, the commands inside of it.
-        stream = b"".join(words[-2] for words in commands_in(stream) if words[0] == b"EVAL") or stream
+        stream = b"".join(words[-2] for words in parse_commands(stream) if words[0] == b"EVAL") or stream
         first = re.search(rb"\*\d+\r\n\$\d\r\n" + command + rb"\r\n", stream)
         assert first
         errors, replies = piped(real_server, stream[first.start() :])

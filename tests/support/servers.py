@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from redis import Redis
 
 
+MOST_TEST_PROCESSES = 16
+
+
 @functools.cache
 def server_version() -> str:
     """Return the version of the server that the tests use, for example ``7.0.15``."""
@@ -32,10 +36,12 @@ def free_port() -> int:
     """Return a port of 127.0.0.1 that nobody listens on.
 
     Below 32768, where the kernel takes the ports of outgoing connections from: a server that is killed
-    finds its port free again when it restarts.
+    finds its port free again when it restarts. Processes of pytest-xdist draw from ports of their own: two
+    would otherwise find the same one free before either has a server on it.
     """
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % MOST_TEST_PROCESSES
     while True:
-        port = random.randrange(15_000, 32_000)
+        port = random.randrange(15_000 + process, 32_000, MOST_TEST_PROCESSES)
         with socket.socket() as trial, contextlib.suppress(OSError):
             trial.bind(("127.0.0.1", port))
             return port
@@ -97,6 +103,7 @@ class RealServer:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                restore_signals=False,  # SIGXFSZ stays ignored, for ``limit_files``
             )
         if wait:
             self.wait_ready()
@@ -125,6 +132,11 @@ class RealServer:
         if self._process is not None:
             self._process.kill()  # also ends a frozen one
             self._process.wait()
+
+    def limit_files(self, nbytes: int | None) -> None:
+        """Let it write no file beyond this size (None: any), as if the disk were full from there on."""
+        soft = resource.RLIM_INFINITY if nbytes is None else nbytes
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (soft, resource.RLIM_INFINITY))
 
     def restart(self, *more_config: str, wait: bool = True) -> None:
         """Kill it and start it again on the same port and folder; ``more_config`` stays from now on."""

@@ -52,8 +52,8 @@ def replies_in(stream: bytes) -> list[Any]:
     return replies
 
 
-def commands_in(stream: bytes) -> list[list[bytes]]:
-    """Parse the commands of a wire, strictly: arrays of bulk strings and nothing else."""
+def parse_commands(stream: bytes) -> list[list[bytes]]:
+    """Parse a stream of commands, strictly: arrays of bulk strings and nothing else."""
     commands = []
     position = 0
     while position < len(stream):

@@ -18,7 +18,7 @@ from etl.report import Refusal, Tally, Verdict
 from etl.target.patience import Patience
 from etl.template import Template, parse_template
 from tests.unit.encode.model import Model
-from tests.unit.given import commands_in, replies_in, stream_of
+from tests.unit.given import parse_commands, replies_in, stream_of
 
 LACKING = b"lacking"
 """A line that cannot be encoded."""
@@ -198,7 +198,7 @@ class ModelSession:
     model: Model
 
     def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
-        stream = b"".join(self.model.answer(command) for command in commands_in(stream_of(wire)))
+        stream = b"".join(self.model.answer(command) for command in parse_commands(stream_of(wire)))
         as_expected = wire.expected is not None and stream == bytes(wire.expected)
         yield Answer(token, wire, None if as_expected else replies_in(stream))
 

@@ -95,8 +95,13 @@ class Result:
         return Reads(median(each.whole_us for each in taken), median(fields) if fields else None)
 
     def time_ratio(self, other: Result) -> float:
-        """This one's time for a record by the other's: below 1 is faster."""
-        return other.records_per_s / self.records_per_s
+        """This one's time for a record by the other's: below 1 is faster.
+
+        The median of the rounds' own ratios: in a round both have met the machine at about the same speed.
+        """
+        per_record = other.contender.records / self.contender.records
+        rounds = zip(self.measurements, other.measurements, strict=True)
+        return median(mine.seconds / theirs.seconds * per_record for mine, theirs in rounds)
 
 
 def measure_all(contenders: list[Contender], *, repeat: int) -> dict[str, Result]:

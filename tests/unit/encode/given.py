@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import hiredis
 import pyarrow as pa
 
 from etl.encode.command import Command, parse_command
@@ -15,6 +14,7 @@ from etl.plan import Batch, Encoder
 from etl.report import Verdict
 from etl.template import Template, parse_template
 from tests.unit.encode.model import Model
+from tests.unit.given import parse_commands, replies_in, stream_of
 
 Values = Sequence[Any]
 
@@ -82,48 +82,13 @@ def commands_shape(*commands: str) -> Shape:
     return shape_of("string", *commands, if_exists="merge")
 
 
-def stream_of(wire: Wire) -> bytes:
-    """Give the bytes that go to the server."""
-    return b"".join(bytes(buffer) for buffer in wire.buffers)
-
-
-def replies_in(stream: bytes) -> list[Any]:
-    """Parse a whole RESP stream; whatever is left over is an error."""
-    reader = hiredis.Reader()
-    reader.feed(stream)
-    replies = []
-    while (reply := reader.gets()) is not False:
-        replies.append(reply)
-    assert not reader.has_data(), "the stream ends in the middle of a reply"
-    return replies
-
-
 def commands_in(wire: Wire) -> list[list[bytes]]:
-    """Parse the commands of a wire, strictly: arrays of bulk strings and nothing else."""
+    """Parse the commands of a wire, strictly, and compare what it says of itself."""
     stream = stream_of(wire)
     assert wire.nbytes == len(stream)
-    commands = []
-    position = 0
-    while position < len(stream):
-        count, position = _header(stream, position, b"*")
-        command = []
-        for _ in range(count):
-            length, position = _header(stream, position, b"$")
-            command.append(stream[position : position + length])
-            position += length + 2
-            assert stream[position - 2 : position] == b"\r\n"
-        commands.append(command)
-    assert position == len(stream)
+    commands = parse_commands(stream)
     assert wire.commands == len(commands)
     return commands
-
-
-def _header(stream: bytes, position: int, kind: bytes) -> tuple[int, int]:
-    assert stream[position : position + 1] == kind, stream[position : position + 20]
-    end = stream.index(b"\r\n", position)
-    digits = stream[position + 1 : end]
-    assert digits == b"%d" % int(digits), f"{digits!r} is no plain number"
-    return int(digits), end + 2
 
 
 def expected_in(wire: Wire) -> list[Any]:

@@ -12,8 +12,9 @@ from etl.encode.command import parse_command
 from etl.encode.commands import CommandsEncoder
 from etl.plan import Batch
 from etl.report import Refusal
-from tests.unit.encode.given import batch_of, commands_in, expected_in, replies_in, template
+from tests.unit.encode.given import batch_of, commands_in, expected_in, template
 from tests.unit.encode.model import Model
+from tests.unit.given import replies_in
 
 
 def encoder(*texts: str) -> CommandsEncoder:

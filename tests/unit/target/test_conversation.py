@@ -16,7 +16,7 @@ from etl.errors import TargetError
 from etl.plan import Answer
 from etl.target import conversation
 from etl.target.conversation import Conversation
-from tests.unit.given import commands_in, replies_in
+from tests.unit.given import parse_commands, replies_in
 
 NIL = b"$-1\r\n"
 OK = b"+OK\r\n"
@@ -70,7 +70,7 @@ class MemoryServer:
 
     @property
     def commands(self) -> list[list[bytes]]:
-        return commands_in(self.taken)
+        return parse_commands(self.taken)
 
     @property
     def taken(self) -> bytes:

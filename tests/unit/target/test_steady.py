@@ -15,7 +15,7 @@ from etl.errors import LostError, ServerChangedError, TargetError
 from etl.plan import Answer
 from etl.target.patience import Patience
 from etl.target.steady import SteadySession, server_id
-from tests.unit.given import commands_in, stream_of
+from tests.unit.given import parse_commands, stream_of
 from tests.unit.memory import Told
 
 
@@ -54,7 +54,7 @@ class Line:
     def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
         if self._lost:
             raise LostError("lost")
-        words = commands_in(stream_of(wire))[0]
+        words = parse_commands(stream_of(wire))[0]
         if words[0] in (b"CLIENT", b"INFO"):
             self._network.asked.append(words)
             reply: Any = b"id=1 name=redis-etl-0" if words[1] == b"LIST" else 1

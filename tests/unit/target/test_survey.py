@@ -14,7 +14,7 @@ from etl.errors import TargetError
 from etl.plan import Answer
 from etl.target.preflight import UNKNOWN, Denial, Findings, Info
 from etl.target.survey import info_now, survey
-from tests.unit.given import commands_in, stream_of
+from tests.unit.given import parse_commands, stream_of
 from tests.unit.memory import Near
 
 COMMANDS = ((b"MSET", b"k:0", b"v"), (b"DEL", b"k:0"))
@@ -53,7 +53,7 @@ class Asked(Near):
 
     def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
         replies: list[Any] = []
-        for command in commands_in(stream_of(wire)):
+        for command in parse_commands(stream_of(wire)):
             self.questions.append(command)
             if len(self.questions) >= self.hang_up:
                 raise TargetError("gone")

@@ -38,7 +38,7 @@ from etl.verbs.run import Run, _either
 from etl.verbs.verify import verify
 from tests.unit.encode.given import template
 from tests.unit.encode.model import OK, Document, Model, RefusedError, Scores
-from tests.unit.given import commands_in, source_of
+from tests.unit.given import parse_commands, source_of
 from tests.unit.memory import ModelTarget, plan_for, tally_of
 
 STOPPED = InterruptedRunError("stopped", 2)
@@ -69,7 +69,7 @@ class Server(Model):
     def do_eval(self, _script: bytes, _number: bytes, key: bytes, *words: bytes) -> bytes:
         """Do what the fence does, when nothing goes wrong: the commands, and then the mark."""
         field, _place, new, about, wire, _run = words
-        replies = [self.answer(command) for command in commands_in(wire)]
+        replies = [self.answer(command) for command in parse_commands(wire)]
         said = b"\n".join(
             b"%d %b" % (number, reply[1:-2] if reply[:1] == b"-" else b"")
             for number, reply in enumerate(replies)
