@@ -171,7 +171,7 @@ def test_a_killed_parent_leaves_no_worker_behind(
     command.signal(SIGKILL)
     proxy.release()
     wait_until_gone(workers)
-    wait_until(lambda: not in_session(command.pid), 2, "the end of everything else")
+    wait_until(lambda: not in_session(command.pid), what="the end of everything else")
 
 
 @every_method
@@ -182,7 +182,7 @@ def test_a_killed_parent_leaves_no_worker_behind_that_waits_for_its_server(
     command, workers = two_workers_in_the_middle(start, big_file, proxy, method, patch=grace)
     command.signal(SIGKILL)
     wait_until_gone(workers)
-    wait_until(lambda: not in_session(command.pid), 2, "the end of everything else")
+    wait_until(lambda: not in_session(command.pid), what="the end of everything else")
 
 
 @every_method

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from signal import SIGCONT, SIGINT, SIGKILL, SIGSTOP, SIGTERM, Signals
@@ -13,19 +14,30 @@ import redis
 from tests.fault.commands import Command, StartCommand
 from tests.support import alive, data_size, wait_until
 
+SLOW = ("--max-rate", "4MB")
+"""Lets a load last for some seconds: as long as it takes to look at it and to have something happen."""
+
 
 def client_of(folder: Path) -> redis.Redis:
-    return redis.Redis(unix_socket_path=str(folder / "redis.sock"))
+    """Connect to the folder's server, as soon as there is one."""
+    client = redis.Redis(unix_socket_path=str(folder / "redis.sock"))
+
+    def answers() -> bool:
+        with contextlib.suppress(redis.ConnectionError):
+            return bool(client.ping())
+        return False
+
+    wait_until(answers, what="the server")
+    return client
 
 
-def started(start: StartCommand, file: Path, folder: Path) -> Command:
-    return start("load", file, "--to", f"embedded:{folder}", "--workers", "2")
+def started(start: StartCommand, file: Path, folder: Path, *options: str) -> Command:
+    return start("load", file, "--to", f"embedded:{folder}", "--workers", "2", *options)
 
 
 def in_the_middle(start: StartCommand, file: Path, folder: Path) -> tuple[Command, int]:
     """Bring a load to its middle and have its server stand still; give the server's process id."""
-    command = started(start, file, folder)
-    wait_until((folder / "redis.sock").exists, what="the server's socket")
+    command = started(start, file, folder, *SLOW)
     with client_of(folder) as client:
         server = int(client.info("server")["process_id"])
         wait_until(lambda: data_size(client), what="the first records")
@@ -38,9 +50,9 @@ def workers_of(client: Any) -> set[str]:
     return {other["name"] for other in client.client_list() if other["name"].startswith("redis-etl-")}
 
 
-def connections_to_sockets() -> int:
-    """Count the connections that servers have on their sockets, accepted or not."""
-    return Path("/proc/net/unix").read_text().count("redis.sock")
+def connections_in(folder: Path) -> int:
+    """Count the connections that the folder's server has on its socket, accepted or not."""
+    return Path("/proc/net/unix").read_text().count(str(folder / "redis.sock"))
 
 
 def assert_usable(start: StartCommand, file: Path, folder: Path) -> None:
@@ -82,26 +94,26 @@ def test_two_signals_leave_the_folder_usable(start: StartCommand, big_file: Path
 def test_three_signals_end_even_a_server_that_does_not_save(
     start: StartCommand, big_file: Path, tmp_path: Path
 ) -> None:
-    command, server = in_the_middle(start, big_file, tmp_path / "db")
-    connections = connections_to_sockets()
+    folder = tmp_path / "db"
+    command, server = in_the_middle(start, big_file, folder)
+    connections = connections_in(folder)
     command.signal_and_wait(SIGINT)
     command.signal(SIGINT)
-    wait_until(lambda: connections_to_sockets() > connections, what="the command to ask for a save")
+    wait_until(lambda: connections_in(folder) > connections, what="the command to ask for a save")
     wait_until(lambda: not command.workers(), what="the end of the workers")
     command.signal(SIGINT)
     ended = command.end()
     assert ended.code == 130
     assert not alive(server)
-    assert_usable(start, big_file, tmp_path / "db")
+    assert_usable(start, big_file, folder)
 
 
 def test_a_signal_while_the_data_are_saved_does_not_lose_them(
     start: StartCommand, big_file: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "db"
-    command = started(start, big_file, folder)
-    wait_until((folder / "redis.sock").exists, what="the server's socket")
-    client_of(folder).config_set("rdb-key-save-delay", 20)
+    command = started(start, big_file, folder, "--max-rate", "12MB")
+    client_of(folder).config_set("rdb-key-save-delay", 50)
     wait_until(lambda: list(folder.glob("temp-*.rdb")), what="the save")
     command.signal(SIGINT)
     ended = command.end()

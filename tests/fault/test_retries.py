@@ -108,7 +108,8 @@ def test_a_server_that_stays_a_black_hole_is_given_up_after_the_deadline(
     proxy.release()
     job = ("--job", ended.report["job"], "--wait-lock", "30")
     again = complete(here.load(file, real_server.url, "strings", *job))
-    assert again.report["resumed_from"] == ended.records["read"]
+    # A mark may still have been on its way when nothing came through any more.
+    assert 0 <= again.report["resumed_from"] <= ended.records["read"]
     assert_loaded(real_server.client(), "strings")
 
 

@@ -154,7 +154,7 @@ class Terminal:
             pass
         os.close(self._master)
         self.process.communicate()
-        wait_until(lambda: not in_session(self.process.pid), 3, "the end of all")
+        wait_until(lambda: not in_session(self.process.pid), what="the end of all")
         return self.process.returncode
 
     def _read(self) -> str:
