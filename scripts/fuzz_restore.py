@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Restores many random hashes into a real redis-server that checks every byte of them, and compares.
 
-    scripts/fuzz_restore.py [HASHES] [--seed N]
+    scripts/fuzz_restore.py [HASHES] [--seed N] [--server BINARY]
 
 Each hash goes in by RESTORE and by HSET. HGETALL of both has to be the source's fields, and where a listpack
 was sent, DUMP of both has to be the same bytes. Then the server reloads its data, and HGETALL is asked again.
+A server before Redis 7.0 is sent ziplists, in which its own HSET writes numbers shorter.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import random
 import string
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,16 +26,28 @@ import pyarrow as pa
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from etl.encode.dump import HASH_LISTPACK, hashes, payload_texts  # noqa: E402
+from etl.embedded import server_binary  # noqa: E402
+from etl.encode.dump import (  # noqa: E402
+    HASH,
+    HASH_LISTPACK,
+    LISTPACK,
+    ZIPLIST,
+    Form,
+    hashes,
+    payload_texts,
+)
 from tests.support import RealServer  # noqa: E402
 
 HASHES_A_BATCH = 500
-CONFIG = {
-    "sanitize-dump-payload": "yes",
-    "enable-debug-command": "yes",
-    "rdbcompression": "no",
-    "hash-max-listpack-value": "1000000",  # so that HSET makes listpacks of all that RESTORE does
-    "hash-max-listpack-entries": "512",
+CONFIG = {"sanitize-dump-payload": "yes", "rdbcompression": "no"}
+CONFIGS = {
+    LISTPACK: {
+        **CONFIG,
+        "enable-debug-command": "yes",
+        "hash-max-listpack-value": "1000000",  # so that HSET makes listpacks of all that RESTORE does
+        "hash-max-listpack-entries": "512",
+    },
+    ZIPLIST: CONFIG,
 }
 
 Record = dict[bytes, bytes]
@@ -117,8 +131,9 @@ def any_records(rng: random.Random, count: int) -> tuple[list[bytes], list[Recor
 class Fuzz:
     """Sends batches of hashes both ways and counts what it has seen."""
 
-    def __init__(self, server: RealServer, rng: random.Random) -> None:
+    def __init__(self, server: RealServer, form: Form, rng: random.Random) -> None:
         self._client = server.client()
+        self._form = form
         self._rng = rng
         self.seen: Counter[str] = Counter()
         self.differences: list[str] = []
@@ -126,7 +141,7 @@ class Fuzz:
     def batch(self) -> int:
         names, records = any_records(self._rng, HASHES_A_BATCH)
         fields = [(name, pa.array([r.get(name) for r in records], pa.binary())) for name in names]
-        payloads = payload_texts(hashes(fields, len(records)))
+        payloads = payload_texts(hashes(fields, len(records), self._form))
         self._client.flushall()
         self._send(records, payloads)
         self._compare(records, payloads)
@@ -136,7 +151,7 @@ class Fuzz:
             self.seen["reloads"] += 1
         self.seen["hashes"] += len(records)
         self.seen["fields"] += sum(map(len, records))
-        self.seen["listpacks"] += sum(sent.startswith(HASH_LISTPACK) for sent in payloads)
+        self.seen[f"{self._form.encoding}s"] += sum(not sent.startswith(HASH) for sent in payloads)
         self.seen["bytes"] += sum(map(len, payloads))
         return len(records)
 
@@ -164,22 +179,32 @@ class Fuzz:
                 self.differences.append(f"DUMP of {record!r:.500} is not what was sent")
 
 
+def version_of(binary: str) -> int:
+    """Give a server's major version."""
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
+    return int(said.partition("v=")[2].partition(".")[0])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Restores random hashes into a real server and compares.")
     parser.add_argument(
         "hashes", type=int, nargs="?", default=200_000, help="how many (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=None, help="of the random numbers (default: a new one)")
+    parser.add_argument("--server", default=server_binary(), metavar="BINARY", help="default: %(default)s")
     args = parser.parse_args()
+    form = LISTPACK if version_of(args.server) >= 7 else ZIPLIST
     seed = random.randrange(1 << 32) if args.seed is None else args.seed
     started_at = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="redis-etl-fuzz-") as folder:
         server = RealServer(
-            Path(folder), *(word for name, value in CONFIG.items() for word in (f"--{name}", value))
+            Path(folder),
+            *(word for name, value in CONFIGS[form].items() for word in (f"--{name}", value)),
+            binary=args.server,
         )
         try:
             server.start()
-            fuzz = Fuzz(server, random.Random(seed))
+            fuzz = Fuzz(server, form, random.Random(seed))
             while fuzz.seen["hashes"] < args.hashes and not fuzz.differences:
                 fuzz.batch()
         finally:

@@ -31,8 +31,8 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
     """A function that starts real servers: ``start_server("--maxmemory", "10mb") -> RealServer``."""
     servers: list[RealServer] = []
 
-    def start(*config: str, wait: bool = True) -> RealServer:
-        server = RealServer(tmp_path / f"server-{len(servers)}", *config)
+    def start(*config: str, wait: bool = True, binary: str | None = None) -> RealServer:
+        server = RealServer(tmp_path / f"server-{len(servers)}", *config, binary=binary)
         servers.append(server)
         server.start(wait=wait)
         return server

@@ -46,11 +46,6 @@ _LARGEST = b"9223372036854775807"
 _SMALLEST = b"9223372036854775808"  # without its sign
 
 
-def header(total_bytes: int, elements: int) -> bytes:
-    """Give a listpack's first six bytes; ``total_bytes`` is all of it, header and end included."""
-    return total_bytes.to_bytes(4, "little") + elements.to_bytes(2, "little")
-
-
 def backlen(size: int) -> bytes:
     """Give the size of an element's encoding and data for walking backwards, in one to five bytes.
 

@@ -1,9 +1,10 @@
 """Hashes as finished things: RESTORE of what DUMP would give, instead of HSET.
 
 https://redis.io/docs/latest/commands/restore/. Most of a server's work on HSET is to parse the arguments and
-to build the hash; a listpack made here it only checks and copies. It also stays a listpack where HSET would
-make a hash table of it (a value of more than 64 bytes), which takes less than half of the memory; a later
-HSET of such a value makes the hash table then. And a key is replaced, with its expiry, in one step.
+to build the hash; a listpack made here (before Redis 7.0: a ziplist) it only checks and copies. It also stays
+one where HSET would make a hash table of it (a value of more than 64 bytes), which takes less than half of
+the memory; a later HSET of such a value makes the hash table then. And a key is replaced, with its expiry, in
+one step.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import pyarrow.compute as pc
 from etl.encode.columns import Columns, survivors
 from etl.encode.command import command
 from etl.encode.commands import part_spread, spread_fields
-from etl.encode.dump import hashes
+from etl.encode.dump import Form, hashes
 from etl.encode.lookup import fused, lookup
 from etl.encode.resp import CRLF, Piece, argument, join
 from etl.encode.wire import Wire
@@ -39,12 +40,13 @@ class RestoreEncoder:
 
     ``expiry`` are the words of SET's own expiry: ``PX 60000``, ``EX {ttl}``, ``EXAT {ts}``; none: ().
     ``if_exists`` is replace, skip or fail. Without REPLACE the server answers BUSYKEY where the key exists,
-    also where an earlier record of the same run has made it.
+    also where an earlier record of the same run has made it. ``form`` is how the server keeps small hashes.
     """
 
     key: Template
     expiry: tuple[Template, ...]
     if_exists: str
+    form: Form
 
     @property
     def templates(self) -> tuple[Template, ...]:
@@ -67,7 +69,7 @@ class RestoreEncoder:
     def encode(self, batch: Batch) -> Wire:
         """Make the batch's RESTOREs, one reply each."""
         columns = Columns(batch)
-        payloads = hashes(list(dict(spread_fields(columns)).items()), columns.records)
+        payloads = hashes(list(dict(spread_fields(columns)).items()), columns.records, self.form)
         flags = self._flags()
         end = b"".join(map(argument, flags)) + CRLF
         # A command's end stands before the next one: together with its beginning it is one constant.

@@ -1,7 +1,8 @@
 """The question whether a server takes hashes by RESTORE: for ``--wire auto`` and ``--wire restore``.
 
-Asked with two tiny hashes under a key of the job's own, one for each kind of payload (``encode/dump.py``);
-a version number would not tell: compatible servers count their own, and a user may not be allowed to RESTORE.
+Asked with two hashes under a key of the job's own, a small one in one of the forms (``encode/dump.py``) and
+one that is a hash table; a version number would not tell: compatible servers count their own, and a user may
+not be allowed to RESTORE.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from etl.encode.dump import payload
+from etl.encode.dump import Form, payload
 from etl.encode.listpack import MOST_STRING_BYTES
 from etl.encode.resp import plain
 from etl.encode.wire import Wire
@@ -25,39 +26,41 @@ _COMPACT = (
     (b"text", b"007"),
     (b"long", b"\0" * 65),
 )
-"""A value of more than 64 bytes: HSET would make a hash table of it, RESTORE leaves the listpack."""
+"""A value of more than 64 bytes: HSET would make a hash table of it, RESTORE leaves it compact."""
 
 _LONG = ((b"short", b"1"), (b"long", b"x" * (MOST_STRING_BYTES + 1)))
 
-_CHECKS = (
-    ("RESTORE of a listpack", b"OK"),
-    ("HGETALL of a listpack", _COMPACT),
-    ("OBJECT ENCODING", b"listpack"),
-    ("RESTORE of a hash table", b"OK"),
-    ("HGETALL of a hash table", _LONG),
-    ("DEL", 1),
-)
+
+def _checks(form: Form) -> tuple[tuple[str, Any], ...]:
+    return (
+        (f"RESTORE of a {form.encoding}", b"OK"),
+        (f"HGETALL of a {form.encoding}", _COMPACT),
+        ("OBJECT ENCODING", form.encoding.encode()),
+        ("RESTORE of a hash table", b"OK"),
+        ("HGETALL of a hash table", _LONG),
+        ("DEL", 1),
+    )
 
 
-def probe(key: bytes) -> Wire:
+def probe(key: bytes, form: Form) -> Wire:
     """Make the commands that try RESTORE under ``key``, which they replace and remove; one group."""
     commands = (
-        (b"RESTORE", key, _TTL, payload(_COMPACT), b"REPLACE"),
+        (b"RESTORE", key, _TTL, payload(_COMPACT, form), b"REPLACE"),
         (b"HGETALL", key),
         (b"OBJECT", b"ENCODING", key),
-        (b"RESTORE", key, _TTL, payload(_LONG), b"REPLACE"),
+        (b"RESTORE", key, _TTL, payload(_LONG, form), b"REPLACE"),
         (b"HGETALL", key),
         (b"DEL", key),
     )
     return plain(*commands)
 
 
-def objection(replies: Sequence[Any]) -> str | None:
-    """Say why hashes cannot go by RESTORE, given the answers to ``probe``; None: they can.
+def objection(replies: Sequence[Any], form: Form) -> str | None:
+    """Say why hashes cannot go by RESTORE in this form, given the answers to ``probe``; None: they can.
 
     The sentence quotes a server's error reply, no data.
     """
-    for (what, wanted), reply in zip(_CHECKS, replies, strict=True):
+    for (what, wanted), reply in zip(_checks(form), replies, strict=True):
         if isinstance(reply, Exception):
             return f"{what} was refused: {reply}"
         if isinstance(wanted, tuple):

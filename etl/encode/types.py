@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from etl.encode.command import Command, command, repeatable
 from etl.encode.commands import CommandsEncoder
+from etl.encode.dump import FORMS, LISTPACK, Form
 from etl.encode.members import MembersEncoder, mergeable
 from etl.encode.mset import MsetEncoder
 from etl.encode.pack import PackEncoder
@@ -50,7 +51,8 @@ class Shape:
     """What records become: a type with its templates, or commands; checked against each other.
 
     ``commands`` is not empty for ``--command``, and then nothing but ``if_exists`` (merge) counts. With
-    ``restores`` hashes go by RESTORE. ``pack`` is how many strings a hash holds (None: each is a key).
+    ``restores`` hashes go by RESTORE, in that form. ``pack`` is how many strings a hash holds (None: each is
+    a key).
     """
 
     kind: str
@@ -60,7 +62,7 @@ class Shape:
     expiry: Expiry | None
     if_exists: str
     commands: tuple[Command, ...] = ()
-    restores: bool = False
+    restores: Form | None = None
     pack: int | None = None
 
     @property
@@ -69,6 +71,13 @@ class Shape:
         if self.pack is not None:
             return self.if_exists == "replace"
         return self.kind == "hash" and not self.commands and self.if_exists != "merge"
+
+    @property
+    def forms(self) -> tuple[Form, ...]:
+        """Give the forms in which RESTORE could make them: buckets are only written as listpacks."""
+        if not self.may_restore:
+            return ()
+        return FORMS if self.pack is None else (LISTPACK,)
 
     @property
     def repeatable(self) -> bool:
@@ -92,7 +101,7 @@ class Shape:
         if self.kind == "string":
             return self._strings()
         if self.restores:
-            return RestoreEncoder(self.key, self._expiry_words(), self.if_exists)
+            return RestoreEncoder(self.key, self._expiry_words(), self.if_exists, self.restores)
         main = self.main_command()
         then = self.expiry.command(self.key) if self.expiry else None
         if mergeable(main) and (then is None or then_is_constant(then)):
@@ -163,7 +172,7 @@ class Shape:
             absolute = self.expiry.word == "EXAT"
             ttl = _constant(self.expiry.value) + (b"" if self.expiry.word == "PX" else b"000")
         return PackEncoder(
-            self.key, self.value, size, ttl, absolute, self.if_exists == "replace", self.restores
+            self.key, self.value, size, ttl, absolute, self.if_exists == "replace", self.restores is LISTPACK
         )
 
     def _expiry_words(self) -> tuple[Template, ...]:

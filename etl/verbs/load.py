@@ -107,15 +107,19 @@ class Load:
 
     def settle(self, shape: Shape, target: Target, job: str) -> Shape:
         """Ask the server whether hashes can go by RESTORE. Raises TargetError where they must and cannot."""
-        if not shape.may_restore or self.options.wire == "hset":
-            return shape
-        try:
-            why_not = objection(ask_once(target, probe(f"etl:{{{job}}}:probe".encode())))
-        except TargetError as error:  # there are servers that hang up on what they do not know
-            why_not = str(error)
-        if why_not is not None and self.options.wire == "restore":
-            raise TargetError(f"{target} takes no RESTORE: {why_not}; give --wire hset")
-        return replace(shape, restores=why_not is None)
+        forms = () if self.options.wire == "hset" else shape.forms
+        objections = []
+        for form in forms:
+            try:
+                why_not = objection(ask_once(target, probe(f"etl:{{{job}}}:probe".encode(), form)), form)
+            except TargetError as error:  # there are servers that hang up on what they do not know
+                why_not = str(error)
+            if why_not is None:
+                return replace(shape, restores=form)
+            objections.append(why_not)
+        if self.options.wire == "restore":
+            raise TargetError(f"{target} takes no RESTORE: {objections[0]}; give --wire hset")
+        return shape
 
 
 def _make_room_for(rejects: RejectFile, source: Source, standing: Standing) -> None:

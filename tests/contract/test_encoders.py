@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etl.encode.check import checker
+from etl.encode.dump import LISTPACK, ZIPLIST
 from etl.encode.passes import ClearEncoder, ProbeEncoder
 from etl.encode.restore import RestoreEncoder
 from etl.encode.types import Expiry, Shape
@@ -72,8 +73,11 @@ SHAPES: dict[str, Shape] = {
 LOADS: dict[str, Encoder] = {
     **{name: shape.encoder() for name, shape in SHAPES.items()},
     **{f"{name}, one by one": shape.single() for name, shape in SHAPES.items()},
-    "restore": RestoreEncoder(template("k:{id}"), (), "replace"),
-    "restore-skip-ttl": RestoreEncoder(template("k:{id}"), (template("EX"), template("{ttl}")), "skip"),
+    "restore": RestoreEncoder(template("k:{id}"), (), "replace", LISTPACK),
+    "restore-old": RestoreEncoder(template("k:{id}"), (), "replace", ZIPLIST),
+    "restore-skip-ttl": RestoreEncoder(
+        template("k:{id}"), (template("EX"), template("{ttl}")), "skip", LISTPACK
+    ),
 }
 CHECKS: dict[str, Encoder] = {
     f"check-{name}": checker(shape) for name, shape in SHAPES.items() if name not in ("stream", "command-any")

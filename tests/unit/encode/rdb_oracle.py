@@ -1,6 +1,7 @@
 """DUMP payloads of hashes read and written slowly, from the format's description, not the code under test.
 
-Redis: ``src/listpack.c``, ``src/rdb.c``, ``src/crc64.c`` (Jones's polynomial, reflected).
+Redis: ``src/listpack.c``, ``src/ziplist.c`` (6.2), ``src/rdb.c``, ``src/crc64.c`` (Jones's polynomial,
+reflected).
 """
 
 from __future__ import annotations
@@ -179,15 +180,29 @@ def write_payload(pairs: Pairs) -> bytes:
     return sealed(b"\x10" + _write_length(len(listpack)) + listpack)
 
 
-def write_table(pairs: Pairs) -> bytes:
+def write_ziplist(pairs: Pairs) -> bytes:
+    """Write the payload of a hash as a ziplist of strings, for Redis 5.0 to 6.2."""
+    written, last = b"", b""
+    for word in (word for pair in pairs for word in pair):
+        size = len(last)
+        before = struct.pack("B", size) if size < 254 else struct.pack("<BI", 254, size)
+        head = struct.pack("B", len(word)) if len(word) < 64 else struct.pack(">H", 0x4000 | len(word))
+        last = before + head + word
+        written += last
+    head = struct.pack("<IIH", 11 + len(written), 10 + len(written) - len(last), 2 * len(pairs))
+    ziplist = head + written + b"\xff"
+    return sealed(b"\x0d" + _write_length(len(ziplist)) + ziplist, version=9)
+
+
+def write_table(pairs: Pairs, version: int = 10) -> bytes:
     """Write the payload of a hash as a hash table."""
     words = [word for pair in pairs for word in pair]
     texts = b"".join(_write_length(len(word)) + word for word in words)
-    return sealed(b"\x04" + _write_length(len(pairs)) + texts)
+    return sealed(b"\x04" + _write_length(len(pairs)) + texts, version)
 
 
-def sealed(value: bytes) -> bytes:
-    value += b"\x0a\x00"
+def sealed(value: bytes, version: int = 10) -> bytes:
+    value += struct.pack("<H", version)
     return value + struct.pack("<Q", crc(value))
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from etl.encode.check import checker
+from etl.encode.dump import LISTPACK
 from etl.encode.example import EXAMPLE, Words, examples, expires
 from etl.encode.types import Expiry, Shape
 from etl.plan import Encoder
@@ -35,7 +36,7 @@ def names(*encoders: Encoder) -> set[str]:
         (shape_of("hash", expiry=A_FIELD), {"DEL", "HSET", "EXPIREAT"}),
         (shape_of("hash", if_exists="merge"), {"HSET"}),
         (shape_of("hash", if_exists="skip"), {"HSET", "EXISTS"}),
-        (replace(shape_of("hash"), restores=True), {"RESTORE"}),
+        (replace(shape_of("hash"), restores=LISTPACK), {"RESTORE"}),
         (shape_of("json", value="{json}"), {"JSON.SET"}),
         (shape_of("json", value="{json}", if_exists="merge"), {"JSON.MERGE"}),
         (shape_of("list"), {"RPUSH", "DEL"}),
@@ -118,5 +119,5 @@ def test_a_load_with_an_expiry_is_known_by_its_example(kind: str, expiry: Expiry
         shape = replace(shape_of("string", key="{#}", expiry=constant), pack=16)
     else:
         shape = shape_of("hash" if kind == "restore" else kind, expiry=expiry)
-        shape = replace(shape, restores=kind == "restore")
+        shape = replace(shape, restores=LISTPACK if kind == "restore" else None)
     assert any(map(expires, examples(encoders_of(shape)))) == (expiry is not None)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.encode import dump, restore
+from etl.encode.dump import LISTPACK, ZIPLIST, Form
 from etl.encode.restore import RestoreEncoder
 from etl.encode.restore_probe import objection, probe
 from etl.encode.wire import Wire
@@ -70,8 +71,39 @@ DUMPED: list[tuple[Pairs, bytes]] = [
 ]
 
 
-def encoder(expiry: str = "", if_exists: str = "replace", key: str = "k:{id}") -> RestoreEncoder:
-    return RestoreEncoder(template(key), tuple(map(template, expiry.split())), if_exists)
+DUMPED_ZIPLISTS: list[tuple[Pairs, bytes]] = [
+    # What DUMP of Redis 6.2.14 gave after HSET, with rdbcompression off and hash-max-ziplist-value raised.
+    (
+        [(b"a", b"x"), (b"b", b"")],
+        b"\r\x16\x16\0\0\0\x13\0\0\0\x04\0\0\x01a\x03\x01x\x03\x01b\x03\0\xff\t\0z\xd4\x84^1\xb7\x14\xc7",
+    ),
+    (
+        [(b"f", b"x" * 63), (b"g", b"y" * 64), (b"", b"z")],
+        b"\r@\x9a\x9a\0\0\0\x96\0\0\0\x06\0\0\x01f\x03?"
+        + b"x" * 63
+        + b"A\x01g\x03@@"
+        + b"y" * 64
+        + b'C\0\x02\x01z\xff\t\0\xba\xa2c\xf9\x1d\x9d["',
+    ),
+    (
+        [(b"f", b"x" * 250), (b"g", b"y" * 251), (b"h", b"x" * 252), (b"n" * 70, b"a\0b")],
+        b"\rCdd\x03\0\0^\x03\0\0\x08\0\0\x01f\x03@\xfa"
+        + b"x" * 250
+        + b"\xfd\x01g\x03@\xfb"
+        + b"y" * 251
+        + b"\xfe\xfe\0\0\0\x01h\x07@\xfc"
+        + b"x" * 252
+        + b"\xfe\xff\0\0\0@F"
+        + b"n" * 70
+        + b"M\x03a\0b\xff\t\0\xb7Z\xb5\x8b9\xa9\xd6\xae",
+    ),
+]
+
+
+def encoder(
+    expiry: str = "", if_exists: str = "replace", key: str = "k:{id}", form: Form = LISTPACK
+) -> RestoreEncoder:
+    return RestoreEncoder(template(key), tuple(map(template, expiry.split())), if_exists, form)
 
 
 def batch(records: Records, **more: Any) -> Batch:
@@ -84,8 +116,8 @@ def batch(records: Records, **more: Any) -> Batch:
     return batch_of({**columns, "id": [b"%d" % at for at in range(len(records))]}, spread=spread, **more)
 
 
-def payloads(records: Records) -> list[bytes]:
-    return [command[3] for command in commands_in(encoder().encode(batch(records)))]
+def payloads(records: Records, form: Form = LISTPACK) -> list[bytes]:
+    return [command[3] for command in commands_in(encoder(form=form).encode(batch(records)))]
 
 
 def fits(pairs: Pairs) -> bool:
@@ -98,9 +130,12 @@ def fits(pairs: Pairs) -> bool:
 
 
 names = st.sampled_from(
-    [b"a", b"name", b"7", b"-4097", b"n" * 63, b"n" * 64, "naïve".encode(), b"\0", b"n" * 4096]
+    [
+        *(b"a", b"name", b"7", b"-4097", "naïve".encode(), b"\0"),
+        *(b"n" * length for length in (63, 64, 240, 241, 4096)),
+    ]
 )
-lengths = st.sampled_from([0, 1, 62, 63, 64, 65, 125, 126, 127, 4094, 4095, 4096, 16383, 16384])
+lengths = st.sampled_from([0, 1, 62, 63, 64, 65, 125, 126, 127, *range(248, 256), 4094, 4095, 4096, 16384])
 values = st.one_of(
     st.sampled_from([b"%d" % (edge + step) for edge in EDGES for step in (-1, 0, 1)]),
     st.sampled_from([b"007", b"-0", b"+1", b"1.10", b"1e5", b""]),
@@ -138,9 +173,28 @@ def test_the_slow_reader_finds_every_field_in_order(records: Records) -> None:
 @pytest.mark.parametrize(("pairs", "dumped"), DUMPED)
 def test_a_payload_is_byte_for_byte_what_redis_dumps(pairs: Pairs, dumped: bytes) -> None:
     assert payloads([pairs]) == [dumped]
-    assert dump.payload(pairs) == dumped
+    assert dump.payload(pairs, LISTPACK) == dumped
     assert rdb_oracle.read_payload(dumped) == ("listpack", pairs)
     assert rdb_oracle.write_payload(pairs) == dumped
+
+
+@settings(deadline=None)
+@given(records_of_a_batch)
+def test_ziplists_are_those_of_the_slow_writer(records: Records) -> None:
+    records = in_column_order(records)
+    slow = [
+        rdb_oracle.write_ziplist(record)
+        if fits(record) and all(len(name) <= 240 for name, _ in record)
+        else rdb_oracle.write_table(record, version=9)
+        for record in records
+    ]
+    assert payloads(records, ZIPLIST) == slow
+
+
+@pytest.mark.parametrize(("pairs", "dumped"), DUMPED_ZIPLISTS)
+def test_a_ziplist_is_byte_for_byte_what_redis_dumps(pairs: Pairs, dumped: bytes) -> None:
+    assert payloads([pairs], ZIPLIST) == [dumped]
+    assert rdb_oracle.write_ziplist(pairs) == dumped
 
 
 def test_a_hash_table_is_byte_for_byte_what_redis_dumps() -> None:
@@ -362,22 +416,25 @@ HGETALLS = [
 FINE: list[Any] = [b"OK", HGETALLS[0], b"listpack", b"OK", HGETALLS[1], 1]
 
 
-def test_the_probe_tries_both_kinds_of_payload_and_removes_its_key() -> None:
-    wire: Wire = probe(b"etl:{j}:probe")
+@pytest.mark.parametrize("form", dump.FORMS, ids=lambda form: form.encoding)
+def test_the_probe_tries_both_kinds_of_payload_and_removes_its_key(form: Form) -> None:
+    wire: Wire = probe(b"etl:{j}:probe", form)
     commands = commands_in(wire)
     assert [command[0] for command in commands] == [
         *(b"RESTORE", b"HGETALL", b"OBJECT", b"RESTORE", b"HGETALL", b"DEL"),
     ]
     assert all(b"etl:{j}:probe" in command for command in commands)
-    sent = [rdb_oracle.read_payload(command[3]) for command in commands if command[0] == b"RESTORE"]
-    assert [kind for kind, _ in sent] == ["listpack", "hashtable"]
-    assert [[word for pair in pairs for word in pair] for _, pairs in sent] == HGETALLS
+    compact, table = [command[3] for command in commands if command[0] == b"RESTORE"]
+    small, large = ([*zip(words[::2], words[1::2], strict=True)] for words in HGETALLS)
+    assert compact == dump.payload(small, form)
+    assert table == rdb_oracle.write_table(large, version=form.version[0])
 
 
 def test_a_server_that_answers_as_it_should_has_no_objection() -> None:
-    assert objection(FINE) is None
+    assert objection(FINE, LISTPACK) is None
     long_first = HGETALLS[1][2:] + HGETALLS[1][:2]
-    assert objection([*FINE[:4], long_first, 1]) is None
+    assert objection([*FINE[:4], long_first, 1], LISTPACK) is None
+    assert objection([*FINE[:2], b"ziplist", *FINE[3:]], ZIPLIST) is None
 
 
 @pytest.mark.parametrize(
@@ -395,11 +452,11 @@ def test_a_server_that_answers_as_it_should_has_no_objection() -> None:
 )
 def test_any_other_answer_is_an_objection(at: int, reply: Any, reason: str) -> None:
     replies = [*FINE[:at], reply, *FINE[at + 1 :]]
-    assert (objection(replies) or "").startswith(reason)
+    assert (objection(replies, LISTPACK) or "").startswith(reason)
 
 
 def test_a_column_of_binary_is_all_that_is_needed() -> None:
-    payload = dump.payload([(b"f", b"v")])
+    payload = dump.payload([(b"f", b"v")], LISTPACK)
     (again,) = payloads([[(b"f", b"v")]])
     assert payload == again
     assert pa.types.is_binary(batch([[(b"f", b"v")]]).fields.column("f").type)
