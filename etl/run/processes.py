@@ -29,7 +29,7 @@ from etl.progress import painting
 from etl.report import Tally
 from etl.run.feed import Feeder, Larder, Line
 from etl.run.pandas_hidden import pandas_is_hidden
-from etl.run.signals import StopSignals, be_deaf, held_signals, signal_name
+from etl.run.signals import WORKER_NAME, StopSignals, be_deaf, held_signals, signal_name
 from etl.units import format_seconds
 from etl.worker import run_shard
 
@@ -103,7 +103,7 @@ class Child:
         self.process = context.Process(
             target=work,
             args=(plan.for_worker(worker), worker, cells, theirs),
-            name=f"redis-etl-{worker}",
+            name=f"{WORKER_NAME}{worker}",
             daemon=True,
         )
         try:

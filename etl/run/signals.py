@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import signal
 import socket
 import threading
@@ -14,6 +15,9 @@ from typing import Any
 from etl.errors import EtlError, InterruptedRunError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+WORKER_NAME = "redis-etl-"
+"""What the name of a worker process begins with, before its number."""
 
 
 def signal_name(number: int) -> str:
@@ -138,8 +142,9 @@ def signals_are_held() -> bool:
 def guard_fork_server() -> None:
     """In the fork server: ignore the stop signals, and forget those held back while it started.
 
-    It alone learns how a worker ends, so it must outlive a signal to the whole group. Its children, which
-    may be somebody else's too, get the usual handlers back before their own code begins.
+    It alone learns how a worker ends, so it must outlive a signal to the whole group. Its children that are
+    somebody else's get the usual handlers back before their own code begins; a worker never has them, or a
+    signal would end it with a traceback before it can ``be_deaf``.
     """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -148,6 +153,8 @@ def guard_fork_server() -> None:
 
 
 def _usual_handlers() -> None:
+    if multiprocessing.current_process().name.startswith(WORKER_NAME):
+        return
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 

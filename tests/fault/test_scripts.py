@@ -79,6 +79,25 @@ LATER_PROCESSES_HEAR_SIGNALS = """
         print(json.dumps(report.as_dict()))
 """
 
+WORKERS_HAVE_NO_HANDLERS = """
+    import json, multiprocessing, signal, sys
+    import etl
+
+    def handlers(connection):  # stands where a worker's own code begins
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        connection.send([signal.getsignal(number) == signal.SIG_IGN for number in numbers])
+
+    if __name__ == "__main__":
+        report = etl.load(sys.argv[1], to=sys.argv[2], workers=2, start_method=sys.argv[3])
+        context = multiprocessing.get_context(sys.argv[3])
+        ours, theirs = context.Pipe()
+        process = context.Process(target=handlers, args=(theirs,), name="redis-etl-1")
+        process.start()
+        assert ours.recv() == [True, True]
+        process.join()
+        print(json.dumps(report.as_dict()))
+"""
+
 
 def run(code: str, folder: Path, server: RealServer, method: str) -> tuple[int, str, str]:
     script = folder / "script.py"
@@ -109,6 +128,7 @@ def test_a_script_without_a_main_guard_is_told_to_have_one(
     [
         *((GUARDED, method) for method in START_METHODS),
         (KEEPS_ITS_HANDLERS, "forkserver"),
+        (WORKERS_HAVE_NO_HANDLERS, "forkserver"),
         *((LATER_PROCESSES_HEAR_SIGNALS, method) for method in START_METHODS),
     ],
 )
