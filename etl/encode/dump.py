@@ -264,7 +264,7 @@ ZIPLIST = Form(
     _ziplist_start,
     _ziplist_head,
 )
-"""Of Redis 5.0 to 6.2: it halves the server's work there too, and takes a third of a hash table's memory."""
+"""Of Redis 5.0 to 6.2. There too it spares the server a third of its work, and two thirds of the memory."""
 
 FORMS = (LISTPACK, ZIPLIST)
 """What a server is asked for, one after the other."""
