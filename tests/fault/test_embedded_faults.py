@@ -29,6 +29,9 @@ def leaves_no_server(tmp_path: Path) -> Iterator[None]:
                 os.kill(int(process.name), SIGKILL)
 
 
+PAUSE_MS = 3_000
+
+
 def client_of(folder: Path) -> redis.Redis:
     """Connect to the folder's server, as soon as there is one."""
     client = redis.Redis(unix_socket_path=str(folder / "redis.sock"))
@@ -47,18 +50,28 @@ def started(start: StartCommand, file: Path, folder: Path, *options: str) -> Com
 
 
 def in_the_middle(start: StartCommand, file: Path, folder: Path) -> tuple[Command, int]:
-    """Bring a load to its middle and have its server stand still; give the server's process id."""
+    """Bring a load to its middle and have its server stand still; give the server's process id.
+
+    Both workers wait for an answer, so that a signal does not end them at once: the server has put off what
+    they have sent (CLIENT PAUSE) before it is stopped, and does it when it goes on.
+    """
     command = started(start, file, folder, *SLOW)
     with client_of(folder) as client:
         server = int(client.info("server")["process_id"])
         wait_until(lambda: data_size(client), what="the first records")
-        wait_until(lambda: workers_of(client) == {"redis-etl-0", "redis-etl-1"}, what="both workers")
+        client.client_pause(PAUSE_MS, all=False)
+        wait_until(lambda: waiting_workers(client) == {"redis-etl-0", "redis-etl-1"}, what="both workers")
         os.kill(server, SIGSTOP)
     return command, server
 
 
-def workers_of(client: Any) -> set[str]:
-    return {other["name"] for other in client.client_list() if other["name"].startswith("redis-etl-")}
+def waiting_workers(client: Any) -> set[str]:
+    """Give the names of the workers whose command the server has put off."""
+    return {
+        other["name"]
+        for other in client.client_list()
+        if other["name"].startswith("redis-etl-") and "b" in other["flags"]
+    }
 
 
 def unaccepted() -> set[str]:
