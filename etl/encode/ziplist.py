@@ -37,6 +37,7 @@ HEADER_BYTES = 10
 END = b"\xff"
 
 _LONG_ENTRY = 254
+_LONG_STRING = 64
 
 
 def prevlen(size: int) -> bytes:
@@ -46,12 +47,7 @@ def prevlen(size: int) -> bytes:
 
 def string_head(length: int) -> bytes:
     """Give the encoding of a string of this many bytes, up to 16,383."""
-    return bytes((length,)) if length < 64 else (0x4000 | length).to_bytes(2, "big")
-
-
-def value_bytes(length: int) -> int:
-    """Give the size of the entry of a value behind a name: its prevlen is one byte."""
-    return 1 + len(string_head(length)) + length
+    return bytes((length,)) if length < _LONG_STRING else (0x4000 | length).to_bytes(2, "big")
 
 
 @lru_cache(maxsize=512)
@@ -85,8 +81,9 @@ def entries(fields: Sequence[tuple[bytes, pa.Array]], records: int) -> tuple[pa.
         )
         pieces.append(lookup(name_entry(name), own, pc.max(own).as_py()))
         pieces += [lookup(string_head, lengths, longest), values]
-        long_head = pc.greater_equal(lengths, 64).cast(pa.int32())
-        size = pc.add(pc.add(lengths, long_head), pa.scalar(2, pa.int32()))
+        # Of the value's entry: one byte of prevlen, one or two of encoding, the value.
+        second = pc.greater_equal(lengths, _LONG_STRING).cast(pa.int32())
+        size = pc.add(pc.add(lengths, second), pa.scalar(2, pa.int32()))
         before = pc.coalesce(size, before) if lengths.null_count else size
     return join_column(fused(pieces), records), before
 
@@ -94,5 +91,6 @@ def entries(fields: Sequence[tuple[bytes, pa.Array]], records: int) -> tuple[pa.
 def pieces(fields: Sequence[tuple[bytes, pa.Array]], counts: Any, records: int) -> list[Any]:
     """Give the pieces of ziplists but for their first four bytes; ``counts`` is the piece of their counts."""
     joined, last = entries(fields, records)
+    # As in ``listpack``, integers are laid out in machine words: NOTE(bytes) there.
     offset = pc.add(pc.subtract(pc.binary_length(joined), last), pa.scalar(HEADER_BYTES, pa.int32()))
     return [offset.view(pa.binary(4)).cast(BINARY), counts, joined, END]
