@@ -264,7 +264,7 @@ ZIPLIST = Form(
     _ziplist_start,
     _ziplist_head,
 )
-"""Of Redis 5.0 to 6.2. There too it spares the server a third of its work, and two thirds of the memory."""
+"""Of servers before Redis 7.0: RDB version 9 is that of Redis 5.0 to 6.2."""
 
 FORMS = (LISTPACK, ZIPLIST)
 """What a server is asked for, one after the other."""
