@@ -1,8 +1,8 @@
 """Which workers have stalled: neither counted anything nor computed anything for a while. Pure.
 
 NOTE(stalls): what ends a worker for good is something outside of it that never comes: a disk, a lock, a
-signal that stopped it. Slow work of its own is none of these, however long it takes without a record counted
-(the originals of a million rejects, a block of one huge record), so a worker that uses processor time goes on.
+signal that stopped it. Slow work of its own is none of these, however long it takes
+(the originals of a million rejects, a block of one huge record), so one that uses processor time goes on.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 WORKING_SHARE = 0.02
-"""Of the time: so much of a processor tells work from a thread that wakes up to look whether it should end."""
+"""Of the time: so much of a processor tells work from a thread that only wakes up to look around."""
 
 _LOOKS = 4
 """How often processor time is compared within the time that a stall takes."""
