@@ -72,8 +72,10 @@ def make_context(start_method: str | None) -> Any:
         raise UsageError(f"--start-method {method} is not to be had on this system; {', '.join(there)} are")
     context = multiprocessing.get_context(method)
     if method != "fork":
-        # Started by the first Process it would let signals through in the middle of ``held_signals``.
-        resource_tracker.ensure_running()
+        # Started by the first Process it would let signals through in the middle of ``held_signals``. It
+        # ignores SIGINT and SIGTERM by itself; the others stay held back in it for ever.
+        with held_signals():
+            resource_tracker.ensure_running()
     if method == "forkserver":
         preload = "etl.run.preload_alone" if pandas_is_hidden() else "etl.run.preload"
         context.set_forkserver_preload([preload])
