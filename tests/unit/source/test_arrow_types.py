@@ -97,7 +97,7 @@ def read(source: TableFiles | TableStream, projection: Projection, block_bytes: 
     with closing(source.open(projection)) as reader:
         for block in source.blocks(block_bytes):
             records += sum(len(batch) for batch in reader.read(block))
-            reader.original(block, block.first_record or 0)
+            reader.originals(block, [block.first_record or 0])
     return records
 
 

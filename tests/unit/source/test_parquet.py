@@ -86,7 +86,7 @@ def test_groups_without_columns_are_records_without_fields(
             for batch in reader.read(block):
                 assert batch.json is not None
                 records += batch.json.to_pylist()
-            assert reader.original(block, block.first_record or 0).raw == b"{}"
+            assert reader.originals(block, [block.first_record or 0])[0].raw == b"{}"
     assert records == [b"{}"] * sum(row_groups)
 
 
