@@ -11,7 +11,7 @@ from typing import Any
 import hiredis
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.budget import Budget
@@ -23,6 +23,7 @@ from etl.report import Difference, Example, Refusal, Tally, Verdict
 from etl.source.jsonl import Jsonl
 from etl.source.text_files import TextFilesReader
 from etl.worker import MOST_EXAMPLES, describe, run_shard
+from tests.examples import examples
 from tests.unit.given import source_of
 from tests.unit.memory import (
     BAD,
@@ -466,7 +467,7 @@ class Probe:
         return Verdict(skipped=len(present), present=present)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@examples(1.25)
 @given(
     there=st.frozensets(st.integers(0, 19)),
     workers=st.integers(1, 3),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode.check import checker
@@ -16,6 +16,7 @@ from etl.encode.types import Expiry, Shape
 from etl.errors import UsageError
 from etl.plan import Batch
 from etl.report import Verdict
+from tests.examples import examples
 from tests.unit.encode.given import batch_of, commands_in, expected_in, load, send, shape_of, template
 from tests.unit.encode.model import Document, Model, Scores
 
@@ -379,7 +380,7 @@ def batches(draw: st.DrawFn) -> Batch:
 
 
 @pytest.mark.parametrize("name", SHAPES)
-@settings(max_examples=12)
+@examples(0.3)
 @given(batch=batches(), data=st.data())
 def test_any_records_are_equal_after_the_load_and_one_that_goes_is_missed(
     name: str, batch: Batch, data: st.DataObject

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode import listpack
@@ -59,20 +59,17 @@ texts = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.none() | texts, min_size=1, max_size=30))
 def test_a_column_of_anything_has_the_elements_of_the_slow_writer(values: list[bytes | None]) -> None:
     assert made(values) == wanted(values)
 
 
-@settings(deadline=None)
 @given(st.lists(st.none() | st.integers(-(1 << 63), (1 << 63) - 1), min_size=1, max_size=30))
 def test_a_column_of_integers_has_the_elements_of_the_slow_writer(numbers: list[int | None]) -> None:
     values = [None if number is None else b"%d" % number for number in numbers]
     assert made(values) == wanted(values)
 
 
-@settings(deadline=None)
 @given(st.lists(st.none() | texts, min_size=3, max_size=30), st.integers(1, 2))
 def test_a_slice_of_a_column_has_the_elements_of_a_column_of_its_own(
     values: list[bytes | None], start: int

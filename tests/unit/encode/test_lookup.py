@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode.lookup import LONGEST_TABLE, Lookup, fused, lookup
@@ -51,7 +51,6 @@ pieces = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(pieces, min_size=1, max_size=8))
 def test_fused_pieces_say_what_the_pieces_say(parts: list[Any]) -> None:
     assert joined(fused(parts), 3) == joined([plain(part) for part in parts], 3)

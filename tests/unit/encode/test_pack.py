@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from etl.encode.check import checker
@@ -19,6 +19,7 @@ from etl.encode.types import Expiry, Shape
 from etl.errors import UsageError
 from etl.plan import Batch
 from etl.report import Verdict
+from tests.examples import examples
 from tests.unit.encode import rdb_oracle
 from tests.unit.encode.given import (
     batch_of,
@@ -125,7 +126,7 @@ def batches(draw: st.DrawFn, most: int = 60) -> list[Records]:
 sizes = st.sampled_from([2, 3, 7, 8, 16, 64, 512])
 
 
-@settings(deadline=None, max_examples=200)
+@examples(5)
 @given(parts=batches(), size=sizes, restores=st.booleans(), merge=st.booleans())
 def test_any_records_cut_anywhere_are_where_the_rule_says(
     parts: list[Records], size: int, restores: bool, merge: bool
@@ -149,7 +150,7 @@ def test_any_records_cut_anywhere_are_where_the_rule_says(
         assert answers == bytes(wire.expected or b""), "and verify needs to parse nothing"
 
 
-@settings(deadline=None, max_examples=60)
+@examples(1.5)
 @given(parts=batches(), size=sizes, restores=st.booleans(), data=st.data())
 def test_whatever_was_there_is_replaced_string_by_string(
     parts: list[Records], size: int, restores: bool, data: st.DataObject
@@ -303,7 +304,7 @@ def test_two_halves_of_a_bucket_clear_a_string_once() -> None:
 # Verify
 
 
-@settings(deadline=None, max_examples=60)
+@examples(1.5)
 @given(parts=batches(most=30), size=sizes, restores=st.booleans(), data=st.data())
 def test_verify_finds_exactly_what_was_changed(
     parts: list[Records], size: int, restores: bool, data: st.DataObject

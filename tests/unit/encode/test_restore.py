@@ -7,7 +7,7 @@ from typing import Any
 import hiredis
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode import dump, restore
@@ -155,7 +155,6 @@ def in_column_order(records: Records) -> Records:
     return [sorted(record, key=lambda pair: order.index(pair[0])) for record in records]
 
 
-@settings(deadline=None)
 @given(records_of_a_batch)
 def test_payloads_are_those_of_the_slow_writer(records: Records) -> None:
     records = in_column_order(records)
@@ -163,7 +162,6 @@ def test_payloads_are_those_of_the_slow_writer(records: Records) -> None:
     assert payloads(records) == slow
 
 
-@settings(deadline=None)
 @given(records_of_a_batch)
 def test_the_slow_reader_finds_every_field_in_order(records: Records) -> None:
     records = in_column_order(records)
@@ -178,7 +176,6 @@ def test_a_payload_is_byte_for_byte_what_redis_dumps(pairs: Pairs, dumped: bytes
     assert rdb_oracle.write_payload(pairs) == dumped
 
 
-@settings(deadline=None)
 @given(records_of_a_batch)
 def test_ziplists_are_those_of_the_slow_writer(records: Records) -> None:
     records = in_column_order(records)

@@ -6,11 +6,12 @@ from typing import Any
 import hypothesis.strategies as st
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from etl.errors import SourceError
 from etl.plan import Batch, Projection
 from etl.source.arrow_batch import batch_of, batches_of, field_names, layout
+from tests.examples import examples
 from tests.unit.source import arrow_oracle as oracle
 
 RECORDS = pa.RecordBatch.from_pylist(
@@ -207,7 +208,7 @@ def test_long_values_make_small_batches(dictionary: bool) -> None:
     assert numbers == list(range(100, 140))
 
 
-@settings(max_examples=50, deadline=None)
+@examples(1.25)
 @given(st.lists(oracle.arrays(), min_size=1, max_size=3), st.sampled_from(["raw", "text"]))
 def test_batches_hold_the_texts_of_every_type(columns: list[pa.Array], vectors: str) -> None:
     length = min(map(len, columns))

@@ -12,10 +12,11 @@ import hypothesis.strategies as st
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 
 from etl.source.arrow_json import json_of
 from etl.source.arrow_text import members_of, text_of
+from tests.examples import examples
 from tests.unit.source import arrow_oracle as oracle
 
 INT64 = pa.int64()
@@ -184,7 +185,7 @@ def test_the_json_of_every_type_is_json_and_null_for_null(array: pa.Array) -> No
         assert json.dumps(value, separators=(",", ":"), ensure_ascii=False)  # no NaN was let through
 
 
-@settings(max_examples=100, deadline=None)
+@examples(2.5)
 @given(oracle.arrays())
 @example(pa.array([['"\\\x00\x1f\x7fé\u2028']]))
 def test_texts_are_those_of_a_formatter_that_goes_value_by_value(array: pa.Array) -> None:
@@ -193,14 +194,14 @@ def test_texts_are_those_of_a_formatter_that_goes_value_by_value(array: pa.Array
     assert got.to_pylist() == [oracle.text(value, array.type) for value in array.to_pylist()]
 
 
-@settings(max_examples=70, deadline=None)
+@examples(1.75)
 @given(oracle.arrays())
 def test_json_is_that_of_a_formatter_that_goes_value_by_value(array: pa.Array) -> None:
     written = [oracle.json_text(value, array.type).encode() for value in array.to_pylist()]
     assert json_of(array).to_pylist() == written
 
 
-@settings(max_examples=70, deadline=None)
+@examples(1.75)
 @given(st.lists(st.floats() | st.floats(1e-12, 1e18) | st.floats(-1e-3, 1e-3) | st.none()))
 def test_floats_are_written_as_repr_writes_them(values: list[float | None]) -> None:
     expected = [None if value is None else repr(value).encode() for value in values]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.errors import SourceError
 from etl.source.compression import MAGIC_BYTES, ByteStream, decompressed, sniff, split_name
+from tests.examples import examples
 from tests.unit.source.streams import CODECS, SUFFIX, Bytes, compress
 
 TEXT = b"".join(b"%d: a line of text\n" % (number * 7919) for number in range(20_000))
@@ -140,7 +141,7 @@ class TestEveryCodec:
         with pytest.raises(SourceError, match=r"^the file has changed$"):
             text_of(stream)
 
-    @settings(max_examples=30, deadline=None)
+    @examples(0.75)
     @given(
         parts=st.lists(st.binary(max_size=300), min_size=1, max_size=4),
         most=st.integers(1, 50),

@@ -7,7 +7,7 @@ import pickle
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.errors import SourceError
@@ -244,7 +244,6 @@ _LAYOUTS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(OBJECTS, max_size=8), _LAYOUTS, st.integers(1, 200))
 def test_any_objects_in_any_layout_and_block_size_are_what_json_says(
     objects: list[dict[str, object]], layout: Layout, block_bytes: int
@@ -293,7 +292,6 @@ def outcome(data: bytes, block_bytes: int) -> object:
     return records(found), rejects(found), numbers(found)
 
 
-@settings(deadline=None)
 @given(
     st.binary(max_size=40) | st.lists(_TOKENS, max_size=14).map(lambda some: b"[" + b"".join(some) + b"]"),
     st.integers(1, 50),

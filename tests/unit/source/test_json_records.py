@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.plan import Batch, Projection
@@ -267,7 +267,6 @@ def test_a_mark_is_what_no_string_holds() -> None:
     assert batch.fields.column("a")[0].as_py() == text(loads(line)["a"])
 
 
-@settings(deadline=None)
 @given(st.lists(OBJECTS, min_size=1, max_size=6), LAYOUTS)
 def test_any_objects_written_again_are_the_same_objects(
     objects: list[dict[str, object]], layout: Layout

@@ -6,7 +6,7 @@ import pickle
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from etl.errors import SourceError
@@ -223,7 +223,6 @@ def test_a_record_of_too_many_fields_is_a_reject() -> None:
     assert "70,000 fields" in reject.reason
 
 
-@settings(deadline=None)
 @given(
     st.lists(OBJECTS, max_size=8),
     LAYOUTS,
@@ -276,7 +275,6 @@ _TOKENS = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=40) | st.lists(_TOKENS, max_size=12).map(b"".join), st.integers(1, 50))
 def test_any_bytes_are_records_or_rejects_line_by_line(data: bytes, block_bytes: int) -> None:
     assume(b"\0" not in data[:4] and not data.startswith((b"\xff\xfe", b"\xfe\xff")))

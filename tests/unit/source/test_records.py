@@ -18,12 +18,13 @@ import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from etl.errors import SourceError
 from etl.plan import Batch, Block, Projection, Reject
 from etl.source.records import RecordStream
 from etl.source.tables import open_table
+from tests.examples import examples
 
 ALL = Projection(all=True)
 
@@ -298,7 +299,7 @@ def expected(value: Any) -> bytes | None:
     return repr(value).encode()
 
 
-@settings(max_examples=100, deadline=None)
+@examples(2.5)
 @given(st.lists(st.fixed_dictionaries({"a": PLAIN, "b": PLAIN}), max_size=8), st.sampled_from([1, 1 << 20]))
 def test_any_records_arrive_with_their_texts(data: list[dict[str, Any]], block_bytes: int) -> None:
     wrong = [index for index, one in enumerate(data) if any(has_surrogate(value) for value in one.values())]

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from etl.errors import SourceError
 from etl.plan import Batch, Block, Projection
@@ -21,6 +21,7 @@ from etl.source.arrow import Arrow
 from etl.source.files import find_files
 from etl.source.parquet import Parquet
 from etl.source.table_files import ENOUGH_GROUPS, TableFiles, TableFormat, open_table_files
+from tests.examples import examples
 from tests.unit.source import arrow_oracle as oracle
 
 Write = Callable[..., Any]
@@ -273,7 +274,7 @@ def test_the_input_is_named_by_its_real_path(tmp_path: Path, format: TableFormat
 
 
 @FORMATS
-@settings(max_examples=30, deadline=None)
+@examples(0.75)
 @given(seed=st.integers(0, 1 << 32))
 def test_a_damaged_file_gives_records_or_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, format: TableFormat, write: Write, seed: int
@@ -294,7 +295,7 @@ def test_a_damaged_file_gives_records_or_a_sentence(
 
 
 @FORMATS
-@settings(max_examples=20, deadline=None)
+@examples(0.5)
 @given(columns=st.lists(oracle.arrays(), min_size=1, max_size=3))
 def test_files_hold_the_texts_of_every_type(
     tmp_path_factory: pytest.TempPathFactory, format: TableFormat, write: Write, columns: list[pa.Array]

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etl.budget import Budget
@@ -25,6 +25,7 @@ from etl.source.lines import Lines
 from etl.source.text import BrokenTextError, TextFormat
 from etl.source.text_files import TextFiles, open_text_files
 from etl.worker import run_shard
+from tests.examples import examples
 from tests.unit.given import files_of, lines_of, source_of
 from tests.unit.memory import MemoryTarget, Pair, RejectList, Told, plan_for, tally_of
 
@@ -127,7 +128,7 @@ def test_a_file_that_changed_since_it_was_found_is_noticed(tmp_path: Path) -> No
         list(source.blocks(2))
 
 
-@settings(max_examples=100)
+@examples(2.5)
 @given(
     contents=CONTENTS,
     workers=st.integers(1, 9),
@@ -164,7 +165,7 @@ OTHERS: list[tuple[TextFormat, list[bytes], bytes]] = [
 
 
 @pytest.mark.parametrize(("format", "pieces", "between"), OTHERS)
-@settings(max_examples=20)
+@examples(0.5)
 @given(data=st.data(), workers=st.integers(1, 5), block_bytes=st.integers(1, 40), by_record=st.booleans())
 def test_every_record_of_any_text_is_loaded_or_rejected_once_whatever_the_blocks(
     format: TextFormat,

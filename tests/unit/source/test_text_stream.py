@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.errors import RejectedError, SourceError
@@ -26,6 +26,7 @@ from etl.source.lines import Lines
 from etl.source.text import Origin, TextFormat
 from etl.source.text_files import open_text_files
 from etl.source.text_stream import TextStream, open_text_stream
+from tests.examples import examples
 from tests.unit.source.streams import CODECS, SUFFIX, Bytes, compress
 
 PROJECTION = Projection(names=frozenset({"line"}), line=True)
@@ -150,7 +151,7 @@ def test_blocks_cover_the_text_and_add_up_to_the_size_of_the_files(codec: str, t
             assert len(block.payload or b"") < 5000 * 2 + 100
 
 
-@settings(max_examples=60, deadline=None)
+@examples(1.5)
 @given(
     texts=st.lists(st.lists(st.binary(max_size=60), max_size=30).map(b"\n".join), min_size=1, max_size=3),
     block_bytes=st.integers(1, 200),

@@ -8,7 +8,7 @@ from typing import Any
 
 import hiredis
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode.wire import Buffer, Wire
@@ -195,7 +195,6 @@ WIRES = st.lists(st.lists(st.sampled_from(REPLIES), min_size=1, max_size=4), min
     takes=st.integers(1, 50),
     bound=st.integers(1, 200),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_wire_gets_its_own_replies_in_order_for_any_replies_and_pieces(
     connect: Connect, wires: list[list[bytes]], expected: bytes, pieces: list[int], takes: int, bound: int
 ) -> None:
