@@ -19,6 +19,7 @@ from etl.encode.types import Expiry, Shape
 from etl.errors import UsageError
 from etl.plan import Batch
 from etl.report import Verdict
+from tests.cases import cases
 from tests.examples import examples
 from tests.unit.encode import rdb_oracle
 from tests.unit.encode.given import (
@@ -194,7 +195,7 @@ def test_a_restored_bucket_is_the_listpack_that_hset_makes() -> None:
     assert command == [b"RESTORE", b"t:0:x", b"0", rdb_oracle.write_payload(pairs), b"REPLACE"]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("lines", "name"),
     [
         ([b"v" * 4095, b"v"], b"RESTORE"),
@@ -250,7 +251,7 @@ def test_a_record_without_a_value_leaves_a_hole() -> None:
 # Replies
 
 
-@pytest.mark.parametrize("at", range(6))
+@cases("at", range(6))
 def test_an_error_reply_refuses_the_records_of_its_bucket_and_no_others(at: int) -> None:
     encoder = packed(4, restores=True).encoder()
     batch = lines_batch([b"v"] * 11, first=3)
@@ -364,7 +365,7 @@ def test_verify_refuses_what_it_cannot_compare(replies: list[Any]) -> None:
 # What contradicts itself
 
 
-@pytest.mark.parametrize(
+@cases(
     ("change", "said"),
     [
         ({"kind": "hash"}, "--pack is for strings"),

@@ -18,6 +18,7 @@ from etl.encode.wire import Wire
 from etl.plan import Batch, Encoder
 from etl.report import Refusal, Verdict
 from etl.units import MIB
+from tests.cases import cases
 from tests.unit.encode import rdb_oracle
 from tests.unit.encode.given import batch_of, commands_in, expected_in, template
 
@@ -168,7 +169,7 @@ def test_the_slow_reader_finds_every_field_in_order(records: Records) -> None:
     assert [rdb_oracle.read_payload(payload)[1] for payload in payloads(records)] == records
 
 
-@pytest.mark.parametrize(("pairs", "dumped"), DUMPED)
+@cases(("pairs", "dumped"), DUMPED)
 def test_a_payload_is_byte_for_byte_what_redis_dumps(pairs: Pairs, dumped: bytes) -> None:
     assert payloads([pairs]) == [dumped]
     assert dump.payload(pairs, LISTPACK) == dumped
@@ -212,7 +213,7 @@ def test_the_slow_reader_notices_a_damaged_payload() -> None:
 SMALL: Pairs = [(b"a", b"1"), (b"b", b"two")]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("pairs", "kind"),
     [
         ([(b"v", b"x" * 4095)], "listpack"),
@@ -274,7 +275,7 @@ def test_a_column_that_no_record_has_is_left_out() -> None:
 # Commands
 
 
-@pytest.mark.parametrize(
+@cases(
     ("expiry", "if_exists", "ttls", "flags"),
     [
         ("", "replace", [b"0", b"0"], [b"REPLACE"]),
@@ -373,7 +374,7 @@ def answered(if_exists: str, replies: list[Any] | None, records: int = 3) -> Ver
     return member.judge(given_batch, member.encode(given_batch), replies)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("if_exists", "replies", "verdict"),
     [
         ("replace", None, Verdict(written=3)),
@@ -434,7 +435,7 @@ def test_a_server_that_answers_as_it_should_has_no_objection() -> None:
     assert objection([*FINE[:2], b"ziplist", *FINE[3:]], ZIPLIST) is None
 
 
-@pytest.mark.parametrize(
+@cases(
     ("at", "reply", "reason"),
     [
         (0, hiredis.ReplyError("NOPERM no permissions"), "RESTORE of a listpack was refused: NOPERM"),

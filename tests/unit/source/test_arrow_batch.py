@@ -11,6 +11,7 @@ from hypothesis import given
 from etl.errors import SourceError
 from etl.plan import Batch, Projection
 from etl.source.arrow_batch import batch_of, batches_of, field_names, layout
+from tests.cases import cases
 from tests.examples import examples
 from tests.unit.source import arrow_oracle as oracle
 
@@ -40,7 +41,7 @@ def named(*names: str, **options: Any) -> Projection:
     return Projection(names=frozenset(names), **options)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "values"),
     [
         ("id", [b"1", b"2"]),
@@ -75,7 +76,7 @@ def test_all_fields_are_spread_in_the_order_of_the_schema() -> None:
     assert read(Projection(all=True)).spread == ("id", "address", "tags", "a.b", "empty")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("options", "spread"),
     [
         ({"include": ("tags", "id")}, ("id", "tags")),

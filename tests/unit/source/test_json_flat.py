@@ -14,6 +14,7 @@ from etl.plan import Batch, Projection
 from etl.source.json_flat import parse_flat
 from etl.source.jsonl import Jsonl, parse_any
 from etl.source.text import WideError
+from tests.cases import cases
 from tests.examples import examples
 from tests.unit.source.json_oracle import ALL, Number, Place, dumps, records
 
@@ -58,7 +59,7 @@ TAKEN = [
 ]
 
 
-@pytest.mark.parametrize("data", [case[1] for case in TAKEN], ids=[case[0] for case in TAKEN])
+@cases("data", [case[1] for case in TAKEN], ids=[case[0] for case in TAKEN])
 def test_records_of_one_flat_layout_are_read_without_json(data: bytes) -> None:
     batch = parse_flat(data, ALL, Place())
     assert batch is not None
@@ -112,7 +113,7 @@ LEFT = [
 ]
 
 
-@pytest.mark.parametrize("data", [case[1] for case in LEFT], ids=[case[0] for case in LEFT])
+@cases("data", [case[1] for case in LEFT], ids=[case[0] for case in LEFT])
 def test_everything_else_is_left_to_json(data: bytes) -> None:
     assert parse_flat(data, ALL, Place()) is None
 
@@ -133,7 +134,7 @@ PROJECTIONS = [
 SHARING = Projection(all=True, rename=(("name", "id"),), names=frozenset({"name", "id"}))
 
 
-@pytest.mark.parametrize("projection", PROJECTIONS)
+@cases("projection", PROJECTIONS)
 def test_a_projection_takes_the_fast_path(projection: Projection) -> None:
     assert parse_flat(lines(PEOPLE), projection, Place()) is not None
 

@@ -14,6 +14,7 @@ from etl.plan import Projection
 from etl.source.files import find_files
 from etl.source.jsonl import Jsonl
 from etl.source.text_files import open_text_files
+from tests.cases import cases
 from tests.unit.source.json_oracle import (
     ALL,
     LAYOUTS,
@@ -63,7 +64,7 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize(("literal", "value"), VALUES, ids=lambda case: str(case)[:20])
+@cases(("literal", "value"), VALUES, ids=lambda case: str(case)[:20])
 def test_a_value_arrives_as_its_text(literal: str, value: bytes | None) -> None:
     line = f'{{"a": {literal}, "b": 1}}\n'.encode()
     expected = {"b": b"1"} if value is None else {"a": value, "b": b"1"}
@@ -85,8 +86,8 @@ LINES = [
 ]
 
 
-@pytest.mark.parametrize("block_bytes", [1, 7, 1 << 20])
-@pytest.mark.parametrize(("data", "count"), [case[1:] for case in LINES], ids=[case[0] for case in LINES])
+@cases("block_bytes", [1, 7, 1 << 20])
+@cases(("data", "count"), [case[1:] for case in LINES], ids=[case[0] for case in LINES])
 def test_lines_that_are_not_blank_are_records(data: bytes, count: int, block_bytes: int) -> None:
     found = batches(JSONL, data, Projection(names=frozenset({"a"})), block_bytes)
     assert records(found) == [{"a": b"%d" % number} for number in range(1, count + 1)]
@@ -125,8 +126,8 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("line", "reason"), BAD, ids=lambda case: str(case)[:30])
-@pytest.mark.parametrize("block_bytes", [1, 1 << 20])
+@cases(("line", "reason"), BAD, ids=lambda case: str(case)[:30])
+@cases("block_bytes", [1, 1 << 20])
 def test_a_bad_line_is_a_reject_and_costs_no_other(line: bytes, reason: str, block_bytes: int) -> None:
     data = b'{"a":1}\n\n' + line + b'\r\n{"a":2}\n'
     found = batches(JSONL, data, block_bytes=block_bytes)

@@ -21,6 +21,7 @@ from etl.source.arrow import Arrow
 from etl.source.files import find_files
 from etl.source.parquet import Parquet
 from etl.source.table_files import ENOUGH_GROUPS, TableFiles, TableFormat, open_table_files
+from tests.cases import cases
 from tests.examples import examples
 from tests.unit.source import arrow_oracle as oracle
 
@@ -79,9 +80,7 @@ def counting(count: int) -> pa.Table:
 
 
 @FORMATS
-@pytest.mark.parametrize(
-    ("count", "group"), [(10, 3), (1, 1), (100_000, 40_000), (100_000, 1 << 20), (700, 7)]
-)
+@cases(("count", "group"), [(10, 3), (1, 1), (100_000, 40_000), (100_000, 1 << 20), (700, 7)])
 def test_blocks_hold_every_record_once_in_order_and_number_them(
     tmp_path: Path, format: TableFormat, write: Write, count: int, group: int
 ) -> None:
@@ -210,7 +209,7 @@ def test_every_column_of_a_wide_file_is_found(tmp_path: Path, format: TableForma
 
 
 @FORMATS
-@pytest.mark.parametrize("content", [b"", b"x", b"id,name\n1,x\n", b"PAR1", b"ARROW1\0\0", bytes(4000)])
+@cases("content", [b"", b"x", b"id,name\n1,x\n", b"PAR1", b"ARROW1\0\0", bytes(4000)])
 def test_what_is_no_such_file_is_refused_with_a_sentence(
     tmp_path: Path, format: TableFormat, write: Write, content: bytes
 ) -> None:
@@ -247,7 +246,7 @@ def removed(path: Path) -> None:
 
 
 @FORMATS
-@pytest.mark.parametrize("change", [touched, shrunk, replaced, removed])
+@cases("change", [touched, shrunk, replaced, removed])
 def test_a_file_that_changes_is_noticed(
     tmp_path: Path, format: TableFormat, write: Write, change: Callable[[Path], None]
 ) -> None:

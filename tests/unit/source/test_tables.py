@@ -17,6 +17,7 @@ from hypothesis import given
 from etl.errors import SourceError, UsageError
 from etl.plan import Block, Projection, Source
 from etl.source.tables import open_table
+from tests.cases import cases
 from tests.examples import examples
 from tests.unit.source import arrow_oracle as oracle
 
@@ -70,7 +71,7 @@ class Dataset:
         return iter(self.tables)
 
 
-@pytest.mark.parametrize(
+@cases(
     "data",
     [
         TABLE,
@@ -179,7 +180,7 @@ def test_a_record_is_found_again() -> None:
     assert source.name_of(block) == "the pyarrow.Table"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("data", "error"),
     [
         ("a path", UsageError),

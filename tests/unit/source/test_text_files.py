@@ -25,6 +25,7 @@ from etl.source.lines import Lines
 from etl.source.text import BrokenTextError, TextFormat
 from etl.source.text_files import TextFiles, open_text_files
 from etl.worker import run_shard
+from tests.cases import cases
 from tests.examples import examples
 from tests.unit.given import files_of, lines_of, source_of
 from tests.unit.memory import MemoryTarget, Pair, RejectList, Told, plan_for, tally_of
@@ -93,8 +94,8 @@ def test_a_block_is_all_the_lines_that_fit_its_size_or_one_that_does_not(
             assert first_line - block.start > block_bytes
 
 
-@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"])
-@pytest.mark.parametrize("block_bytes", [1, 2, 7, 20, 64, 1000])
+@cases("end", [b"", b"\n", b"\n\n"])
+@cases("block_bytes", [1, 2, 7, 20, 64, 1000])
 def test_a_line_longer_than_what_is_looked_at_at_once_is_found_whole(end: bytes, block_bytes: int) -> None:
     content = b"a\n" + b"b" * 50 + b"\n" + b"c" * 21 + b"\n\n" + b"d" * 14 + end
     blocks = blocks_of([content], block_bytes)
