@@ -54,7 +54,7 @@ def cases(
                     test(**fixtures, **dict(zip(wanted, case.values, strict=True)))
                 except (Exception, pytest.fail.Exception) as error:
                     note = f"in the case {at} of {', '.join(wanted)}: {case.name}"
-                    error.__notes__ = [*getattr(error, "__notes__", ()), note]
+                    vars(error).setdefault("__notes__", []).append(note)  # add_note, before Python 3.11
                     raise
 
         with_every_row.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
