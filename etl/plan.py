@@ -50,7 +50,8 @@ class Block:
     block itself where it cannot be read again (a stream): the parent sends it to the block's worker, with
     ``offset``, where the payload begins in the file's decompressed text.
     ``passed_over`` has a bit for each record that an earlier pass has settled (None: none of them);
-    ``settled`` are the shares of it that an earlier run, or worker, has done.
+    ``settled`` are the shares of it that an earlier run, or worker, has done. ``long_bytes`` is the length of
+    the one record that it is, where that is longer than ``--max-record`` allows; None for all other blocks.
     """
 
     number: int
@@ -62,6 +63,7 @@ class Block:
     passed_over: bytes | None = field(default=None, repr=False)
     offset: int | None = None
     settled: tuple[Share, ...] = ()
+    long_bytes: int | None = None
 
     @property
     def nbytes(self) -> int:
