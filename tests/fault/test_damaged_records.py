@@ -72,7 +72,8 @@ DAMAGES: dict[str, Damage] = {
 def test_a_damaged_record_is_refused_with_one_sentence_and_restart_works(
     here: Here, small_blocks: None, real_server: RealServer, proxy: RecordingProxy, kind: str
 ) -> None:
-    file, client = write_input(here.folder), real_server.client()
+    file = write_input(here.folder)
+    client: Any = real_server.client()
     argv = (file, real_server.url, kind, "--job", "nightly")
     with meanwhile(hold_worker(proxy), proxy.cut_now):
         assert here.load(file, proxy.url, kind, "--job", "nightly", "--retry-for", "0").code == 4
@@ -98,7 +99,8 @@ def test_a_damaged_record_is_refused_with_one_sentence_and_restart_works(
 def test_what_does_not_belong_to_the_record_does_no_harm(
     here: Here, small_blocks: None, real_server: RealServer, proxy: RecordingProxy
 ) -> None:
-    file, client = write_input(here.folder), real_server.client()
+    file = write_input(here.folder)
+    client: Any = real_server.client()
     with meanwhile(hold_worker(proxy), proxy.cut_now):
         ended = here.load(file, proxy.url, "list", "--job", "nightly", "--retry-for", "0")
     stray = Mark(0, 0, 1, "block", block=HUGE, token="another")  # a late worker's of another run
@@ -111,7 +113,8 @@ def test_what_does_not_belong_to_the_record_does_no_harm(
 def test_the_pass_over_the_keys_is_believed_only_as_a_whole(
     here: Here, monkeypatch: pytest.MonkeyPatch, real_server: RealServer
 ) -> None:
-    file, client = write_input(here.folder), real_server.client()
+    file = write_input(here.folder)
+    client: Any = real_server.client()
     client.mset({"3": "old", "1100": "old"})
     options = ("--as", "set", "--if-exists", "skip", "--job", "nightly")
     with monkeypatch.context() as patched:
@@ -142,7 +145,8 @@ def test_a_lock_of_another_type_is_named(here: Here, real_server: RealServer) ->
 def test_a_finished_job_is_kept_for_so_long_and_an_unfinished_one_for_ever(
     here: Here, small_blocks: None, real_server: RealServer, proxy: RecordingProxy
 ) -> None:
-    file, client = write_input(here.folder), real_server.client()
+    file = write_input(here.folder)
+    client: Any = real_server.client()
     day_ms = 24 * 3600 * 1000
     for options, kept_ms in (((), 30 * day_ms), (("--keep-record", "12h"), day_ms // 2)):
         complete(here.load(file, real_server.url, "strings", "--job", "nightly", *options))
