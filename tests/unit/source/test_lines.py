@@ -6,13 +6,13 @@ import pickle
 from typing import Any
 
 import pyarrow as pa
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etl.plan import Projection, Reject
 from etl.source.lines import Lines, split_lines, strip
 from etl.source.text_files import Place
+from tests.cases import cases
 from tests.unit.given import lines_of
 
 PIECES = [b"\n", b"\r\n", b"\r", b"", b" ", b"\t", b"a", b"word", b"\0", b"\xff\xfe", "ü€😀".encode()]
@@ -23,7 +23,7 @@ TEXT = st.text(
 )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("content", "records"),
     [
         (b"a", [b"a"]),
@@ -75,7 +75,7 @@ def test_strip_takes_off_the_very_characters_that_str_takes_off() -> None:
     } == {character for character in characters if character.isspace()}
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "stripped"),
     [
         (b" \xff a \xff \n", b"\xff a \xff"),
@@ -113,7 +113,7 @@ def test_lines_begin_at_the_first_byte_whatever_it_is() -> None:
 LINE = frozenset({"line"})
 
 
-@pytest.mark.parametrize(
+@cases(
     ("projection", "names", "spread", "line"),
     [
         (Projection(names=LINE), ["line"], ("line",), None),
@@ -138,7 +138,7 @@ def test_a_batch_has_the_lines_under_the_name_that_is_wanted(
 
 def test_records_that_nobody_counted_have_no_numbers() -> None:
     assert Lines().parse(b"a\nb\n", Projection(names=LINE), Place("f", 0, None)).numbers is None
-    assert Lines().original(b"a\nb\n", 1, Place("f", 5, None)) == Reject("f", None, 7, "", b"b")
+    assert Lines().originals(b"a\nb\n", [1], Place("f", 5, None)) == [Reject("f", None, 7, "", b"b")]
 
 
 @given(CONTENT.filter(len), st.integers(0, 1 << 40), st.integers(0, 1 << 40))
@@ -146,7 +146,7 @@ def test_every_line_is_found_again_with_its_number_and_offset(
     content: bytes, offset: int, first: int
 ) -> None:
     for index, line in enumerate(lines_of(content)):
-        reject = Lines(strip=True).original(content, index, Place("f", offset, first))
+        (reject,) = Lines(strip=True).originals(content, [index], Place("f", offset, first))
         assert (reject.file, reject.record, reject.reason) == ("f", first + index, "")
         assert reject.offset is not None
         start = reject.offset - offset
