@@ -43,6 +43,11 @@ def as_earlier_releases_wrote_it(client: Any) -> None:
 
 Damage = Callable[[Any], object]
 
+
+def without(name: str) -> Damage:
+    return lambda client: client.hdel(KEY, name)
+
+
 DAMAGES: dict[str, Damage] = {
     "block_bytes is huge": lambda client: client.hset(KEY, "block_bytes", HUGE),
     "block_bytes is no number": lambda client: client.hset(KEY, "block_bytes", "many"),
@@ -62,7 +67,7 @@ DAMAGES: dict[str, Damage] = {
     "its check is missing": lambda client: client.hdel(KEY, "check"),
     "as an earlier release has left it": as_earlier_releases_wrote_it,
     **{
-        f"{name} is missing": lambda client, name=name: client.hdel(KEY, name)
+        f"{name} is missing": without(name)
         for name in ("state", "source", "template", "block_bytes", "attempts", "started")
     },
 }

@@ -144,8 +144,8 @@ def test_a_lock_whose_holder_is_not_on_this_machine_is_taken_over_when_it_has_le
     assert here.load(*argv, "--user", "loader").code == 6  # it may not ask who is connected
 
 
-def test_of_two_runs_that_find_a_dead_ones_lock_one_takes_it(here: Here, real_server: RealServer) -> None:
-    client = real_server.client()
+def test_of_two_runs_that_find_a_dead_ones_lock_one_takes_it(real_server: RealServer) -> None:
+    client: Any = real_server.client()
     value = FOREIGN.format(token="a", connection="1000000")
     client.set("etl:{nightly}:lock", value, px=9_000)
     jobs = [Job("nightly", f"run {number}/{number}", console_of(real_server)) for number in range(2)]

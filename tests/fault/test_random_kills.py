@@ -163,7 +163,8 @@ def test_a_run_that_is_killed_at_any_moment_does_everything_once_when_it_is_repe
     here: Here, small_blocks: None, monkeypatch: pytest.MonkeyPatch, real_server: RealServer, name: str
 ) -> None:
     monkeypatch.setattr("etl.verbs.prepare.block_size", lambda nbytes, workers: 800)
-    once, client = EVERY_MOMENT[name], real_server.client()
+    once = EVERY_MOMENT[name]
+    client: Any = real_server.client()
     file = write_input(here.folder, FEW)
     argv = ("load", str(file), "--to", real_server.url, *once.options)
     quiet = ("--workers", "1", "--progress", "none", "--rejects", str(here.folder / "r"))

@@ -304,7 +304,8 @@ def test_what_exists_is_told_from_what_the_job_has_made_itself(
     what: str,
     policy: str,
 ) -> None:
-    file, client = write_input(here.folder, SOME), real_server.client()
+    file = write_input(here.folder, SOME)
+    client: Any = real_server.client()
     client.mset({f"k:{number}": "old" for number in THERE})
     options = ("--key", "k:{#}", *ASKS_FOR_KEYS[what], "--if-exists", policy, "--max-rejects", "5")
     with monkeypatch.context() as patched:
