@@ -14,7 +14,7 @@ PACKAGE = Path(etl.__file__).parent
 FLOORS = (
     ("etl.control", "etl.options", "etl.option_values", "etl.errors", "etl.units", "etl.budget"),
     ("etl.encode", "etl.template", "etl.plan", "etl.report", "etl.marks"),
-    ("etl.source", "etl.target", "etl.progress", "etl.embedded", "etl.job", "etl.rejects"),
+    ("etl.source", "etl.target", "etl.progress", "etl.embedded", "etl.job", "etl.rejects", "etl.differences"),
     ("etl.worker",),
     ("etl.run",),
     ("etl.verbs",),
@@ -36,7 +36,7 @@ OWNERS = {
     "multiprocessing": ("etl.run",),
     "subprocess": ("etl.embedded",),
     "argparse": ("etl.cli", "etl.options", "etl.__init__"),
-    "json": ("etl.cli", "etl.rejects", "etl.source", "etl.encode.check_json"),
+    "json": ("etl.cli", "etl.rejects", "etl.differences", "etl.source", "etl.encode.check_json"),
     "csv": ("etl.source.csv",),
     "bz2": ("etl.source.compression",),
     "lzma": ("etl.source.compression",),
