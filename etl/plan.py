@@ -17,11 +17,12 @@ from etl.budget import Budget
 from etl.control import StopFlag
 from etl.encode.wire import Wire
 from etl.errors import TargetError
-from etl.report import Refusal, Verdict
+from etl.report import Example, Refusal, Verdict
 from etl.template import Template
 from etl.units import KIB, MIB
 
 if TYPE_CHECKING:
+    from etl.job.presence import Presence
     from etl.marks import Done, Marks
 
 BLOCK_BYTES = MIB
@@ -49,6 +50,7 @@ class Block:
     the number of its first record through the whole input, or None where nobody counted. ``payload`` is the
     block itself where it cannot be read again (a stream): the parent sends it to the block's worker, with
     ``offset``, where the payload begins in the file's decompressed text.
+    ``records`` is how many there are, where whoever cut the block has counted them.
     ``passed_over`` has a bit for each record that an earlier pass has settled (None: none of them);
     ``settled`` are the shares of it that an earlier run, or worker, has done. ``long_bytes`` is the length of
     the one record that it is, where that is longer than ``--max-record`` allows; None for all other blocks.
@@ -63,6 +65,7 @@ class Block:
     passed_over: bytes | None = field(default=None, repr=False)
     offset: int | None = None
     settled: tuple[Share, ...] = ()
+    records: int | None = None
     long_bytes: int | None = None
 
     @property
@@ -327,6 +330,13 @@ class RejectSink(Protocol):
         """Give the same for workers in a later turn, who may refuse what was refused before."""
 
 
+class DifferenceSink(Protocol):
+    """Where all differences go that a verify finds, in full. Frozen, picklable."""
+
+    def write(self, differences: Sequence[Example]) -> None:
+        """Write differences down. Raises EtlError when that fails."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """So many records or bytes of the wire (``unit``) a second, over all workers.
@@ -348,8 +358,10 @@ class Plan:
     over the keys before the load: records that cannot be parsed or encoded are left to the load.
 
     ``marks`` says where marks are left (None: nowhere), ``done`` what earlier ones say of a stream's blocks.
-    ``fenced``: no command may be applied twice. ``replicas`` have to have the data before a mark says so.
-    ``rate`` bounds what all workers together send; one without progress for ``stall_s`` seconds is ended.
+    ``fenced``: no command may be applied twice; with ``skips`` a record is skipped whose key is there.
+    ``presence`` is where workers show that they are there. ``replicas`` have to have the data before a mark
+    says so. ``rate`` bounds what all workers together send; one without progress for ``stall_s`` seconds is
+    ended.
     """
 
     source: Source
@@ -369,8 +381,11 @@ class Plan:
     done: Done | None = None
     stall_s: float | None = None
     fenced: bool = False
+    skips: bool = False
+    presence: Presence | None = None
     replicas: int = 0
     rate: Rate | None = None
+    differences: DifferenceSink | None = None
 
     def shard(self, worker: int) -> tuple[Block, ...]:
         """Give the blocks that worker ``worker`` visits.
@@ -385,6 +400,11 @@ class Plan:
     def for_worker(self, worker: int) -> Plan:
         """Give the same plan with one worker's blocks only, which is what travels to that worker."""
         return self if self.blocks is None else replace(self, blocks=self.shard(worker))
+
+    def records(self) -> int | None:
+        """Return how many records the blocks have; None where that was not counted."""
+        counts = [block.records for block in self.blocks] if self.blocks is not None else [None]
+        return None if None in counts else sum(count or 0 for count in counts)
 
     def busy_workers(self) -> int:
         """Give the number of workers up to the last one that has anything to do."""

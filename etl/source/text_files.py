@@ -70,7 +70,9 @@ class TextFiles:
             opened = OpenFile(file)
             try:
                 for start, stop, records, long_bytes in self._cut(opened, index, block_bytes):
-                    yield Block(number, index, start, stop, first_record, long_bytes=long_bytes)
+                    yield Block(
+                        number, index, start, stop, first_record, records=records, long_bytes=long_bytes
+                    )
                     number += 1
                     first_record += records
             finally:

@@ -20,7 +20,7 @@ from etl.options import LoadOptions, merged
 from etl.plan import Encoder, Plan, Rate, Source, Target
 from etl.progress import choose_mode, notice
 from etl.rejects import RejectFile
-from etl.report import Report
+from etl.report import Rejected, Report
 from etl.run.signals import StopSignals
 from etl.target.console import ask_once
 from etl.verbs.prepare import Encoders, carry_out
@@ -64,11 +64,12 @@ class Load:
         return Encoders(shape.encoder(), shape.single(), shape.before())
 
     def commands(self, job: Job, shape: Shape) -> tuple[Words, ...]:
-        script = () if shape.repeatable else ((b"EVAL", b"return 1", b"1", job.key),)
+        fenced = not shape.repeatable if self.options.wire == "hset" else shape.may_be_fenced
+        script = ((b"EVAL", b"return 1", b"1", job.key),) if fenced else ()
         return (*job.commands, *script)
 
     @contextlib.contextmanager
-    def claimed(self, job: Job, task: Task, signals: StopSignals) -> Iterator[Standing]:
+    def claimed(self, job: Job, task: Task, shape: Shape, signals: StopSignals) -> Iterator[Standing]:
         options = self.options
         with contextlib.ExitStack() as held:
             if not job.target.own:
@@ -77,6 +78,15 @@ class Load:
             mode = choose_mode(options.progress)
             if standing.unchanged and options.skip_unchanged:
                 notice(mode, f"job {job.name} is complete and nothing has changed: nothing to do")
+                yield standing
+            elif standing.unchanged and shape.adds_up:
+                # Else a run that is killed after its last word would be done once more by whoever repeats it.
+                # Said in every mode: who expects a load must learn that there was none.
+                notice(
+                    "log" if mode == "none" else mode,
+                    f"job {job.name} was completed at {standing.ended} with the same sources and options, and"
+                    " its commands would add everything once more: nothing to do (--restart loads it again)",
+                )
                 yield standing
             else:
                 yield replace(standing, unchanged=False)
@@ -87,6 +97,7 @@ class Load:
         return replace(
             plan,
             fenced=not shape.repeatable,
+            skips=shape.if_exists == "skip",
             replicas=options.wait_replicas,
             rate=rate,
             stall_s=options.stall or None,
@@ -95,15 +106,23 @@ class Load:
     def run(
         self, run: Run, undertaking: Undertaking, before: Encoder | None
     ) -> tuple[list[LastWord], EtlError | None]:
-        rejects = RejectFile(self.options.rejects or f"rejects-{undertaking.job.name}.jsonl")
-        _make_room_for(rejects, run.plan.source, undertaking.standing)
-        run = replace(run, plan=replace(run.plan, rejects=rejects))
+        rejects = self._rejects(undertaking.job.name)
+        aside = _make_room_for(rejects, run.plan.source, undertaking.standing)
+        if aside is not None:
+            notice(run.plan.progress, f"{rejects.path} of an earlier run is kept as {aside}")
+        run = replace(run, plan=replace(run.plan, rejects=rejects, presence=undertaking.job.presence))
         try:
             return run_rounds(run, undertaking, before)
         except StoppedError:
             return [], run.signals.error()
         except EtlError as error:
             return [], error
+
+    def rejected(self, job: str) -> Rejected:
+        return self._rejects(job).first()
+
+    def _rejects(self, job: str) -> RejectFile:
+        return RejectFile(self.options.rejects or f"rejects-{job}.jsonl")
 
     def settle(self, shape: Shape, target: Target, job: str) -> Shape:
         """Ask the server whether hashes can go by RESTORE. Raises TargetError where they must and cannot."""
@@ -122,9 +141,8 @@ class Load:
         return shape
 
 
-def _make_room_for(rejects: RejectFile, source: Source, standing: Standing) -> None:
-    """Take away what an earlier run left, unless this one goes on. Raises UsageError, SourceError."""
+def _make_room_for(rejects: RejectFile, source: Source, standing: Standing) -> str | None:
+    """Move aside what an earlier run left, unless this one goes on. Raises UsageError, SourceError."""
     if os.path.realpath(rejects.path) in source.names:
         raise UsageError(f"--rejects {rejects.path} is one of the sources: give another file")
-    if not standing.resumes:
-        rejects.forget()
+    return None if standing.resumes else rejects.set_aside()
