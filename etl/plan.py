@@ -7,7 +7,7 @@ same plan, each its own shard. The three contracts that a plan is made of stand 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -292,10 +292,16 @@ class Target(Protocol):
     def connect(self, client_name: str) -> Session:
         """Open a session of one's own. Raises TargetError."""
 
-    def met(self, client_name: str, stop: StopFlag, retry_for_s: float | None = None) -> Target:
+    def met(
+        self,
+        client_name: str,
+        stop: StopFlag,
+        retry_for_s: float | None = None,
+        told: Callable[[str], None] = ...,
+    ) -> Target:
         """Connect; give the target, knowing its server, and how long it is to be waited for.
 
-        Raises TargetError.
+        ``told`` hears why it is waited for. Raises TargetError.
         """
 
     def stay(self, client_name: str, stop: StopFlag) -> SteadySession:

@@ -17,7 +17,7 @@ from etl.encode.resp import plain
 from etl.errors import EtlError, LockedError, TargetError
 from etl.job.record import Job
 from etl.plan import Session
-from etl.target.console import ask
+from etl.target.console import ask, questioned
 from etl.units import format_seconds
 
 LOCK_S = 30
@@ -56,7 +56,7 @@ def _take(job: Job, wait_s: float, stop: StopFlag) -> None:
     deadline = time.monotonic() + wait_s
     while True:
         taken, holder = job.console.ask(_set(job), (b"GET", _key(job)))
-        if taken is not None:
+        if taken is not None or holder == job.run.encode():  # it was taken, and the answer got lost
             return
         if time.monotonic() >= deadline:
             who = (holder or b"somebody").decode("utf-8", "replace").rpartition("/")[0]
@@ -69,9 +69,11 @@ def _take(job: Job, wait_s: float, stop: StopFlag) -> None:
 
 
 def _release(job: Job) -> None:
-    with contextlib.closing(job.target.connect("redis-etl")) as session:
+    def give_back(session: Session) -> None:
         if _ask(session, (b"WATCH", _key(job)), (b"GET", _key(job)))[1] == job.run.encode():
             _ask(session, (b"MULTI",), (b"DEL", _key(job)), (b"EXEC",))
+
+    questioned(job.target, give_back, threading.Event())
 
 
 def _ask(session: Session, *commands: tuple[bytes, ...]) -> list[Any]:

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from etl.control import LastWord
+from etl.control import LastWord, StopFlag
 from etl.encode.example import Words
 from etl.encode.restore_probe import objection, probe
 from etl.encode.types import Shape
-from etl.errors import EtlError, StoppedError, TargetError, UsageError
+from etl.errors import EtlError, HungUpError, StoppedError, TargetError, UsageError
 from etl.job.lock import locked
 from etl.job.record import Job, Standing, Task
 from etl.option_values import parse_rate
@@ -22,7 +22,7 @@ from etl.progress import choose_mode, notice
 from etl.rejects import RejectFile
 from etl.report import Report
 from etl.run.signals import StopSignals
-from etl.target.console import ask_once
+from etl.target.console import ask_through
 from etl.verbs.prepare import Encoders, carry_out
 from etl.verbs.rounds import Undertaking, run_rounds
 from etl.verbs.run import Run
@@ -105,14 +105,15 @@ class Load:
         except EtlError as error:
             return [], error
 
-    def settle(self, shape: Shape, target: Target, job: str) -> Shape:
+    def settle(self, shape: Shape, target: Target, job: str, stop: StopFlag) -> Shape:
         """Ask the server whether hashes can go by RESTORE. Raises TargetError where they must and cannot."""
         forms = () if self.options.wire == "hset" else shape.forms
         objections = []
+        key = f"etl:{{{job}}}:probe".encode()
         for form in forms:
             try:
-                why_not = objection(ask_once(target, probe(f"etl:{{{job}}}:probe".encode(), form)), form)
-            except TargetError as error:  # there are servers that hang up on what they do not know
+                why_not = objection(ask_through(target, probe(key, form), stop), form)
+            except HungUpError as error:
                 why_not = str(error)
             if why_not is None:
                 return replace(shape, restores=form)

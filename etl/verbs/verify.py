@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from etl.control import LastWord
+from etl.control import LastWord, StopFlag
 from etl.encode.check import checker
 from etl.encode.example import Words
 from etl.encode.types import Shape
@@ -49,7 +49,7 @@ class Verify:
         check = checker(shape)
         return Encoders(check, check)
 
-    def settle(self, shape: Shape, target: Target, job: str) -> Shape:
+    def settle(self, shape: Shape, target: Target, job: str, stop: StopFlag) -> Shape:
         """However records were written, they are read alike."""
         return shape
 
