@@ -27,7 +27,8 @@ class StandaloneTarget:
 
     A connection on which it is silent for ``silence_s`` is given up; it is tried to come back for
     ``retry_for_s`` seconds. ``own``: it is a child of this process, and nobody else's. ``known``: it has been
-    reached before; ``server_id`` is its run id then, where it tells that.
+    reached before; ``server_id`` is its run id then, where it tells that. ``most_records`` and ``most_bytes``
+    bound what a session has under way.
     """
 
     address: Address
@@ -36,6 +37,8 @@ class StandaloneTarget:
     server_id: bytes | None = None
     known: bool = False
     own: bool = False
+    most_records: int | None = None
+    most_bytes: int | None = None
 
     def __str__(self) -> str:
         return self.address.shown
@@ -50,7 +53,12 @@ class StandaloneTarget:
             silence_s=self.silence_s,
             client_id=number,
             client_name=client_name.encode(),
+            most_records=self.most_records,
+            most_bytes=self.most_bytes,
         )
+
+    def bounded(self, records: int | None, nbytes: int | None) -> StandaloneTarget:
+        return replace(self, most_records=records, most_bytes=nbytes)
 
     def patience(self, stop: StopFlag) -> Patience:
         return Patience(self.retry_for_s, stop)

@@ -84,8 +84,12 @@ class Load:
     def planned(self, plan: Plan, shape: Shape) -> Plan:
         options = self.options
         rate = None if options.max_rate is None else Rate(*parse_rate(options.max_rate))
+        target = plan.target
+        if rate is not None:
+            target = target.bounded(*rate.in_flight(plan.workers))
         return replace(
             plan,
+            target=target,
             fenced=not shape.repeatable,
             replicas=options.wait_replicas,
             rate=rate,

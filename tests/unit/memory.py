@@ -146,6 +146,9 @@ class Near:
     ) -> Any:
         return self
 
+    def bounded(self, records: int | None, nbytes: int | None) -> Any:
+        return self
+
     def patience(self, stop: StopFlag) -> Patience:
         return Patience(0.0, stop)
 
