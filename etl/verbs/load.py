@@ -36,8 +36,8 @@ def load(*sources: Any, options: LoadOptions | None = None, **changes: Any) -> R
     with the Arrow PyCapsule interface (a table of pyarrow, pandas, polars, DuckDB, ...) or an iterable of
     dicts. The options are keywords (``to=``, ``key=``, ``as_=``, ``workers=``, ...; see ``LoadOptions``), or
     ``options`` with those keywords on top. Gives the Report of a complete run; raises EtlError (UsageError,
-    SourceError, TargetError, ...) for everything else, whose ``report`` says how far the run came. In a
-    script, call it under ``if __name__ == "__main__":``, as multiprocessing demands.
+    SourceError, TargetError, ...) for everything else, whose ``report`` says how far the run came.
+    A script needs no ``if __name__ == "__main__":`` for it: workers do not import the script.
     """
     chosen = merged(LoadOptions, options, changes)
     return carry_out(Load(chosen), sources, chosen).report_or_raise()
