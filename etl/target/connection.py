@@ -85,8 +85,9 @@ def _introduce(connection: Any, client_name: str) -> int | None:
     A user with few rights may do none of this: then the connection has no name, or its number is not known.
     """
     asked = (("CLIENT", "SETNAME", client_name), ("CLIENT", "ID"), ("PING",))
-    packed = [part for command in asked for part in connection.pack_command(*command)]
-    connection.send_packed_command(packed, check_health=False)
+    packed = b"".join(part for command in asked for part in connection.pack_command(*command))
+    # In one piece: a server that takes no more connections says so and hangs up, which a second would meet.
+    connection.send_packed_command([packed], check_health=False)
     named, number, answer = (_reply(connection) for _ in asked)
     for reply in (named, number):
         if isinstance(reply, Exception) and first_word(reply) in ("NOAUTH", "DENIED"):
