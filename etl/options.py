@@ -361,8 +361,32 @@ RUN_OPTIONS = frozenset(
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyOptions(Options):
-    """Options of ``verify``."""
+class VerifyOptions(LoadOptions):
+    """Options of ``verify``: all of ``load``, so that a command line is verified by changing one word.
+
+    Those in ONLY_WRITING have no effect; an expiry only refuses the records that the load refused for it.
+    """
+
+    differences: str | None = _option(
+        None,
+        "verify only: the file where all differences go, one JSON object a line; it is overwritten",
+        metavar="FILE",
+        shown_default="none; a few are shown",
+    )
+
+
+ONLY_WRITING = frozenset(
+    {
+        "rejects",
+        "wire",
+        "allow_eviction",
+        "restart",
+        "skip_unchanged",
+        "wait_lock",
+        "wait_replicas",
+    }
+)
+"""Options of ``load`` that ``verify`` accepts without effect."""
 
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
@@ -409,6 +433,8 @@ def add_options(parser: argparse._ActionsContainer, kind: type[Options]) -> None
                 keywords["default"] = None
             keywords["choices"] = meta["choices"] or None
         keywords["help"] += f" (default: {meta['shown_default'].replace('`', '').replace('%', '%%')})"
+        if kind is VerifyOptions and field.name in ONLY_WRITING:
+            keywords["help"] = "no effect: verify only reads"
         parser.add_argument(flag(field), dest=field.name, **keywords)
 
 

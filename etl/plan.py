@@ -17,7 +17,7 @@ from etl.budget import Budget
 from etl.control import StopFlag
 from etl.encode.wire import Wire
 from etl.errors import TargetError
-from etl.report import Refusal, Verdict
+from etl.report import Example, Refusal, Verdict
 from etl.template import Template
 from etl.units import KIB, MIB
 
@@ -341,6 +341,13 @@ class RejectSink(Protocol):
         """Give the same for workers in a later turn, who may refuse what was refused before."""
 
 
+class DifferenceSink(Protocol):
+    """Where all differences go that a verify finds, in full. Frozen, picklable."""
+
+    def write(self, differences: Sequence[Example]) -> None:
+        """Write differences down. Raises EtlError when that fails."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """So many records or bytes of the wire (``unit``) a second, over all workers.
@@ -390,6 +397,7 @@ class Plan:
     fenced: bool = False
     replicas: int = 0
     rate: Rate | None = None
+    differences: DifferenceSink | None = None
 
     def shard(self, worker: int) -> tuple[Block, ...]:
         """Give the blocks that worker ``worker`` visits.

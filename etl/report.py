@@ -154,13 +154,36 @@ class Example:
     found: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The file that rejects were written to, and the first one in it (None: what cannot be known)."""
+
+    path: str
+    file: str | None
+    record: int | None
+    reason: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        first = {"file": self.file, "record": self.record, "reason": self.reason}
+        return {"file": self.path, "first": None if self.reason is None else first}
+
+    def line(self, rejected: int) -> str:
+        """Return the sentence about ``rejected`` rejects."""
+        first = ""
+        if self.reason is not None:
+            record = "a record" if self.record is None else f"record {format_count(self.record)}"
+            first = f" (first: {record} of {self.file}: {self.reason})"
+        return f"{format_count(rejected)} rejected: see {self.path}{first}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """Outcome of one run.
 
     ``status`` is ``complete``, ``incomplete``, ``failed`` or ``interrupted``; ``records`` maps ``read``,
     ``written``, ``skipped``, ``rejected`` (verify: ``read``, ``equal``, ``missing``, ``different``) to
-    counts; ``target`` holds no secret; ``bytes`` is the part of the input that is done.
+    counts; ``target`` holds no secret; ``bytes`` is the part of the input that is done. ``rejected`` says
+    where rejects were written (None: there are none, or nowhere), ``differences`` where all differences were.
     """
 
     verb: str
@@ -174,6 +197,8 @@ class Report:
     resumed_from: int | None = None
     examples: tuple[Example, ...] = ()
     error: str | None = None
+    rejected: Rejected | None = None
+    differences: str | None = None
 
     @classmethod
     def of_no_run(cls, verb: str, status: str, error: str) -> Report:
@@ -196,6 +221,17 @@ class Report:
         amiss = ("rejected", "missing", "different")
         return 1 if any(self.records.get(name, 0) for name in amiss) else 0
 
+    @property
+    def unshown(self) -> int:
+        """Number of differences that are not among the examples."""
+        found = self.records.get("missing", 0) + self.records.get("different", 0)
+        return max(found - len(self.examples), 0)
+
+    @property
+    def rejects_line(self) -> str | None:
+        """Sentence that says where the rejects are, and why there is the first of them; None without any."""
+        return None if self.rejected is None else self.rejected.line(self.records["rejected"])
+
     def as_dict(self) -> dict[str, Any]:
         """Give the report as plain data for JSON."""
         report: dict[str, Any] = {
@@ -213,6 +249,10 @@ class Report:
         }
         if self.verb == "verify":
             report["examples"] = [_example_as_dict(example) for example in self.examples]
+            report["differences_not_shown"] = self.unshown
+            report["differences"] = self.differences
+        else:
+            report["rejects"] = None if self.rejected is None else self.rejected.as_dict()
         if self.error is not None:
             report["error"] = self.error
         return report
@@ -227,12 +267,24 @@ class Report:
         return "\n".join(
             [
                 *(_example_line(example) for example in self.examples),
+                *self._about_others(),
+                *(line for line in [self.rejects_line] if line is not None),
                 f"{format_bytes(self.bytes)} in {format_seconds(self.seconds)}"
                 f" ({counted(round(rate), 'record')}/s), {counted(len(self.workers), 'worker')},"
                 f" {self.target}",
                 f"{format_count(read)} read = {parts}",
             ]
         )
+
+    def _about_others(self) -> list[str]:
+        if self.differences is not None:
+            found = self.unshown + len(self.examples)
+            return [f"all {counted(found, 'difference')} written to {self.differences}"] if found else []
+        if not self.unshown:
+            return []
+        return [
+            f"{counted(self.unshown, 'more difference')} not shown: --differences FILE writes all of them"
+        ]
 
 
 def _example_line(example: Example) -> str:

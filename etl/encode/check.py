@@ -32,7 +32,6 @@ from etl.encode.check_hash import HashCheck
 from etl.encode.check_items import ItemsCheck
 from etl.encode.check_pack import PackCheck
 from etl.encode.columns import Columns, split, survivors
-from etl.encode.excerpts import excerpts
 from etl.encode.question import Check, Finding
 from etl.encode.types import Shape
 from etl.encode.ways import STRING
@@ -140,5 +139,4 @@ def _verdict(records: int, findings: Sequence[Finding]) -> Verdict:
 
 
 def _difference(finding: Finding) -> Difference:
-    expected, found = excerpts(finding.expected, finding.found)
-    return Difference(finding.index, finding.key, expected, found)
+    return Difference(finding.index, finding.key, finding.expected, finding.found)

@@ -57,7 +57,7 @@ def choose_source(sources: Sequence[Any], options: Options) -> Source:
     if name in TABLES:
         _require_plain(options, name)
         return _tables(paths, name)
-    return find_text(paths, _text_format(name, options))
+    return find_text(paths, _text_format(name, options), sniff=options.format is None)
 
 
 def _query(sources: Sequence[Any], options: Options) -> Source:

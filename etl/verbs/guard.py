@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from etl.control import StopFlag
 from etl.encode.example import Words, examples, expires
 from etl.errors import EtlError, TargetError
-from etl.options import LoadOptions, Options
+from etl.options import LoadOptions, Options, VerifyOptions
 from etl.plan import Encoder, Source, Target
 from etl.report import Tally
 from etl.run.memory import MemoryGuard
@@ -55,8 +55,8 @@ class Guard:
 
         What it lacks in single commands is refused by ``permit``: the encoders may change in between.
         """
-        writes = isinstance(options, LoadOptions)
-        may_evict = not isinstance(options, LoadOptions) or options.allow_eviction
+        writes = isinstance(options, LoadOptions) and not isinstance(options, VerifyOptions)
+        may_evict = not writes or getattr(options, "allow_eviction", False)
         commands = examples(encoders)
         guard = cls(target, survey(target, (*commands, *more), stop), stop, writes, may_evict, more)
         require_server(guard.findings.info, target, writes=writes)

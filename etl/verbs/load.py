@@ -20,7 +20,7 @@ from etl.options import LoadOptions, merged
 from etl.plan import Encoder, Plan, Rate, Source, Target
 from etl.progress import choose_mode, notice
 from etl.rejects import RejectFile
-from etl.report import Report
+from etl.report import Rejected, Report
 from etl.run.signals import StopSignals
 from etl.target.console import ask_through
 from etl.verbs.prepare import Encoders, carry_out
@@ -99,8 +99,10 @@ class Load:
     def run(
         self, run: Run, undertaking: Undertaking, before: Encoder | None
     ) -> tuple[list[LastWord], EtlError | None]:
-        rejects = RejectFile(self.options.rejects or f"rejects-{undertaking.job.name}.jsonl")
-        _make_room_for(rejects, run.plan.source, undertaking.standing)
+        rejects = self._rejects(undertaking.job.name)
+        aside = _make_room_for(rejects, run.plan.source, undertaking.standing)
+        if aside is not None:
+            notice(run.plan.progress, f"{rejects.path} of an earlier run is kept as {aside}")
         run = replace(run, plan=replace(run.plan, rejects=rejects))
         try:
             return run_rounds(run, undertaking, before)
@@ -108,6 +110,12 @@ class Load:
             return [], run.signals.error()
         except EtlError as error:
             return [], error
+
+    def rejected(self, job: str) -> Rejected:
+        return self._rejects(job).first()
+
+    def _rejects(self, job: str) -> RejectFile:
+        return RejectFile(self.options.rejects or f"rejects-{job}.jsonl")
 
     def settle(self, shape: Shape, target: Target, job: str, stop: StopFlag) -> Shape:
         """Ask the server whether hashes can go by RESTORE. Raises TargetError where they must and cannot."""
@@ -127,9 +135,8 @@ class Load:
         return shape
 
 
-def _make_room_for(rejects: RejectFile, source: Source, standing: Standing) -> None:
-    """Take away what an earlier run left, unless this one goes on. Raises UsageError, SourceError."""
+def _make_room_for(rejects: RejectFile, source: Source, standing: Standing) -> str | None:
+    """Move aside what an earlier run left, unless this one goes on. Raises UsageError, SourceError."""
     if os.path.realpath(rejects.path) in source.names:
         raise UsageError(f"--rejects {rejects.path} is one of the sources: give another file")
-    if not standing.resumes:
-        rejects.forget()
+    return None if standing.resumes else rejects.set_aside()

@@ -22,6 +22,7 @@ from etl.job.record import Job, Standing, Task
 from etl.options import MOST_WORKERS, Options
 from etl.plan import Encoder, Plan, Source, Target, block_size
 from etl.progress import choose_mode, notice
+from etl.report import Rejected
 from etl.run.plans import make_tally
 from etl.run.processes import make_context
 from etl.run.signals import StopSignals
@@ -83,6 +84,9 @@ class Verb(Protocol):
     def planned(self, plan: Plan, shape: Shape) -> Plan:
         """Add to a plan what only this verb's options say."""
 
+    def rejected(self, job: str) -> Rejected | None:
+        """Say where the rejects of a run are, when there are any; None: they were written nowhere."""
+
     def run(
         self, run: Run, undertaking: Undertaking, before: Encoder | None
     ) -> tuple[list[LastWord], EtlError | None]:
@@ -138,8 +142,17 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                 with guard.watching(tally, options.retry_for):
                     words, error = verb.run(run, undertaking, encoders.before)
                 seconds = time.monotonic() - started_at
+                rejected = verb.rejected(job.name) if tally.total("records_rejected") else None
                 return Outcome(
-                    verb.name, job.name, name, tally, tuple(words), seconds, error, undertaking.resumed_from
+                    verb.name,
+                    job.name,
+                    name,
+                    tally,
+                    tuple(words),
+                    seconds,
+                    error,
+                    undertaking.resumed_from,
+                    rejected,
                 )
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import time
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from etl.control import LastWord, StopFlag
+from etl.differences import DifferenceFile
 from etl.encode.check import checker
 from etl.encode.example import Words
 from etl.encode.types import Shape
-from etl.errors import EtlError
+from etl.errors import EtlError, UsageError
 from etl.job.record import Job, Standing, Task
+from etl.option_values import parse_rate
 from etl.options import VerifyOptions, merged
-from etl.plan import Encoder, Plan, Source, Target
+from etl.plan import Encoder, Plan, Rate, Source, Target
 from etl.report import Report
 from etl.run.signals import StopSignals
 from etl.verbs.prepare import Encoders, carry_out
@@ -31,7 +35,9 @@ def verify(*sources: Any, options: VerifyOptions | None = None, **changes: Any) 
     nor are expiries. Raises EtlError as ``load`` does.
     """
     chosen = merged(VerifyOptions, options, changes)
-    return carry_out(Verify(chosen), sources, chosen).report_or_raise()
+    return replace(
+        carry_out(Verify(chosen), sources, chosen).report_or_raise(), differences=chosen.differences
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +67,26 @@ class Verify:
         return contextlib.nullcontext(Standing())
 
     def planned(self, plan: Plan, shape: Shape) -> Plan:
-        return plan
+        options = self.options
+        rate = None if options.max_rate is None else Rate(*parse_rate(options.max_rate))
+        return replace(plan, stall_s=options.stall or None, rate=rate)
+
+    def rejected(self, job: str) -> None:
+        """A verify writes no rejects."""
 
     def run(
         self, run: Run, undertaking: Undertaking, before: Encoder | None
     ) -> tuple[list[LastWord], EtlError | None]:
+        plan = run.plan
+        if self.options.differences is not None:
+            differences = DifferenceFile(self.options.differences)
+            if os.path.realpath(differences.path) in plan.source.names:
+                raise UsageError(f"--differences {differences.path} is one of the sources: give another file")
+            differences.begin()
+            plan = replace(plan, differences=differences)
+        if plan.rate is not None:
+            plan = replace(plan, rate=replace(plan.rate, since=time.monotonic()))
+        run = replace(run, plan=plan)
         try:
             words = run.words()
         except EtlError as error:

@@ -6,16 +6,15 @@ import ast
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 import etl
+from tests.cases import cases
 
 PACKAGE = Path(etl.__file__).parent
 
 FLOORS = (
     ("etl.control", "etl.options", "etl.option_values", "etl.errors", "etl.units", "etl.budget"),
     ("etl.encode", "etl.template", "etl.plan", "etl.report", "etl.marks"),
-    ("etl.source", "etl.target", "etl.progress", "etl.embedded", "etl.job", "etl.rejects"),
+    ("etl.source", "etl.target", "etl.progress", "etl.embedded", "etl.job", "etl.rejects", "etl.differences"),
     ("etl.worker",),
     ("etl.run",),
     ("etl.verbs",),
@@ -36,7 +35,7 @@ OWNERS = {
     "multiprocessing": ("etl.run",),
     "subprocess": ("etl.embedded",),
     "argparse": ("etl.cli", "etl.options", "etl.__init__"),
-    "json": ("etl.cli", "etl.rejects", "etl.source", "etl.encode.check_json"),
+    "json": ("etl.cli", "etl.rejects", "etl.differences", "etl.source", "etl.encode.check_json"),
     "csv": ("etl.source.csv",),
     "bz2": ("etl.source.compression",),
     "lzma": ("etl.source.compression",),
@@ -118,7 +117,7 @@ def imports(module: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-@pytest.mark.parametrize("module", MODULES)
+@cases("module", MODULES)
 def test_a_module_has_a_floor_and_imports_nothing_from_above(module: str) -> None:
     floor = floor_of(module)
     assert floor is not None, f"{module} stands on no floor of DESIGN section 5"
@@ -129,14 +128,14 @@ def test_a_module_has_a_floor_and_imports_nothing_from_above(module: str) -> Non
             assert below <= floor, f"{module} (floor {floor}) imports {imported} (floor {below})"
 
 
-@pytest.mark.parametrize("module", MODULES)
+@cases("module", MODULES)
 def test_a_library_is_imported_by_its_owner_only(module: str) -> None:
     for imported in imports(module):
         owners = OWNERS.get(imported.split(".")[0])
         assert owners is None or belongs(module, owners), f"{module} imports {imported}"
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if belongs(module, PURE)])
+@cases("module", [module for module in MODULES if belongs(module, PURE)])
 def test_what_is_pure_has_no_hands_and_no_clock(module: str) -> None:
     roots = {imported.split(".")[0] for imported in imports(module)}
     assert not roots & IMPURE
@@ -148,19 +147,19 @@ def calls(module: str) -> set[str]:
     return {ast.unparse(node.func) for node in nodes(module) if isinstance(node, ast.Call)}
 
 
-@pytest.mark.parametrize("module", MODULES)
+@cases("module", MODULES)
 def test_only_the_command_line_prints_and_only_main_exits(module: str) -> None:
     names = calls(module)
     assert module == "etl.cli" or not names & {"print", "sys.stdout.write"}
     assert module == "etl.__main__" or not names & {"sys.exit", "exit", "quit"}
 
 
-@pytest.mark.parametrize("module", MODULES)
+@cases("module", MODULES)
 def test_no_module_evaluates_text_or_unpickles(module: str) -> None:
     assert not calls(module) & {"eval", "exec", "pickle.loads", "pickle.load", "os.system"}
 
 
-@pytest.mark.parametrize("module", MODULES)
+@cases("module", MODULES)
 def test_every_exception_is_caught_only_where_a_process_ends_or_a_foreign_library_begins(
     module: str,
 ) -> None:

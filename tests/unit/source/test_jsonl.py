@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from etl.errors import SourceError
@@ -14,6 +15,7 @@ from etl.plan import Projection
 from etl.source.files import find_files
 from etl.source.jsonl import Jsonl
 from etl.source.text_files import open_text_files
+from tests.cases import cases
 from tests.unit.source.json_oracle import (
     ALL,
     LAYOUTS,
@@ -63,7 +65,7 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize(("literal", "value"), VALUES, ids=lambda case: str(case)[:20])
+@cases(("literal", "value"), VALUES, ids=lambda case: str(case)[:20])
 def test_a_value_arrives_as_its_text(literal: str, value: bytes | None) -> None:
     line = f'{{"a": {literal}, "b": 1}}\n'.encode()
     expected = {"b": b"1"} if value is None else {"a": value, "b": b"1"}
@@ -85,8 +87,8 @@ LINES = [
 ]
 
 
-@pytest.mark.parametrize("block_bytes", [1, 7, 1 << 20])
-@pytest.mark.parametrize(("data", "count"), [case[1:] for case in LINES], ids=[case[0] for case in LINES])
+@cases("block_bytes", [1, 7, 1 << 20])
+@cases(("data", "count"), [case[1:] for case in LINES], ids=[case[0] for case in LINES])
 def test_lines_that_are_not_blank_are_records(data: bytes, count: int, block_bytes: int) -> None:
     found = batches(JSONL, data, Projection(names=frozenset({"a"})), block_bytes)
     assert records(found) == [{"a": b"%d" % number} for number in range(1, count + 1)]
@@ -125,8 +127,8 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("line", "reason"), BAD, ids=lambda case: str(case)[:30])
-@pytest.mark.parametrize("block_bytes", [1, 1 << 20])
+@cases(("line", "reason"), BAD, ids=lambda case: str(case)[:30])
+@cases("block_bytes", [1, 1 << 20])
 def test_a_bad_line_is_a_reject_and_costs_no_other(line: bytes, reason: str, block_bytes: int) -> None:
     data = b'{"a":1}\n\n' + line + b'\r\n{"a":2}\n'
     found = batches(JSONL, data, block_bytes=block_bytes)
@@ -223,7 +225,6 @@ def test_a_record_of_too_many_fields_is_a_reject() -> None:
     assert "70,000 fields" in reject.reason
 
 
-@settings(deadline=None)
 @given(
     st.lists(OBJECTS, max_size=8),
     LAYOUTS,
@@ -276,10 +277,10 @@ _TOKENS = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=40) | st.lists(_TOKENS, max_size=12).map(b"".join), st.integers(1, 50))
 def test_any_bytes_are_records_or_rejects_line_by_line(data: bytes, block_bytes: int) -> None:
     assume(b"\0" not in data[:4] and not data.startswith((b"\xff\xfe", b"\xfe\xff")))
+    assume(not re.match(rb"(\xef\xbb\xbf)?[ \t\r\n]*\[[ \t\r\n]*\{", data))  # a JSON array
     found = batches(JSONL, data, Projection(all=True, line=True), block_bytes)
     kept = [line for batch in found if batch.line is not None for line in batch.line.to_pylist()]
     refused = [reject.raw for reject in rejects(found)]
@@ -292,3 +293,16 @@ def test_any_bytes_are_records_or_rejects_line_by_line(data: bytes, block_bytes:
         assert reject.record == lines.index(reject.raw) or lines.count(reject.raw) > 1
     for line in kept:
         assert isinstance(loads(line), dict)
+
+
+def test_an_array_of_objects_is_not_json_lines_but_a_line_that_is_one_is_a_bad_record() -> None:
+    for text in (
+        b'[{"a":1},\n{"a":2}]',
+        b'[\n  {"a": 1}\n]\n',
+        b' [{"a":1},{"a":2}]\n',
+        b'[{"a":' + b"1" * 9,
+    ):
+        with pytest.raises(SourceError, match=r"^x begins with \[: a JSON array is read with --format json$"):
+            Jsonl().begin(text, final=True, file="x")
+    for text in (b'[{"a":1}]\n{"a":2}\n', b"[1,2]\n", b"[]", b"[[", b'{"a":1}\n'):
+        assert Jsonl().begin(text, final=True, file="x") == (Jsonl(), 0)
