@@ -22,6 +22,7 @@ from etl.template import Template
 from etl.units import KIB, MIB
 
 if TYPE_CHECKING:
+    from etl.job.presence import Presence
     from etl.marks import Done, Marks
 
 BLOCK_BYTES = MIB
@@ -56,6 +57,7 @@ class Block:
     the number of its first record through the whole input, or None where nobody counted. ``payload`` is the
     block itself where it cannot be read again (a stream): the parent sends it to the block's worker, with
     ``offset``, where the payload begins in the file's decompressed text.
+    ``records`` is how many there are, where whoever cut the block has counted them.
     ``passed_over`` has a bit for each record that an earlier pass has settled (None: none of them);
     ``settled`` are the shares of it that an earlier run, or worker, has done.
     """
@@ -69,6 +71,7 @@ class Block:
     passed_over: bytes | None = field(default=None, repr=False)
     offset: int | None = None
     settled: tuple[Share, ...] = ()
+    records: int | None = None
 
     @property
     def nbytes(self) -> int:
@@ -374,8 +377,10 @@ class Plan:
     over the keys before the load: records that cannot be parsed or encoded are left to the load.
 
     ``marks`` says where marks are left (None: nowhere), ``done`` what earlier ones say of a stream's blocks.
-    ``fenced``: no command may be applied twice. ``replicas`` have to have the data before a mark says so.
-    ``rate`` bounds what all workers together send; one without progress for ``stall_s`` seconds is ended.
+    ``fenced``: no command may be applied twice; with ``skips`` a record is skipped whose key is there.
+    ``presence`` is where workers show that they are there. ``replicas`` have to have the data before a mark
+    says so. ``rate`` bounds what all workers together send; one without progress for ``stall_s`` seconds is
+    ended.
     """
 
     source: Source
@@ -395,6 +400,8 @@ class Plan:
     done: Done | None = None
     stall_s: float | None = None
     fenced: bool = False
+    skips: bool = False
+    presence: Presence | None = None
     replicas: int = 0
     rate: Rate | None = None
     differences: DifferenceSink | None = None
@@ -412,6 +419,11 @@ class Plan:
     def for_worker(self, worker: int) -> Plan:
         """Give the same plan with one worker's blocks only, which is what travels to that worker."""
         return self if self.blocks is None else replace(self, blocks=self.shard(worker))
+
+    def records(self) -> int | None:
+        """Return how many records the blocks have; None where that was not counted."""
+        counts = [block.records for block in self.blocks] if self.blocks is not None else [None]
+        return None if None in counts else sum(count or 0 for count in counts)
 
     def busy_workers(self) -> int:
         """Give the number of workers up to the last one that has anything to do."""

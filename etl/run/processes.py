@@ -5,7 +5,9 @@ Pipe is made. Made all at once and then forked, each worker would hold copies of
 parent would never see the end of a dead worker's Pipe.
 
 NOTE(orphans): for the same reason a forked worker sees no end of file when its parent is killed. It watches
-the parent's sentinel too, which works under every start method.
+the parent's sentinel too, which works under every start method. A run that takes a dead one's place waits
+for its workers, which it sees (``etl/job/presence.py``): a worker shows itself before it looks whether its
+parent lives, so one that goes on was seen.
 """
 
 from __future__ import annotations
@@ -345,6 +347,15 @@ def work(plan: Plan, worker: int, cells: Any, connection: Any) -> None:
     with contextlib.suppress(RuntimeError, ValueError, AttributeError):  # stderr is closed
         faulthandler.register(SHOW_STACK, chain=False)
     tally = Tally(cells, plan.workers)
+    if plan.presence is not None:
+        try:
+            plan.presence.enter_worker()
+        except OSError as error:
+            why = WorkerError(f"worker {worker} cannot be started: {error.strerror}")
+            connection.send(Failed(worker, 0.0, why))
+            return
+        if not _parent_lives():  # see NOTE(orphans)
+            return
     larder = Larder(worker, connection, tally)
     inbox = Inbox(connection, larder, worker, tally)
     inbox.start()
@@ -354,6 +365,11 @@ def work(plan: Plan, worker: int, cells: Any, connection: Any) -> None:
             connection.send(message)
         if worker == 0 and isinstance(message, Finished):
             inbox.stop.wait()
+
+
+def _parent_lives() -> bool:
+    parent = multiprocessing.parent_process()
+    return parent is not None and parent.is_alive()
 
 
 def _outcome(plan: Plan, worker: int, tally: Tally, stop: StopFlag, larder: Larder) -> LastWord:

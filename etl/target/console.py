@@ -105,6 +105,16 @@ class Console:
             self.close()
             raise
 
+    def connection(self) -> str:
+        """Connect; return the number of the connection on the server, empty where it is not told.
+
+        Raises TargetError.
+        """
+        if self._session is None:
+            self._session = self.target.stay("redis-etl", self._stop)
+        number = getattr(self._session, "client_id", None)
+        return "" if number is None else str(number)
+
     def move(self, target: Target) -> None:
         """Go on with ``target``."""
         self.close()

@@ -64,11 +64,12 @@ class Load:
         return Encoders(shape.encoder(), shape.single(), shape.before())
 
     def commands(self, job: Job, shape: Shape) -> tuple[Words, ...]:
-        script = () if shape.repeatable else ((b"EVAL", b"return 1", b"1", job.key),)
+        fenced = not shape.repeatable if self.options.wire == "hset" else shape.may_be_fenced
+        script = ((b"EVAL", b"return 1", b"1", job.key),) if fenced else ()
         return (*job.commands, *script)
 
     @contextlib.contextmanager
-    def claimed(self, job: Job, task: Task, signals: StopSignals) -> Iterator[Standing]:
+    def claimed(self, job: Job, task: Task, shape: Shape, signals: StopSignals) -> Iterator[Standing]:
         options = self.options
         with contextlib.ExitStack() as held:
             if not job.target.own:
@@ -77,6 +78,15 @@ class Load:
             mode = choose_mode(options.progress)
             if standing.unchanged and options.skip_unchanged:
                 notice(mode, f"job {job.name} is complete and nothing has changed: nothing to do")
+                yield standing
+            elif standing.unchanged and shape.adds_up:
+                # Else a run that is killed after its last word would be done once more by whoever repeats it.
+                # Said in every mode: who expects a load must learn that there was none.
+                notice(
+                    "log" if mode == "none" else mode,
+                    f"job {job.name} was completed at {standing.ended} with the same sources and options, and"
+                    " its commands would add everything once more: nothing to do (--restart loads it again)",
+                )
                 yield standing
             else:
                 yield replace(standing, unchanged=False)
@@ -91,6 +101,7 @@ class Load:
             plan,
             target=target,
             fenced=not shape.repeatable,
+            skips=shape.if_exists == "skip",
             replicas=options.wait_replicas,
             rate=rate,
             stall_s=options.stall or None,
@@ -103,7 +114,7 @@ class Load:
         aside = _make_room_for(rejects, run.plan.source, undertaking.standing)
         if aside is not None:
             notice(run.plan.progress, f"{rejects.path} of an earlier run is kept as {aside}")
-        run = replace(run, plan=replace(run.plan, rejects=rejects))
+        run = replace(run, plan=replace(run.plan, rejects=rejects, presence=undertaking.job.presence))
         try:
             return run_rounds(run, undertaking, before)
         except StoppedError:

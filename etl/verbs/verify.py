@@ -62,7 +62,9 @@ class Verify:
     def commands(self, job: Job, shape: Shape) -> tuple[Words, ...]:
         return ()
 
-    def claimed(self, job: Job, task: Task, signals: StopSignals) -> AbstractContextManager[Standing]:
+    def claimed(
+        self, job: Job, task: Task, shape: Shape, signals: StopSignals
+    ) -> AbstractContextManager[Standing]:
         """Whoever only reads needs nothing for himself."""
         return contextlib.nullcontext(Standing())
 

