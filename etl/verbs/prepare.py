@@ -144,7 +144,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                 )
                 undertaking = Undertaking(job, task, standing)
                 run = Run(verb.planned(plan, settled), context, signals, tally, guard.loss)
-                with guard.watching(tally, signals, options.retry_for):
+                with guard.watching(tally, options.retry_for):
                     words, error = verb.run(run, undertaking, encoders.before)
                 seconds = time.monotonic() - started_at
                 rejected = verb.rejected(job.name) if tally.total("records_rejected") else None

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.fault.commands import Ended, run_here
-from tests.support import OLD_BINARY, REPO, StartServer, data_keys
+from tests.support import REPO, StartServer, data_keys
+from tests.support.versions import NEW, OLD, SYSTEM, binary_of
 
 LINES = 40
 
@@ -33,17 +34,17 @@ LOADS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("binary", [None, OLD_BINARY], ids=["the system's", "6.2"])
+@pytest.mark.parametrize("version", [OLD, SYSTEM, NEW])
 def test_a_user_with_the_rights_that_the_readme_lists_loads_resumes_and_verifies(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     start_server: StartServer,
-    binary: str | None,
+    version: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REDISCLI_AUTH", "sesame")
-    server = start_server(binary=binary)
+    server = start_server(binary=binary_of(version))
     client: Any = server.client()
     file = tmp_path / "lines.txt"
     file.write_text("".join(f"line {number}\n" for number in range(LINES)))
