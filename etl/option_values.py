@@ -45,6 +45,23 @@ def seconds(value: Any) -> float:
     return number
 
 
+def parse_duration(text: str) -> float:
+    """Read ``90``, ``1.5`` (seconds), ``30s``, ``90m``, ``12h``, ``7d`` or ``2w``; give seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw]?)", text)
+    if match is None:
+        raise ValueError("is a number of seconds, or of minutes, hours, days or weeks as in 90m, 12h, 7d, 2w")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[match[2]]
+
+
+def keeping(value: Any) -> str:
+    if isinstance(value, bool):
+        raise TypeError("is a time, as in 30d, 12h or 600")
+    text = str(value)
+    if not 1 <= parse_duration(text) <= 1e10:
+        raise ValueError("must be from 1 second to 10,000,000,000")
+    return text
+
+
 def rate(value: Any) -> str:
     parse_rate(str(value))
     return str(value)

@@ -299,8 +299,17 @@ class LoadOptions(Options):
     )
     skip_unchanged: bool = _option(
         False,
-        "do nothing where the job is complete and neither sources nor options have changed",
+        "do nothing where the job is complete and neither sources nor options have changed; as long as its"
+        " record is kept (--keep-record)",
         shown_default="off",
+    )
+    keep_record: str = _option(
+        "30d",
+        "how long the record of a finished job stays in the target, in seconds or as in 90m, 12h, 30d:"
+        " so long a repeated command whose records would add up (INCRBY, RPUSH, XADD, ...) loads nothing",
+        metavar="DURATION",
+        parse=values.keeping,
+        shown_default="`30d`",
     )
     wait_lock: float = _option(
         0.0,
@@ -351,6 +360,7 @@ RUN_OPTIONS = frozenset(
         "job",
         "restart",
         "skip_unchanged",
+        "keep_record",
         "wait_lock",
         "stall",
         "max_rate",

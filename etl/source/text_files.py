@@ -66,7 +66,7 @@ class TextFiles:
             opened = OpenFile(file)
             try:
                 for start, stop, records in self._cut(opened, index, block_bytes):
-                    yield Block(number, index, start, stop, first_record)
+                    yield Block(number, index, start, stop, first_record, records=records)
                     number += 1
                     first_record += records
             finally:

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from etl.control import LastWord
+from etl.control import LastWord, StopFlag
 from etl.differences import DifferenceFile
 from etl.encode.check import Checker, checker
 from etl.encode.example import EXAMPLE, Words
@@ -57,14 +57,16 @@ class Verify:
         check = checker(shape, secrets.randbits(64))
         return Encoders(check, check)
 
-    def settle(self, shape: Shape, target: Target, job: str) -> Shape:
+    def settle(self, shape: Shape, target: Target, job: str, stop: StopFlag) -> Shape:
         """However records were written, they are read alike."""
         return shape
 
     def commands(self, job: Job, shape: Shape) -> tuple[Words, ...]:
         return ((b"LRANGE", EXAMPLE, b"0", b"0"),) if checker(shape).of_lists else ()
 
-    def claimed(self, job: Job, task: Task, signals: StopSignals) -> AbstractContextManager[Standing]:
+    def claimed(
+        self, job: Job, task: Task, shape: Shape, signals: StopSignals
+    ) -> AbstractContextManager[Standing]:
         """Whoever only reads needs nothing for himself."""
         return contextlib.nullcontext(Standing())
 

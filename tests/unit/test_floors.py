@@ -27,8 +27,9 @@ OWNERS = {
     "ssl": ("etl.target",),
     # inputs waits for standard input where another program has made it non-blocking.
     "select": ("etl.target", "etl.source.inputs"),
-    # embedded talks to a server that is starting or ending; signals and feed have a pair each to end a wait.
-    "socket": ("etl.target", "etl.embedded", "etl.run.signals", "etl.run.feed"),
+    # embedded talks to a server that is starting or ending; signals and feed have a pair each to end a wait;
+    # presence has a name in the kernel.
+    "socket": ("etl.target", "etl.embedded", "etl.run.signals", "etl.run.feed", "etl.job.presence"),
     "tqdm": ("etl.progress",),
     # embedded only names SIGTERM, for the server that it starts.
     "signal": ("etl.run", "etl.embedded"),

@@ -45,6 +45,7 @@ GOOD: list[tuple[str, Any]] = [
     ("pack", 128),
     ("job", "nightly train"),
     ("restart", True),
+    ("keep_record", "90m"),
     ("skip_unchanged", True),
     ("wait_lock", 1.5),
     ("stall", 0.0),
