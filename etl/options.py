@@ -401,6 +401,7 @@ ONLY_WRITING = frozenset(
         "allow_eviction",
         "restart",
         "skip_unchanged",
+        "keep_record",
         "wait_lock",
         "wait_replicas",
     }
