@@ -176,7 +176,14 @@ def _job_name(source: Source, target: str, options: Options) -> str:
     if (given := getattr(options, "job", None)) is not None:
         return str(given)
     digest = hashlib.sha256()
-    parts = (*source.names, target, options.key, options.as_ or "", options.value or "", *options.command)
+    parts = (
+        *source.names,
+        target,
+        options.key or "{#}",
+        options.as_ or "",
+        options.value or "",
+        *options.command,
+    )
     if options.pack is not None:
         parts += (str(options.pack),)
     for part in parts:

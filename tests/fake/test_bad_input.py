@@ -26,7 +26,7 @@ from tests.support import REPO, FakeServer, free_port
         (["load", "a.txt", "*"], 2, "a.txt is given twice"),
         (["load", "-", "-"], 2, "standard input (-) is given twice"),
         (["load"], 2, "no source is given"),
-        (["load", "a.txt", "--key", "{id}"], 2, "a template names the field id"),
+        (["load", "a.txt", "--key", "{id}"], 2, "--key '{id}' uses {id}, but a.txt is read as lines"),
         (["load", "a.txt", "--key", "fixed"], 2, "--key 'fixed' names no field"),
         (["load", "a.txt", "--key", "{#"], 2, "lone {"),
         (["load", "a.txt", "--nothing"], 2, "--nothing"),

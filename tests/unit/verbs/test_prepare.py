@@ -137,8 +137,13 @@ def plain(value: Any) -> Any:
 
 
 def loaded(source: Any, **options: Any) -> Report:
-    chosen: dict[str, Any] = {"progress": "none", "workers": 1, "wire": "hset"} | options
-    return load(source, **chosen)
+    """Load; records are numbered unless the test says otherwise, and hashes go by HSET."""
+    chosen: dict[str, Any] = {"progress": "none", "workers": 1}
+    if "command" not in options:
+        chosen["key"] = "{#}"
+        if options.get("as_", "hash") == "hash":
+            chosen["wire"] = "hset"
+    return load(source, **(chosen | options))
 
 
 def counts(report: Report) -> list[int]:
@@ -302,7 +307,7 @@ def test_a_stream_is_refused_where_all_keys_have_to_be_looked_at_first(
     server: Server, kind: str, if_exists: str
 ) -> None:
     with pytest.raises(UsageError, match=r"can be read only once: give a file, or --if-exists merge"):
-        loaded(iter(STREAM), as_=kind, key="k:{id}", value="{v}", score="1", if_exists=if_exists)
+        loaded(iter(STREAM), as_=kind, key="k:{id}", if_exists=if_exists)
     assert server.keys == {}
 
 
@@ -401,7 +406,7 @@ def test_rejects_of_an_earlier_run_are_forgotten_by_a_load_and_kept_by_a_verify(
     path = Path(f"rejects-{report.job}.jsonl")
     rejects = path.read_bytes()
     path.write_bytes(b"mended by hand")
-    verified = verify(source, progress="none", workers=1, max_rejects=1)
+    verified = verify(source, progress="none", workers=1, max_rejects=1, key="{#}")
     assert verified.job == report.job
     assert (verified.records["equal"], verified.records["rejected"]) == (1, 1)
     assert path.read_bytes() == b"mended by hand"
@@ -595,16 +600,20 @@ def test_a_load_and_its_verify_are_the_same_job(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"key": "{id}"}, "a template names the field id, which the records do not have: line"),
+        ({"key": "{id}"}, "--key '{id}' uses {id}, but a is read as lines"),
         ({"key": "{"}, "lone {"),
         ({"key": "constant"}, "names no field"),
         ({"to": "http://host"}, "the target's URL starts with"),
         ({"nothing": 1}, "there is no option 'nothing'"),
         ({"workers": 0}, "--workers 0"),
         ({"as_": "string", "if_exists": "merge"}, "no meaning for a string"),
+        (
+            {"format": "csv"},
+            "need --key TEMPLATE, the key that each is written to: for example --key 'a:{#}'",
+        ),
         ({"command": "KEYS *"}, "KEYS is refused"),
-        ({"format": "csv", "strip": True}, "--strip is for lines"),
-        ({"wire": "restore"}, "--wire restore"),
+        ({"format": "csv", "strip": True}, "--strip has no effect on a source read as csv"),
+        ({"wire": "restore"}, "--wire has no effect with --as string, the default here"),
     ],
 )
 def test_a_usage_error_is_raised_before_anything_is_connected_to(
