@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import difflib
+import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
@@ -428,11 +429,11 @@ def add_options(parser: argparse._ActionsContainer, kind: type[Options]) -> None
         if field.type in ("bool", bool):
             keywords["action"] = "store_true"
         else:
-            keywords["metavar"] = meta["metavar"]
+            # What is none of the choices is refused with the other values: it names the nearest one.
+            keywords["metavar"] = meta["metavar"] or "|".join(meta["choices"])
             if meta["many"]:
                 keywords["action"] = "append"
                 keywords["default"] = None
-            keywords["choices"] = meta["choices"] or None
         keywords["help"] += f" (default: {meta['shown_default'].replace('`', '').replace('%', '%%')})"
         parser.add_argument(flag(field), dest=field.name, **keywords)
 
@@ -456,6 +457,37 @@ def merged(kind: type[AnyOptions], options: AnyOptions | None, changes: Mapping[
     if options is None:
         return kind(**changes)
     return dataclasses.replace(options, **changes)
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def shows_options(kind: type[Options]) -> Callable[[Function], Function]:
+    """Return a decorator that adds the options of ``kind`` to a function's signature and docstring.
+
+    The function takes ``*sources`` and ``options``, and the options as keywords: ``help()`` shows them.
+    """
+
+    def decorate(function: Function) -> Function:
+        own = inspect.signature(function).parameters
+        parameters = [
+            inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default)
+            for field in dataclasses.fields(kind)
+        ]
+        parameters = [own["sources"], own["options"], *parameters]
+        function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        lines = [
+            f"    {field.name}: {field.metadata['help']} (default: {_plain_default(field)})"
+            for field in dataclasses.fields(kind)
+        ]
+        function.__doc__ = "\n".join([inspect.cleandoc(function.__doc__ or ""), "", "Options:", *lines, ""])
+        return function
+
+    return decorate
+
+
+def _plain_default(field: dataclasses.Field[Any]) -> str:
+    return str(field.metadata["shown_default"]).replace("`", "")
 
 
 def markdown_table(kind: type[Options]) -> str:

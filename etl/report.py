@@ -184,6 +184,12 @@ class Report:
         )
 
     @property
+    def rate(self) -> float:
+        """Records a second of this run alone: what an earlier one has read of the job does not count."""
+        read = max(0, self.records["read"] - (self.resumed_from or 0))
+        return read / self.seconds if self.seconds else 0.0
+
+    @property
     def exit_code(self) -> int:
         """Exit code of a run that ended on its own: 0, or 1 when something is amiss with some records."""
         amiss = ("rejected", "missing", "different")
@@ -196,6 +202,7 @@ class Report:
             "records": dict(self.records),
             "bytes": self.bytes,
             "seconds": round(self.seconds, 6),
+            "rate": round(self.rate, 1),
             "resumed_from": self.resumed_from,
             "workers": [
                 {"records": w.records, "blocks": w.blocks, "seconds": round(w.seconds, 6)}
@@ -213,7 +220,6 @@ class Report:
     def summary(self) -> str:
         """Give the lines for people; the last one reconciles the counts."""
         read = self.records["read"]
-        rate = read / self.seconds if self.seconds else 0
         parts = " + ".join(
             f"{format_count(count)} {name}" for name, count in self.records.items() if name != "read"
         )
@@ -221,7 +227,7 @@ class Report:
             [
                 *(_example_line(example) for example in self.examples),
                 f"{format_bytes(self.bytes)} in {format_seconds(self.seconds)}"
-                f" ({counted(round(rate), 'record')}/s), {counted(len(self.workers), 'worker')},"
+                f" ({counted(round(self.rate), 'record')}/s), {counted(len(self.workers), 'worker')},"
                 f" {self.target}",
                 f"{format_count(read)} read = {parts}",
             ]

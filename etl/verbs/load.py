@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from etl.budget import Budget
 from etl.control import LastWord
 from etl.encode.example import Words
 from etl.encode.restore_probe import objection, probe
@@ -16,7 +17,7 @@ from etl.errors import EtlError, StoppedError, TargetError, UsageError
 from etl.job.lock import locked
 from etl.job.record import Job, Standing, Task
 from etl.option_values import parse_rate
-from etl.options import LoadOptions, merged
+from etl.options import LoadOptions, merged, shows_options
 from etl.plan import Encoder, Plan, Rate, Source, Target
 from etl.progress import choose_mode, notice
 from etl.rejects import RejectFile
@@ -29,6 +30,7 @@ from etl.verbs.run import Run
 from etl.verbs.shape import shape_of
 
 
+@shows_options(LoadOptions)
 def load(*sources: Any, options: LoadOptions | None = None, **changes: Any) -> Report:
     """Load records into Redis with N worker processes; every reply is checked.
 
@@ -97,6 +99,8 @@ class Load:
     ) -> tuple[list[LastWord], EtlError | None]:
         rejects = RejectFile(self.options.rejects or f"rejects-{undertaking.job.name}.jsonl")
         _make_room_for(rejects, run.plan.source, undertaking.standing)
+        if self.options.rejects is not None or run.plan.budget != Budget(count=0):
+            rejects.require_writable()
         run = replace(run, plan=replace(run.plan, rejects=rejects))
         try:
             return run_rounds(run, undertaking, before)

@@ -17,7 +17,7 @@ from etl.budget import parse_budget
 from etl.control import LastWord
 from etl.encode.example import Words
 from etl.encode.types import Shape
-from etl.errors import EtlError
+from etl.errors import EtlError, UsageError
 from etl.job.record import Job, Standing, Task
 from etl.options import MOST_WORKERS, Options
 from etl.plan import Encoder, Plan, Source, Target, block_size
@@ -131,6 +131,10 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                     rejects=None,
                     block_bytes=size,
                 )
+                if plan.blocks is not None and source.nbytes is not None:
+                    # What is in no block (a header) is done from the beginning.
+                    outside = source.nbytes - sum(block.nbytes for block in plan.blocks)
+                    tally.set(workers, "bytes_done", outside)
                 undertaking = Undertaking(job, task, standing)
                 run = Run(verb.planned(plan, shape), context, signals, tally, guard.loss)
                 with guard.watching(tally, signals, options.retry_for):
@@ -147,7 +151,10 @@ def _place(options: Options) -> Address | str:
     if not url.startswith(EMBEDDED):
         return address_of(url, options)
     refuse_login(options)
-    return url.removeprefix(EMBEDDED)
+    folder = url.removeprefix(EMBEDDED)
+    if not folder:
+        raise UsageError(f"--to {EMBEDDED} needs a folder, where the data are kept: --to {EMBEDDED}FOLDER")
+    return folder
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from etl.encode.example import Words
 from etl.encode.types import Shape
 from etl.errors import EtlError
 from etl.job.record import Job, Standing, Task
-from etl.options import VerifyOptions, merged
+from etl.options import VerifyOptions, merged, shows_options
 from etl.plan import Encoder, Plan, Source, Target
 from etl.report import Report
 from etl.run.signals import StopSignals
@@ -23,6 +23,7 @@ from etl.verbs.run import Run
 from etl.verbs.shape import shape_of
 
 
+@shows_options(VerifyOptions)
 def verify(*sources: Any, options: VerifyOptions | None = None, **changes: Any) -> Report:
     """Compare what Redis holds with the sources, with the options that they were loaded with.
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import inspect
 import math
 import pickle
+import pydoc
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -391,3 +393,13 @@ def test_from_args_refuses_what_the_parser_let_through() -> None:
     etl.add_arguments(parser)
     with pytest.raises(UsageError, match="--workers must be a whole number from 1, not 'x'"):
         etl.from_args(parser.parse_args(["--workers", "x"]))
+
+
+def test_help_of_the_functions_shows_every_option() -> None:
+    for function, kind in ((etl.load, LoadOptions), (etl.verify, VerifyOptions)):
+        text = pydoc.plain(pydoc.render_doc(function))
+        parameters = inspect.signature(function).parameters
+        for field in dataclasses.fields(kind):
+            assert field.metadata["help"] in text
+            assert parameters[field.name].default == field.default
+        assert list(parameters)[:2] == ["sources", "options"]

@@ -604,6 +604,15 @@ def test_a_load_and_its_verify_are_the_same_job(tmp_path: Path) -> None:
         ({"key": "{"}, "lone {"),
         ({"key": "constant"}, "names no field"),
         ({"to": "http://host"}, "the target's URL starts with"),
+        ({"to": "embedded:"}, "--to embedded: needs a folder"),
+        (
+            {"to": "rediss://h?ssl_ca_certs=/none.pem"},
+            "ssl_ca_certs=/none.pem in the target's URL cannot be read",
+        ),
+        (
+            {"to": "rediss://h?ssl_ca_path=/none"},
+            "ssl_ca_path=/none in the target's URL cannot be read: No such",
+        ),
         ({"nothing": 1}, "there is no option 'nothing'"),
         ({"workers": 0}, "--workers 0"),
         ({"as_": "string", "if_exists": "merge"}, "no meaning for a string"),
