@@ -6,9 +6,9 @@ import difflib
 import os
 from collections.abc import Sequence
 
-from etl.errors import EtlError, UsageError
+from etl.errors import EtlError, RejectedError, UsageError
 from etl.plan import Projection, Source
-from etl.template import LINE
+from etl.template import ALL, JSON, LINE, NUMBER, Template
 from etl.units import KIB
 
 _MOST_NAMED = 20
@@ -74,25 +74,34 @@ def unknown_field(named: str, name: str, source: Source, fields: Sequence[str]) 
             f"{named}, but {file} is read as lines, which have {{line}} and {{#}} only;"
             " if it holds records with fields, say --format csv, tsv, jsonl, json, parquet or arrow"
         )
-    there = ", ".join(fields[:_MOST_NAMED]) + (", ..." if len(fields) > _MOST_NAMED else "")
-    return UsageError(f"{named}, which {file} does not have; it has: {there}{_cause(name, fields)}")
+    return UsageError(f"{named}, which {file} does not have; it has: {_named(fields)}{_cause(name, fields)}")
 
 
-def hint_of_missing(templates: Sequence[tuple[str, str]], source: Source) -> str:
-    """Return a sentence about fields that templates name and no record at the input's beginning has.
+def explained(
+    error: EtlError | None, templates: Sequence[Template], projection: Projection, source: Source
+) -> EtlError | None:
+    """Return the error of a run with too many rejects with what explains them, where that can be told.
 
-    ``templates`` are pairs of where it stands (``--key 'u:{id}'``) and a field's name. Empty where there is
-    nothing to say.
+    That is a field that a template names and no record at the input's beginning has. Any other error is
+    returned as it is.
     """
+    if not isinstance(error, RejectedError) or source.fields is not None:
+        return error
     fields = known_fields(source)
-    for origin, name in templates:
-        if fields and name not in fields and name.partition(".")[0] not in fields:
-            there = ", ".join(fields[:_MOST_NAMED]) + (", ..." if len(fields) > _MOST_NAMED else "")
-            return (
-                f"{origin} uses {{{name}}}; the first records of {_shown(source)} have: {there}"
-                f"{_cause(name, fields)}"
-            )
-    return ""
+    tops = {name.partition(".")[0] for name in fields}
+    for template in templates:
+        for name in sorted((template.fields | template.lists) - {ALL, NUMBER, LINE, JSON}):
+            sources = {old.partition(".")[0] for old in projection.source_names(name)}
+            if fields and not sources & tops:
+                return RejectedError(
+                    f"{error}; {template.origin} uses {{{name}}}, and the first records of {_shown(source)}"
+                    f" have: {_named(fields)}{_cause(name, fields)}"
+                )
+    return error
+
+
+def _named(fields: Sequence[str]) -> str:
+    return ", ".join(fields[:_MOST_NAMED]) + (", ..." if len(fields) > _MOST_NAMED else "")
 
 
 def _cause(name: str, fields: Sequence[str]) -> str:

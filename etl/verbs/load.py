@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -55,12 +56,23 @@ class Load:
 
     def shape(self, source: Source) -> Shape:
         shape = shape_of(self.options, source)
+        self._warn_of_the_past(shape)
         if self.options.wire == "restore" and not shape.may_restore:
             raise UsageError(
                 "--wire restore is for hashes (--as hash) that replace, skip or fail, and for packed strings"
                 " (--pack) that replace"
             )
         return shape
+
+    def _warn_of_the_past(self, shape: Shape) -> None:
+        expiry = shape.expiry
+        if expiry is None or expiry.word != "PXAT" or not expiry.value.constant:
+            return
+        (milliseconds,) = expiry.value.parts
+        assert isinstance(milliseconds, bytes)
+        if int(milliseconds) < time.time() * 1000:
+            mode = choose_mode(self.options.progress)
+            notice(mode, f"--expire-at {self.options.expire_at} is in the past: the keys are gone at once")
 
     def encoders(self, shape: Shape) -> Encoders:
         return Encoders(shape.encoder(), shape.single(), shape.before())

@@ -31,6 +31,7 @@ from etl.target.console import Console
 from etl.target.login import address_of, refuse_login
 from etl.target.standalone import StandaloneTarget
 from etl.units import MIB
+from etl.verbs.fields import explained
 from etl.verbs.guard import Guard
 from etl.verbs.outcome import Outcome
 from etl.verbs.rounds import Undertaking, task_of
@@ -139,6 +140,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                 run = Run(verb.planned(plan, shape), context, signals, tally, guard.loss)
                 with guard.watching(tally, signals, options.retry_for):
                     words, error = verb.run(run, undertaking, encoders.before)
+                error = explained(error, templates, projection, source)
                 seconds = time.monotonic() - started_at
                 return Outcome(
                     verb.name, job.name, name, tally, tuple(words), seconds, error, undertaking.resumed_from

@@ -614,7 +614,7 @@ def test_a_load_and_its_verify_are_the_same_job(tmp_path: Path) -> None:
             "ssl_ca_path=/none in the target's URL cannot be read: No such",
         ),
         ({"nothing": 1}, "there is no option 'nothing'"),
-        ({"workers": 0}, "--workers 0"),
+        ({"workers": 0}, "--workers must be a whole number from 1, not 0"),
         ({"as_": "string", "if_exists": "merge"}, "no meaning for a string"),
         (
             {"format": "csv"},
@@ -633,3 +633,55 @@ def test_a_usage_error_is_raised_before_anything_is_connected_to(
         load(tmp_path / "a", **{"to": "redis://127.0.0.1:1", **changes})
     assert says in str(caught.value)
     assert caught.value.report is None
+
+
+def test_rejects_for_want_of_a_field_are_explained_by_those_that_there_are(server: Server) -> None:
+    with pytest.raises(RejectedError) as caught:
+        loaded(jsonl({"ident": 1, "at": {"zip": 1}}), key="k:{idnt}")
+    assert "it has no field {idnt}" in str(caught.value)
+    assert str(caught.value).endswith(
+        "--key 'k:{idnt}' uses {idnt}, and the first records of records.jsonl have: ident, at."
+        " Did you mean {ident}?"
+    )
+    with pytest.raises(RejectedError) as caught:
+        loaded(jsonl({"id": 1}, "oops"), key="k:{id}")
+    assert "uses {id}" not in str(caught.value)
+
+
+def test_a_key_is_proposed_for_json_by_the_first_records(server: Server) -> None:
+    with pytest.raises(UsageError, match=r"--key 'records:{user_id}', or --key 'records:{#}'"):
+        load(jsonl({"name": "a", "user_id": 1}))
+    assert server.asked == []
+
+
+def test_an_expiry_in_the_past_is_told(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    for at, told in (("2001-01-31", True), ("5000-01-01T00:00:00Z", False)):
+        loaded(jsonl(), key="k:{id}", expire_at=at, progress="log")
+        said = f"redis-etl: --expire-at {at} is in the past: the keys are gone at once\n"
+        assert (said in capsys.readouterr().err) == told
+
+
+def test_a_file_for_rejects_that_cannot_be_written_is_told_before_the_first_record(server: Server) -> None:
+    """Where rejects are allowed; else the load ends with the first one anyway."""
+    os.mkdir("folder")
+    source = jsonl({"id": 1})
+    for options in (
+        {"rejects": "none/r.jsonl"},
+        {"rejects": "folder"},
+        {"rejects": "none/r", "max_rejects": 1},
+    ):
+        with pytest.raises(
+            SourceError, match=r"cannot write rejects to .*name another file with --rejects FILE"
+        ):
+            loaded(source, **options)
+    assert server.keys == {}
+    assert counts(loaded(source, rejects="r.jsonl", max_rejects=1)) == [1, 0, 0]
+    assert set(os.listdir()) == {"records.jsonl", "folder"}
+
+
+def test_what_is_in_no_block_counts_as_done(server: Server) -> None:
+    """A header: else no bar and no report would come to the end."""
+    Path("people.csv").write_text("id,name\n1,Ada\n")
+    for verb in (load, verify):
+        report = verb("people.csv", key="p:{id}", progress="none", workers=1)
+        assert report.bytes == os.path.getsize("people.csv")
