@@ -30,8 +30,8 @@ from tests.support import REPO, FakeServer, free_port
         (["load", "a.txt", "--key", "fixed"], 2, "--key 'fixed' names no field"),
         (["load", "a.txt", "--key", "{#"], 2, "lone {"),
         (["load", "a.txt", "--nothing"], 2, "--nothing"),
-        (["load", "a.txt", "--workers", "0"], 2, "--workers '0': must be 1 or more"),
-        (["load", "a.txt", "--ttl", "x"], 2, "--ttl 'x'"),
+        (["load", "a.txt", "--workers", "0"], 2, "--workers must be a whole number from 1, not '0'"),
+        (["load", "a.txt", "--ttl", "x"], 2, "--ttl must be a time such as"),
         (["verify", "missing.txt"], 3, "cannot read missing.txt"),
     ],
 )
