@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import etl
 from etl.errors import EtlError, InternalError
@@ -26,8 +26,8 @@ EPILOG = """\
 exit codes:
   0 complete; 1 complete, but records were rejected (verify: differences were found); 2 usage;
   3 source unreadable or changed; 4 target unreachable, refused or full; 5 stopped, too many rejects;
-  130, 143 stopped by SIGINT, SIGTERM; 128+n a worker was killed by signal n; 70 a bug of this program;
-  74 complete, but the report could not be written to stdout
+  129, 130, 131, 143 stopped by SIGHUP, SIGINT, SIGQUIT, SIGTERM; 128+n a worker was killed by signal n;
+  70 a bug of this program; 74 complete, but the report could not be written to stdout
 """
 
 UNWRITTEN_REPORT = 74  # EX_IOERR
@@ -167,8 +167,7 @@ def _print(report: Report, arguments: argparse.Namespace) -> int:
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
     except OSError as error:
-        # As Python's documentation has it: else the interpreter complains once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget(sys.stdout)
         if not isinstance(error, BrokenPipeError):
             _complain(f"the report cannot be written: {error.strerror}")
             return UNWRITTEN_REPORT
@@ -178,8 +177,20 @@ def _print(report: Report, arguments: argparse.Namespace) -> int:
 def _complain(text: str) -> None:
     if sys.stderr is None:  # print would take stdout instead
         return
-    with contextlib.suppress(OSError):  # stderr is closed: the exit code says enough
-        print(f"redis-etl: {_without_secret(text)}", file=sys.stderr)
+    try:
+        print(f"redis-etl: {_without_secret(text)}", file=sys.stderr, flush=True)
+    except OSError:  # stderr is closed, or its terminal: the exit code says enough
+        _forget(sys.stderr)
+
+
+def _forget(stream: TextIO) -> None:
+    """Lead a stream that cannot be written to nowhere.
+
+    As Python's documentation has it (signal, "Note on SIGPIPE"): else the interpreter writes what is left
+    once more when it ends, and replaces the exit code by 120.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _without_secret(text: str) -> str:

@@ -104,7 +104,7 @@ class DiedError(WorkerError):
 
 
 class InterruptedRunError(EtlError):
-    """The run was stopped by a signal (``signal_number``); the exit code is 130 or 143."""
+    """The run was stopped by a signal (``signal_number``); the exit code is 128 more, as a shell has it."""
 
     status = "interrupted"
 

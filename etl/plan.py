@@ -178,10 +178,11 @@ class Reader(Protocol):
         not what it was when the plan was made.
         """
 
-    def original(self, block: Block, record: int) -> Reject:
-        """Find the record number ``record - block.first_record`` of a block again (a slow path).
+    def originals(self, block: Block, records: Sequence[int]) -> list[Reject]:
+        """Return what the source has of some records of a block, in one pass over it.
 
-        Gives a Reject without a reason: file, number, byte offset and original bytes.
+        ``records`` are numbers through the whole input, ascending, each once. Returns a Reject without a
+        reason for each of them, in order: file, number, byte offset and original bytes.
         """
 
     def close(self) -> None:

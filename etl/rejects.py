@@ -106,4 +106,7 @@ def reject_line(reject: Reject) -> bytes:
         entry["raw"] = reject.raw.decode("utf-8")
     except UnicodeDecodeError:
         entry["raw_base64"] = base64.b64encode(reject.raw).decode("ascii")
-    return json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+    return _ENCODER.encode(entry).encode("utf-8", "backslashreplace") + b"\n"
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each reject

@@ -22,11 +22,13 @@ COUNTERS = (
     "waiting",
     "sent",
     "idle",
+    "cpu_ms",
 )
 """The counters of one worker, in the order of their cells.
 
 ``waiting``: it waits for a server that refuses for now. ``sent``: what a rate counts. ``idle``: it has
-nothing to do just now: no block of the stream, or others wait, or the rate does not allow it.
+nothing to do just now: no block of the stream, or others wait, or the rate does not allow it. ``cpu_ms``:
+milliseconds of processor time it has used.
 """
 
 COUNTED = {

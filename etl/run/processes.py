@@ -30,6 +30,7 @@ from etl.report import Tally
 from etl.run.feed import Feeder, Larder, Line
 from etl.run.pandas_hidden import pandas_is_hidden
 from etl.run.signals import WORKER_NAME, StopSignals, be_deaf, held_signals, signal_name
+from etl.run.stalls import StallClock
 from etl.units import format_seconds
 from etl.worker import run_shard
 
@@ -38,6 +39,9 @@ LOOK_EVERY_S = 5.0
 
 GRACE_S = 10.0
 """How long workers may take to end after a failure elsewhere, before they are killed."""
+
+SHOW_CPU_EVERY_S = 0.5
+"""How often a worker tells how much processor time it has used: see NOTE(stalls) in ``run/stalls.py``."""
 
 SHOW_STACK = signal.SIGUSR1
 """Has a worker write the stacks of its threads to stderr."""
@@ -68,8 +72,10 @@ def make_context(start_method: str | None) -> Any:
         raise UsageError(f"--start-method {method} is not to be had on this system; {', '.join(there)} are")
     context = multiprocessing.get_context(method)
     if method != "fork":
-        # Started by the first Process it would let signals through in the middle of ``held_signals``.
-        resource_tracker.ensure_running()
+        # Started by the first Process it would let signals through in the middle of ``held_signals``. It
+        # ignores SIGINT and SIGTERM by itself; the others stay held back in it for ever.
+        with held_signals():
+            resource_tracker.ensure_running()
     if method == "forkserver":
         preload = "etl.run.preload_alone" if pandas_is_hidden() else "etl.run.preload"
         context.set_forkserver_preload([preload])
@@ -179,7 +185,7 @@ class Supervisor:
         self._told_to_stop = False
         self._deadline: float | None = None
         self._feeder: Feeder | None = None
-        self._seen: dict[int, tuple[int, float]] = {}
+        self._stalls = StallClock(plan.stall_s or 0.0)
 
     def run(self) -> list[LastWord]:
         """Run all shards to their end.
@@ -215,12 +221,15 @@ class Supervisor:
             return
         tally = Tally(self._cells, self._plan.workers)
         for child in self._children:
-            progress = tally.progress(child.worker)
             waits = tally.of(child.worker, "idle") or tally.of(child.worker, "waiting")
-            busy = child.message is None and not waits
-            if not busy or self._seen.get(child.worker, (-1, now))[0] != progress:
-                self._seen[child.worker] = (progress, now)
-            elif now - self._seen[child.worker][1] >= stall_s:
+            stalled = self._stalls.stalled(
+                child.worker,
+                progress=tally.progress(child.worker),
+                cpu_ms=tally.of(child.worker, "cpu_ms"),
+                waits=child.message is not None or bool(waits),
+                now=now,
+            )
+            if stalled:
                 child.end_stalled(stall_s)
                 assert child.message is not None
                 self._last_words.append(child.message)
@@ -299,8 +308,10 @@ class Supervisor:
 class Inbox(threading.Thread):
     """The worker's ear: hears Stop, and the death of the parent, whatever the worker is doing."""
 
-    def __init__(self, connection: Connection, larder: Larder) -> None:
+    def __init__(self, connection: Connection, larder: Larder, worker: int, tally: Tally) -> None:
         super().__init__(name="inbox", daemon=True)
+        self._worker = worker
+        self._tally = tally
         self._connection = connection
         self._larder = larder
         self.stop = threading.Event()
@@ -309,8 +320,12 @@ class Inbox(threading.Thread):
         parent = multiprocessing.parent_process()
         assert parent is not None
         with contextlib.suppress(EOFError, OSError):
-            while parent.sentinel not in wait([self._connection, parent.sentinel]):
-                self._hear(self._connection.recv())
+            while parent.sentinel not in (
+                ready := wait([self._connection, parent.sentinel], SHOW_CPU_EVERY_S)
+            ):
+                self._tally.set(self._worker, "cpu_ms", int(time.process_time() * 1000))
+                if ready:
+                    self._hear(self._connection.recv())
         self._hear(Stop())
         threading.Event().wait(ORPHAN_GRACE_S)
         os._exit(1)  # see NOTE(orphans)
@@ -330,7 +345,7 @@ def work(plan: Plan, worker: int, cells: Any, connection: Any) -> None:
         faulthandler.register(SHOW_STACK, chain=False)
     tally = Tally(cells, plan.workers)
     larder = Larder(worker, connection, tally)
-    inbox = Inbox(connection, larder)
+    inbox = Inbox(connection, larder, worker, tally)
     inbox.start()
     with painting(plan, tally) if worker == 0 else contextlib.nullcontext():
         message = _outcome(plan, worker, tally, inbox.stop, larder)

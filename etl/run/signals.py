@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the handler only notes, the loop acts."""
+"""SIGINT, SIGTERM, SIGHUP and SIGQUIT: the handler only notes, the loop acts."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import multiprocessing
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from multiprocessing import util
 from types import FrameType, TracebackType
 from typing import Any
 
 from etl.errors import EtlError, InterruptedRunError
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+"""What asks a run to stop: a terminal (Ctrl-C, Ctrl-\\, its closing), init, or a supervisor of processes."""
 
 WORKER_NAME = "redis-etl-"
 """What the name of a worker process begins with, before its number."""
@@ -31,7 +32,7 @@ def signal_name(number: int) -> str:
 class StopSignals:
     """Notes the signals that ask a run to stop, while it is entered.
 
-    The first one asks for a graceful end (``stopping``), the second for one now (``now``). A signal raises
+    The first one asks for a graceful end (``stopping``), a second for one now (``now``). A signal raises
     InterruptedRunError where it arrives before anything is in flight (``immediate``), and the second one
     wherever ``second_raises``; so the first one does not end an embedded server's save. Outside of the main
     thread nothing can be noted, and nothing is.
@@ -72,7 +73,12 @@ class StopSignals:
 
     @property
     def now(self) -> bool:
-        return len(self.received) > 1
+        """Say whether a second signal has asked for an end at once.
+
+        SIGHUP never does: it comes more than once when a terminal is closed (from the kernel and the shell),
+        and beside SIGTERM when systemd ends a session.
+        """
+        return sum(number != signal.SIGHUP for number in self.received) > 1
 
     def wakeup(self) -> socket.socket | None:
         """Give a socket that becomes readable when a signal arrives, so that a wait ends."""
@@ -101,7 +107,9 @@ class StopSignals:
         self._wake = (ours, theirs)
         self._old_wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
         for number in SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup-like: ignored stays ignored
+            if (
+                signal.getsignal(number) is not signal.SIG_IGN
+            ):  # by nohup, a script's &: ignored stays ignored
                 self._old_handlers[number] = signal.signal(number, self._note)
         return self
 
@@ -120,7 +128,7 @@ class StopSignals:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.received.append(number)
         self._arrived.set()
-        if self.immediate or (self.now and self.second_raises):
+        if self.immediate or (self.now and self.second_raises and number != signal.SIGHUP):
             raise self.error()
 
 
@@ -146,21 +154,23 @@ def guard_fork_server() -> None:
     somebody else's get the usual handlers back before their own code begins; a worker never has them, or a
     signal would end it with a traceback before it can ``be_deaf``.
     """
+    usual = {number: signal.getsignal(number) for number in SIGNALS}  # what nohup ignores stays ignored
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    util.register_after_fork(_usual_handlers, lambda handlers: handlers())
+    # Kept as long as its first argument lives, which is for ever.
+    util.register_after_fork(signal, lambda _: _restore(usual))
 
 
-def _usual_handlers() -> None:
+def _restore(usual: Mapping[signal.Signals, Any]) -> None:
     if multiprocessing.current_process().name.startswith(WORKER_NAME):
         return
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number, handler in usual.items():
+        signal.signal(number, handler)
 
 
 def be_deaf() -> None:
-    """In a worker: leave SIGINT and SIGTERM to the parent; a terminal or init sends them to all at once."""
+    """In a worker: leave the stop signals to the parent; a terminal or init sends them to all at once."""
     if threading.current_thread() is threading.main_thread():
         signal.set_wakeup_fd(-1)
         for number in SIGNALS:

@@ -6,7 +6,8 @@ there and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -140,10 +141,32 @@ def batch_of(records: pa.RecordBatch, layout: Layout, first_record: int | None) 
     )
 
 
-def record_json(record: pa.RecordBatch) -> bytes:
-    """Write a batch of one record as JSON text, with all its fields."""
-    values = [json_of(column) for column in record.columns]
-    return bytes(json_objects(record.schema.names, values, 1)[0].as_py())
+def records_json(batches: Iterable[pa.RecordBatch], indices: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    """Yield the records at ``indices`` (ascending) of batches in order, as JSON text with all their fields.
+
+    Each comes with its index. What lies behind the last batch is left out; none is read that is not needed.
+    """
+    first = done = 0
+    for batch in batches:
+        last = bisect_left(indices, first + len(batch), done)
+        if last > done:
+            here = pa.array([index - first for index in indices[done:last]], pa.int64())
+            yield from zip(indices[done:last], _json_at(batch, here).to_pylist(), strict=True)
+        first, done = first + len(batch), last
+        if done == len(indices):
+            return
+
+
+def _json_at(batch: pa.RecordBatch, indices: pa.Array) -> pa.Array:
+    def written(records: pa.RecordBatch) -> pa.Array:
+        values = [json_of(column) for column in records.columns]
+        return json_objects(records.schema.names, values, len(records))
+
+    try:
+        chosen = batch.take(indices)
+    except pa.ArrowNotImplementedError:  # there are types of which Arrow cannot take some
+        return written(batch).take(indices)
+    return written(chosen)
 
 
 def field_names(schema: pa.Schema) -> tuple[str, ...]:

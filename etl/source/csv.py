@@ -15,7 +15,7 @@ from etl.errors import SourceError, UsageError
 from etl.plan import Batch, Projection, Reject
 from etl.source.csv_block import parse_block, reject
 from etl.source.quotes import Dialect, Span, scan_records, walk
-from etl.source.text import Origin
+from etl.source.text import Origin, chosen
 from etl.units import MIB, format_bytes
 
 _BOM = b"\xef\xbb\xbf"
@@ -81,11 +81,9 @@ class Csv:
     def parse(self, data: bytes, projection: Projection, origin: Origin) -> Batch:
         return parse_block(data, self._dialect, self.names or (), projection, origin)
 
-    def original(self, data: bytes, index: int, origin: Origin) -> Reject:
-        for number, span in enumerate(walk(data, self._dialect)):
-            if number == index:
-                return reject(data, span, index, origin, reason="")
-        raise IndexError(f"{origin.file} has no record {index} behind byte {origin.offset}")
+    def originals(self, data: bytes, indices: Sequence[int], origin: Origin) -> list[Reject]:
+        spans = chosen(walk(data, self._dialect), indices)
+        return [reject(data, span, index, origin, reason="") for index, span in spans]
 
     @property
     def _dialect(self) -> Dialect:

@@ -10,6 +10,7 @@ there that is none. A file in which elements cannot be told apart any more is no
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from etl.errors import SourceError
@@ -19,7 +20,7 @@ from etl.source.json_records import Parsed, make_batch, wants_raws
 from etl.source.json_renamed import without_shared_names
 from etl.source.json_text import WHITE, Literals, blank_escapes, byte_order_mark, skeleton
 from etl.source.lines import record_number
-from etl.source.text import BrokenTextError, Origin
+from etl.source.text import BrokenTextError, Origin, chosen
 from etl.units import KIB
 
 _PAIR = re.compile(rb"\{,*\}")
@@ -89,9 +90,11 @@ class JsonArray:
         parsed = without_shared_names(parsed, projection, lambda: _spans(data, origin))
         return make_batch(parsed, projection, origin)
 
-    def original(self, data: bytes, index: int, origin: Origin) -> Reject:
-        start, raw = _spans(data, origin)[index]
-        return Reject(origin.file, record_number(origin, index), origin.offset + start, "", raw)
+    def originals(self, data: bytes, indices: Sequence[int], origin: Origin) -> list[Reject]:
+        return [
+            Reject(origin.file, record_number(origin, index), origin.offset + start, "", raw)
+            for index, (start, raw) in chosen(_spans(data, origin), indices)
+        ]
 
 
 def _spans(data: bytes, origin: Origin) -> list[tuple[int, bytes]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -16,7 +16,7 @@ from etl.source.json_records import Parsed, make_batch, wants_raws
 from etl.source.json_renamed import without_shared_names
 from etl.source.json_text import WHITE, Literals, byte_order_mark
 from etl.source.lines import record_number
-from etl.source.text import Origin
+from etl.source.text import Origin, chosen
 
 _NEWLINE = pa.scalar(ord("\n"), pa.uint8())
 _BRACE = pa.scalar(ord("{"), pa.uint8())
@@ -43,11 +43,11 @@ class Jsonl:
         flat = parse_flat(data, projection, origin)
         return parse_any(data, projection, origin) if flat is None else flat
 
-    def original(self, data: bytes, index: int, origin: Origin) -> Reject:
-        for number, (start, raw) in enumerate(_spans(data)):
-            if number == index:
-                return Reject(origin.file, record_number(origin, index), origin.offset + start, "", raw)
-        raise IndexError(f"{origin.file} has no record {index} behind byte {origin.offset}")
+    def originals(self, data: bytes, indices: Sequence[int], origin: Origin) -> list[Reject]:
+        return [
+            Reject(origin.file, record_number(origin, index), origin.offset + start, "", raw)
+            for index, (start, raw) in chosen(_spans(data), indices)
+        ]
 
 
 def parse_any(data: bytes, projection: Projection, origin: Origin) -> Batch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pyarrow.compute as pc
 
 from etl.plan import Batch, Projection, Reject
 from etl.source.json_objects import not_text, object_texts
-from etl.source.text import Origin
+from etl.source.text import Origin, chosen
 from etl.template import LINE
 
 _BINARY = pa.binary()
@@ -44,7 +45,7 @@ class Lines:
         rejects: list[Reject] = []
         if projection.json and (wrong := not_text(lines)):
             why = "it is not UTF-8, which JSON has to be"
-            rejects = [replace(self.original(data, index, origin), reason=why) for index in wrong]
+            rejects = [replace(reject, reason=why) for reject in self.originals(data, wrong, origin)]
             good = pa.array(sorted({*range(len(lines))} - {*wrong}), pa.int64())
             lines, numbers = lines.take(good), None if numbers is None else numbers.take(good)
         return Batch(
@@ -56,13 +57,23 @@ class Lines:
             rejects=tuple(rejects),
         )
 
-    def original(self, data: bytes, index: int, origin: Origin) -> Reject:
-        start = 0
-        for _ in range(index):
-            start = data.index(b"\n", start) + 1
+    def originals(self, data: bytes, indices: Sequence[int], origin: Origin) -> list[Reject]:
+        return [
+            Reject(origin.file, record_number(origin, index), origin.offset + start, "", raw)
+            for index, (start, raw) in chosen(_spans(data), indices)
+        ]
+
+
+def _spans(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Give each line's first byte and its bytes."""
+    start = 0
+    while start < len(data):
         stop = data.find(b"\n", start)
-        raw = data[start:] if stop < 0 else data[start:stop].removesuffix(b"\r")
-        return Reject(origin.file, record_number(origin, index), origin.offset + start, "", raw)
+        if stop < 0:  # a \r at the very end is no terminator
+            yield start, data[start:]
+            return
+        yield start, data[start:stop].removesuffix(b"\r")
+        start = stop + 1
 
 
 def number_column(first_record: int | None, records: int) -> pa.Array | None:

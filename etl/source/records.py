@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from secrets import token_hex
@@ -117,10 +117,11 @@ class RecordStreamReader:
         for batch in parse_in_parts(Jsonl(), lines, self._projection, self._place(block)):
             yield tokens.restore(batch)
 
-    def original(self, block: Block, record: int) -> Reject:
+    def originals(self, block: Block, records: Sequence[int]) -> list[Reject]:
         tokens, lines = _unpacked(block)
-        reject = Jsonl().original(lines, record - (block.first_record or 0), self._place(block))
-        return tokens.restore_reject(reject)
+        indices = [record - (block.first_record or 0) for record in records]
+        rejects = Jsonl().originals(lines, indices, self._place(block))
+        return [tokens.restore_reject(reject) for reject in rejects]
 
     def close(self) -> None:
         """Nothing is open."""

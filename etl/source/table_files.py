@@ -27,7 +27,7 @@ from etl.source.arrow_batch import (
     batches_of,
     field_names,
     layout,
-    record_json,
+    records_json,
     require_distinct,
 )
 from etl.source.files import File, fingerprint, restat
@@ -200,22 +200,20 @@ class TableFilesReader:
         if record != piece.first_record + piece.records:
             raise SourceError(f"{file.path} has fewer records than it says: is it damaged?")
 
-    def original(self, block: Block, record: int) -> Reject:
+    def originals(self, block: Block, records: Sequence[int]) -> list[Reject]:
         file = self._source.files[block.file]
         piece = self._source.piece(block)
-        index = record - piece.first_record
+        indices = [record - piece.first_record for record in records]
         with reading(file, self._source.format):
             table = self._source.format.open(file.path)
             try:
                 everything = layout(table.schema, Projection(all=True), file.path)
-                for records in table.read(piece.group, piece.skip, everything):
-                    if index < len(records):
-                        raw = record_json(records.slice(index, 1))
-                        return Reject(file.path, record, None, "", raw)
-                    index -= len(records)
+                found = list(records_json(table.read(piece.group, piece.skip, everything), indices))
             finally:
                 table.close()
-        raise SourceError(f"{file.path} has fewer records than it says: is it damaged?")
+        if len(found) != len(records):
+            raise SourceError(f"{file.path} has fewer records than it says: is it damaged?")
+        return [Reject(file.path, piece.first_record + index, None, "", raw) for index, raw in found]
 
     def close(self) -> None:
         self._cursor = None

@@ -5,7 +5,7 @@ The parent cuts the stream and sends each block as an Arrow IPC stream of its ow
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ import pyarrow.ipc
 
 from etl.errors import SourceError
 from etl.plan import Batch, Block, Projection, Reject
-from etl.source.arrow_batch import Layout, batches_of, decoded_bytes, layout, record_json
+from etl.source.arrow_batch import Layout, batches_of, decoded_bytes, layout, records_json
 from etl.source.arrow_wrapped import settled
 
 _MOST_RECORDS = 1 << 18
@@ -170,16 +170,12 @@ class TableStreamReader:
                 raise SourceError(f"{self._source.name_of(block)} cannot be read: {error}") from None
             record = None if record is None else record + len(records)
 
-    def original(self, block: Block, record: int) -> Reject:
-        index = record - (block.first_record or 0)
-        for records in _unpacked(block):
-            if index < len(records):
-                raw = record_json(records.slice(index, 1))
-                return Reject(self._source.name_of(block), record, None, "", raw)
-            index -= len(records)
-        raise IndexError(
-            f"{self._source.name_of(block)} has no record {record:,} in its block {block.number:,}"
-        )
+    def originals(self, block: Block, records: Sequence[int]) -> list[Reject]:
+        name, first = self._source.name_of(block), block.first_record or 0
+        found = list(records_json(_unpacked(block), [record - first for record in records]))
+        if len(found) != len(records):
+            raise IndexError(f"{name} has fewer records in its block {block.number:,}")
+        return [Reject(name, first + index, None, "", raw) for index, raw in found]
 
     def close(self) -> None:
         """Nothing is open."""

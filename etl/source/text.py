@@ -7,7 +7,8 @@ Planning a file and cutting a stream use the same scan; what it leaves over star
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 from etl.errors import SourceError
 from etl.plan import Batch, Projection, Reject
@@ -54,8 +55,11 @@ class TextFormat(Protocol):
         Raises WideError where the records have too few fields in common: ``parse_in_parts`` cuts them apart.
         """
 
-    def original(self, data: bytes, index: int, origin: Origin) -> Reject:
-        """Find record ``index`` of ``data`` (counted as ``scan`` counts, rejects too), without a reason."""
+    def originals(self, data: bytes, indices: Sequence[int], origin: Origin) -> list[Reject]:
+        """Return records of ``data`` as they stand there, without a reason, in one pass.
+
+        ``indices`` ascend, each once, and count as ``scan`` counts, rejects too. Raises IndexError.
+        """
 
 
 class BrokenTextError(SourceError):
@@ -80,6 +84,27 @@ def scan_at(format: TextFormat, data: bytes, *, final: bool, file: str, start: i
         return format.scan(data, final=final)
     except BrokenTextError as error:
         raise error.placed(file, start) from None
+
+
+Place = TypeVar("Place")
+
+
+def chosen(places: Iterable[Place], indices: Sequence[int]) -> Iterator[tuple[int, Place]]:
+    """Yield the places at ``indices`` (ascending), each with its index; stop behind the last of them.
+
+    Raises IndexError where there are fewer places.
+    """
+    wanted = iter(indices)
+    index = next(wanted, None)
+    if index is None:
+        return
+    for number, place in enumerate(places):
+        if number == index:
+            yield number, place
+            index = next(wanted, None)
+            if index is None:
+                return
+    raise IndexError(f"there is no record {index} in the block")
 
 
 class WideError(Exception):

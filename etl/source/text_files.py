@@ -8,7 +8,7 @@ each byte once, in order.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from etl.errors import RejectedError
@@ -144,9 +144,9 @@ class TextFilesReader:
         format = self._format(block)
         yield from parse_in_parts(format, self._data(block), self._projection, self._place(block))
 
-    def original(self, block: Block, record: int) -> Reject:
-        index = record - (block.first_record or 0)
-        return self._format(block).original(self._data(block), index, self._place(block))
+    def originals(self, block: Block, records: Sequence[int]) -> list[Reject]:
+        indices = [record - (block.first_record or 0) for record in records]
+        return self._format(block).originals(self._data(block), indices, self._place(block))
 
     def close(self) -> None:
         if self._opened is not None:

@@ -8,7 +8,7 @@ block's first byte in the file's text, which is what a reject names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from etl.errors import RejectedError, SourceError
@@ -180,9 +180,9 @@ class TextStreamReader:
         format = self._format(block)
         yield from parse_in_parts(format, _payload(block), self._projection, self._place(block))
 
-    def original(self, block: Block, record: int) -> Reject:
-        index = record - (block.first_record or 0)
-        return self._format(block).original(_payload(block), index, self._place(block))
+    def originals(self, block: Block, records: Sequence[int]) -> list[Reject]:
+        indices = [record - (block.first_record or 0) for record in records]
+        return self._format(block).originals(_payload(block), indices, self._place(block))
 
     def close(self) -> None:
         """Nothing is open."""

@@ -72,6 +72,6 @@ def _halves(format: TextFormat, data: bytes, part: _Part) -> list[tuple[bytes, _
 
 def _refusal(format: TextFormat, data: bytes, part: _Part, error: WideError) -> Batch:
     reason = f"it has {format_count(error.columns)} fields, too many for one record"
-    reject = replace(format.original(data, 0, part), reason=reason)
+    reject = replace(format.originals(data, [0], part)[0], reason=reason)
     numbers = None if part.first_record is None else pa.array([], pa.int64())
     return Batch(pa.RecordBatch.from_arrays([], names=[]), numbers=numbers, rejects=(reject,), rows=0)

@@ -12,6 +12,7 @@ import hashlib
 import time
 from bisect import bisect_right
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from etl.control import LastWord
 from etl.encode.types import Shape
@@ -134,11 +135,10 @@ def _write_refused(plan: Plan, done: Done) -> None:
     reader = plan.source.open(plan.projection)
     try:
         firsts = [block.first_record or 0 for block in plan.blocks]
-        rejects = []
-        for number, said in refused:
-            block = plan.blocks[bisect_right(firsts, number) - 1]
-            rejects.append(replace(reader.original(block, number), reason=said))
-        plan.rejects.write(rejects)
+        for place, some in groupby(sorted(refused), lambda record: bisect_right(firsts, record[0]) - 1):
+            reasons = dict(some)
+            originals = reader.originals(plan.blocks[place], list(reasons))
+            plan.rejects.write([replace(reject, reason=reasons[reject.record or 0]) for reject in originals])
     finally:
         reader.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -29,15 +30,19 @@ def pieces(batch: Batch, most: int | None) -> Iterator[Batch]:
     if most is None or len(batch) <= most:
         yield batch
         return
-    rejects = list(batch.rejects)
+    rejects = deque(batch.rejects)
     for start in range(0, len(batch), most):
         stop = min(start + most, len(batch))
         piece = batch.take(pa.array(range(start, stop), pa.int64()))
         last = record_number(piece, len(piece) - 1)
-        final = stop == len(batch)
-        own = [r for r in rejects if final or r.record is None or last is None or r.record < last]
-        rejects = [reject for reject in rejects if reject not in own]
+        own: list[Reject] = []
+        while rejects and (stop == len(batch) or _is_before(rejects[0], last)):
+            own.append(rejects.popleft())
         yield replace(piece, rejects=tuple(own))
+
+
+def _is_before(reject: Reject, last: int | None) -> bool:
+    return reject.record is None or last is None or reject.record < last
 
 
 def record_number(batch: Batch, index: int) -> int | None:

@@ -143,9 +143,7 @@ class Shard:
         own, rejects = own_records(batch, block, self._share)
         good, refusals = self._plan.encoder.part(own) if len(own) else (own, [])
         if not self._plan.preliminary:
-            self.account.refuse(
-                block, [*rejects, *(self._reject(block, own, refusal) for refusal in refusals)]
-            )
+            self.account.refuse(block, [*rejects, *self._rejects(block, own, refusals)])
         return good
 
     def _encoder(self, sent: _Sent) -> Encoder:
@@ -254,9 +252,7 @@ class Shard:
             self._error = self._error or culprit
             return
         try:
-            self.account.refuse(
-                sent.block, [self._reject(sent.block, sent.batch, refusal) for refusal in refused]
-            )
+            self.account.refuse(sent.block, self._rejects(sent.block, sent.batch, refused))
         except EtlError as error:
             self._error = self._error or error
         if later_indices:
@@ -350,9 +346,19 @@ class Shard:
             self._patience.end()
             self._due = replace(behind, waits=False)
 
-    def _reject(self, block: Block, batch: Batch, refusal: Refusal) -> Reject:
-        reason = refusal.reason if isinstance(refusal.reason, str) else explain(refusal.reason)
-        number = record_number(batch, refusal.index)
-        if number is None:
-            return Reject(self._plan.source.name_of(block), None, None, reason, b"")
-        return replace(self._reader.original(block, number), reason=reason)
+    def _rejects(self, block: Block, batch: Batch, refusals: Sequence[Refusal]) -> list[Reject]:
+        """Give refused records of a batch as their source has them, found in one pass over the block."""
+        if not refusals:
+            return []
+        refusals = sorted(refusals, key=lambda refusal: refusal.index)
+        reasons = [_reason(refusal) for refusal in refusals]
+        if batch.numbers is None:
+            name = self._plan.source.name_of(block)
+            return [Reject(name, None, None, reason, b"") for reason in reasons]
+        indices = pa.array([refusal.index for refusal in refusals], pa.int64())
+        originals = self._reader.originals(block, batch.numbers.take(indices).to_pylist())
+        return [replace(reject, reason=why) for reject, why in zip(originals, reasons, strict=True)]
+
+
+def _reason(refusal: Refusal) -> str:
+    return refusal.reason if isinstance(refusal.reason, str) else explain(refusal.reason)

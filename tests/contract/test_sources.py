@@ -136,10 +136,11 @@ def test_every_original_is_found_again(form: Form, tmp_path: Path) -> None:
         for block, stop in zip(blocks, stops, strict=True):
             assert block.first_record is not None
             assert stop is not None
-            for record in range(block.first_record, stop):
-                reject = reader.original(block, record)
-                assert (reject.file, reject.reason) == (source.name_of(block), "")
-                found.append(reject)
+            rejects = reader.originals(block, range(block.first_record, stop))
+            assert {(reject.file, reject.reason) for reject in rejects} == {(source.name_of(block), "")}
+            assert reader.originals(block, [reject.record or 0 for reject in rejects[1::3]]) == rejects[1::3]
+            assert reader.originals(block, []) == []
+            found += rejects
     assert [reject.record for reject in found] == list(range(len(some)))
     assert [_read_alone(form, reject.raw) for reject in found] == form.expected(some)
     if form.text is not None:
@@ -183,7 +184,7 @@ def test_the_line_of_a_record_is_its_text(form: Form, tmp_path: Path) -> None:
     with closing(source.open(ALL)) as reader:
         for block in blocks[:3]:
             assert block.first_record is not None
-            assert reader.original(block, block.first_record).raw == lines[block.first_record]
+            assert reader.originals(block, [block.first_record])[0].raw == lines[block.first_record]
     assert [_read_alone(form, line) for line in lines] == form.expected(form.rows())
 
 

@@ -131,7 +131,7 @@ class Command:
         """Wait for the end; what is left of the session must be gone soon, and no traceback be seen."""
         code = self._process.wait(60)
         wait_until(lambda: not in_session(self.pid), soon_s, f"the end of {in_session(self.pid)}")
-        stdout, stderr = self._process.communicate()
+        stdout, stderr = (text or "" for text in self._process.communicate())  # None: it was no pipe
         assert "Traceback" not in stdout + stderr, stderr
         return Ended(code, stdout, stderr)
 

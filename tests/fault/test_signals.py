@@ -1,10 +1,15 @@
-"""SIGINT and SIGTERM: the first ends a run after what is in flight, the second ends it now."""
+"""Signals that stop a run: the first ends it after what is in flight, the second ends it now."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from signal import SIGINT, SIGTERM, Signals
+from signal import SIGHUP, SIGINT, SIGQUIT, SIGTERM, Signals
 
 import pytest
 
@@ -13,9 +18,10 @@ from tests.fault.commands import (
     Command,
     StartCommand,
     hold_in_the_middle,
+    start_python,
     wait_for_the_middle,
 )
-from tests.support import RealServer, RecordingProxy, children_of, data_size, wait_until
+from tests.support import REPO, RealServer, RecordingProxy, children_of, data_size, wait_until
 
 WAYS = [("1", "fork"), *(("2", method) for method in START_METHODS)]
 """Workers and start methods: one worker is no process at all."""
@@ -59,6 +65,109 @@ def test_a_signal_ends_the_run_after_what_is_in_flight(
     assert ended.report["status"] == "interrupted"
     assert 0 < ended.records["written"] == ended.records["read"] < 36_000
     assert ended.records["written"] == data_size(real_server.client())
+
+
+@pytest.mark.parametrize(("workers", "method"), [("1", "fork"), ("2", "forkserver")])
+@pytest.mark.parametrize("number", [SIGHUP, SIGQUIT], ids=lambda number: number.name)
+def test_a_hang_up_or_quit_to_all_ends_a_run_that_can_be_resumed(
+    start: StartCommand,
+    big_file: Path,
+    real_server: RealServer,
+    proxy: RecordingProxy,
+    workers: str,
+    method: str,
+    number: Signals,
+) -> None:
+    command = in_the_middle(start, big_file, proxy, workers, method)
+    command.signal_and_wait(number, to_all=True)
+    if number == SIGHUP:  # a shell hands on what the kernel has sent already
+        command.signal_and_wait(number, to_all=True)
+    proxy.release()
+    ended = command.end()
+    assert ended.code == 128 + number
+    assert ended.sentence == f"stopped by {number.name}"
+    assert 0 < ended.records["written"] == ended.records["read"] < 36_000
+    again = started(start, big_file, proxy.url, "1", "fork").end()
+    assert again.code == 0, again
+    assert again.report["resumed_from"] == ended.records["read"]
+    assert data_size(real_server.client()) == 36_000
+
+
+ON_A_TERMINAL = """\
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, "-m", "etl", *sys.argv[1:]])
+"""
+"""A session's first process, whose terminal is its standard input."""
+
+
+def on_a_terminal(terminal: int, *args: str | Path) -> Command:
+    environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", ON_A_TERMINAL, *map(str, args)],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env={**environment, "PYTHONPATH": str(REPO)},
+        start_new_session=True,
+        text=True,
+    )
+    os.close(terminal)
+    return Command(process)
+
+
+@pytest.mark.parametrize(("workers", "method"), [("1", "fork"), ("2", "forkserver")])
+def test_a_terminal_that_is_closed_ends_a_run_that_can_be_resumed(
+    start: StartCommand,
+    big_file: Path,
+    real_server: RealServer,
+    proxy: RecordingProxy,
+    workers: str,
+    method: str,
+) -> None:
+    hold_in_the_middle(proxy)
+    ours, theirs = pty.openpty()
+    options = ("--workers", workers, "--start-method", method, "--progress", "bar")
+    command = on_a_terminal(theirs, "load", big_file, "--to", proxy.url, *options)
+    try:
+        wait_for_the_middle(proxy, int(workers))
+        os.close(ours)  # the kernel sends SIGHUP; from now on every write to the terminal fails
+        proxy.release()
+        assert command.end().code == 129
+    finally:
+        with contextlib.suppress(OSError):
+            os.close(ours)
+        command.clean_up()
+    again = started(start, big_file, proxy.url, "1", "fork").end()
+    assert again.code == 0, again
+    assert again.report["resumed_from"] > 0
+    assert data_size(real_server.client()) == 36_000
+
+
+def test_a_run_under_nohup_goes_on(big_file: Path, proxy: RecordingProxy) -> None:
+    hold_in_the_middle(proxy)
+    nohup = "import os, signal, sys; signal.signal(1, signal.SIG_IGN); os.execv(sys.executable, sys.argv[1:])"
+    load = (
+        sys.executable,
+        "-m",
+        "etl",
+        "load",
+        big_file,
+        "--to",
+        proxy.url,
+        "--workers",
+        "2",
+        "--progress",
+        "none",
+    )
+    command = Command(start_python("-c", nohup, *load))
+    try:
+        wait_for_the_middle(proxy, 2)
+        command.signal(SIGHUP, to_all=True)
+        proxy.release()
+        assert command.end().code == 0
+    finally:
+        command.clean_up()
 
 
 @all_ways

@@ -20,6 +20,7 @@ from etl.encode.wire import Wire
 from etl.errors import EtlError, RejectedError, SourceError, TargetError
 from etl.plan import Batch, Block, Plan, Reject
 from etl.report import Difference, Example, Refusal, Tally, Verdict
+from etl.source.files import OpenFile
 from etl.source.jsonl import Jsonl
 from etl.source.text_files import TextFilesReader
 from etl.worker import MOST_EXAMPLES, describe, run_shard
@@ -270,6 +271,22 @@ def test_a_refused_record_is_written_down_as_it_stands_in_the_file_and_costs_no_
     assert ran.tally.total("bytes_done") == plan.source.nbytes
     assert (ran.error, ran.tally.total("finished")) == (None, 1)
     require_reconciled(ran.tally)
+
+
+def test_the_originals_of_all_rejects_of_a_batch_are_found_in_one_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[int] = []
+    read = OpenFile.read
+
+    def counted(file: OpenFile, start: int, stop: int) -> bytes:
+        reads.append(start)
+        return read(file, start, stop)
+
+    plan = plan_of(tmp_path, [BAD] * 500, block_bytes=1 << 20, budget=ANY, rejects=RejectList())
+    monkeypatch.setattr(OpenFile, "read", counted)
+    assert run(plan).tally.total("records_rejected") == 500
+    assert reads == [0, 0]
 
 
 def test_a_record_that_cannot_be_parsed_is_a_reject_with_the_number_it_has_in_the_file(

@@ -36,7 +36,20 @@ def test_the_first_signal_asks_for_a_graceful_end_the_second_for_one_now() -> No
     assert signals.error().exit_code == 143
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_sighup_never_asks_for_an_end_now() -> None:
+    with StopSignals() as signals:
+        signals.immediate = False
+        for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, signal.SIGHUP):
+            signal.raise_signal(number)
+            assert (signals.stopping, signals.now) == (True, False)
+        with pytest.raises(InterruptedRunError, match="stopped by SIGHUP"):
+            signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)],
+)
 def test_a_signal_raises_where_it_arrives_while_nothing_is_in_flight(number: int, code: int) -> None:
     with pytest.raises(InterruptedRunError, match="stopped by SIG") as caught, StopSignals():
         signal.raise_signal(number)
@@ -66,14 +79,15 @@ def test_a_signal_wakes_up_a_wait() -> None:
             wakeup.recv(1)
 
 
-def test_a_signal_that_was_ignored_stays_ignored() -> None:
-    old = signal.signal(signal.SIGINT, signal.SIG_IGN)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_was_ignored_stays_ignored(number: int) -> None:
+    old = signal.signal(number, signal.SIG_IGN)
     try:
         with StopSignals() as signals:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
             assert not signals.stopping
     finally:
-        signal.signal(signal.SIGINT, old)
+        signal.signal(number, old)
 
 
 def test_outside_of_the_main_thread_nothing_is_noted_and_nothing_changed() -> None:
@@ -117,7 +131,7 @@ def test_held_signals_arrive_afterwards() -> None:
         assert signals.stopping
 
 
-def test_a_worker_is_deaf_to_both_signals_and_holds_none_back() -> None:
+def test_a_worker_is_deaf_to_all_of_them_and_holds_none_back() -> None:
     old = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         with held_signals():

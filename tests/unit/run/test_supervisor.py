@@ -317,6 +317,20 @@ def test_a_worker_that_makes_no_progress_shows_its_stack_and_ends(
     assert "worker 1 made no progress for 10" in str(message.error)
 
 
+def test_a_worker_that_computes_without_counting_anything_is_not_stalled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stalling = Stalling(monkeypatch)
+    for now in range(0, 100, 5):
+        stalling.crew.tally.add(1, "cpu_ms", 500)
+        stalling.step(now)
+    assert stalling.crew.killed() == [False, False]
+    for now in range(100, 115, 5):
+        stalling.crew.tally.add(1, "cpu_ms", 5)  # as a thread does that only looks around
+        stalling.step(now)
+    assert stalling.crew.killed() == [False, True]
+
+
 @pytest.mark.parametrize("counter", ["waiting", "idle"])
 def test_a_worker_that_waits_for_its_server_or_its_stream_is_not_stalled(
     monkeypatch: pytest.MonkeyPatch, counter: str

@@ -88,7 +88,8 @@ def test_a_record_is_found_again(tmp_path: Path) -> None:
     source = source_of(tmp_path / "a.arrows")
     block = list(source.blocks(300))[1]
     assert block.first_record is not None
-    reject = source.open(Projection(names=frozenset({"id"}))).original(block, block.first_record + 3)
+    reader = source.open(Projection(names=frozenset({"id"})))
+    (reject,) = reader.originals(block, [block.first_record + 3])
     assert reject.record == block.first_record + 3
     assert reject.raw == f'{{"id":{reject.record},"x":"y"}}'.encode()
     assert (reject.file, reject.offset) == (str(tmp_path / "a.arrows"), None)

@@ -293,7 +293,7 @@ def test_bytes_that_are_no_text_reach_a_field_but_no_json() -> None:
 def test_a_record_is_found_again_by_its_number(text: str) -> None:
     data = text.encode()
     for index, expected in enumerate(python_records(data, AB)):
-        original = AB.original(data, index, place(50, 20))
+        (original,) = AB.originals(data, [index], place(50, 20))
         assert (original.file, original.record, original.reason) == ("x.csv", 20 + index, "")
         assert python_records(original.raw, AB) == [expected]
         assert original.offset is not None

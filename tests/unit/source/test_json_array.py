@@ -165,7 +165,7 @@ def test_a_block_that_was_changed_since_it_was_cut_is_an_error() -> None:
 
 def test_the_original_record_is_found_again() -> None:
     place = Place(offset=100, first_record=40)
-    found = [ARRAY.original(b' {"a":1},\n 5 ,{"a":[2,\n3]} ]', index, place) for index in range(3)]
+    found = ARRAY.originals(b' {"a":1},\n 5 ,{"a":[2,\n3]} ]', range(3), place)
     assert [(one.record, one.offset, one.raw, one.reason) for one in found] == [
         (40, 101, b'{"a":1}', ""),
         (41, 111, b"5", ""),
@@ -305,6 +305,6 @@ def test_any_bytes_are_records_and_rejects_or_one_error(data: bytes, block_bytes
         return
     for block in cut(ARRAY, data, block_bytes):
         for index in range(block.records):
-            original = ARRAY.original(block.data, index, block.place)
+            (original,) = ARRAY.originals(block.data, [index], block.place)
             assert original.offset is not None
             assert data[original.offset :].startswith(original.raw)

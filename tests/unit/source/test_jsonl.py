@@ -175,7 +175,7 @@ def test_utf_16_is_refused_with_a_remedy() -> None:
 def test_the_original_record_is_found_again() -> None:
     data = b'\n{"a":1}\r\nbad\n \n{"a":2}'
     place = Place(offset=100, first_record=40)
-    found = [JSONL.original(data, index, place) for index in range(3)]
+    found = JSONL.originals(data, range(3), place)
     assert [(one.record, one.offset, one.raw, one.reason) for one in found] == [
         (40, 101, b'{"a":1}', ""),
         (41, 110, b"bad", ""),

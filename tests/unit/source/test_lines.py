@@ -138,7 +138,7 @@ def test_a_batch_has_the_lines_under_the_name_that_is_wanted(
 
 def test_records_that_nobody_counted_have_no_numbers() -> None:
     assert Lines().parse(b"a\nb\n", Projection(names=LINE), Place("f", 0, None)).numbers is None
-    assert Lines().original(b"a\nb\n", 1, Place("f", 5, None)) == Reject("f", None, 7, "", b"b")
+    assert Lines().originals(b"a\nb\n", [1], Place("f", 5, None)) == [Reject("f", None, 7, "", b"b")]
 
 
 @given(CONTENT.filter(len), st.integers(0, 1 << 40), st.integers(0, 1 << 40))
@@ -146,7 +146,7 @@ def test_every_line_is_found_again_with_its_number_and_offset(
     content: bytes, offset: int, first: int
 ) -> None:
     for index, line in enumerate(lines_of(content)):
-        reject = Lines(strip=True).original(content, index, Place("f", offset, first))
+        (reject,) = Lines(strip=True).originals(content, [index], Place("f", offset, first))
         assert (reject.file, reject.record, reject.reason) == ("f", first + index, "")
         assert reject.offset is not None
         start = reject.offset - offset

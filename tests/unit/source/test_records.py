@@ -267,7 +267,7 @@ def test_a_list_can_be_read_again_and_a_generator_says_that_it_cannot() -> None:
 def test_a_record_is_found_again(index: int, raw: bytes) -> None:
     source = open_records([{"a": 1, "b": b"\xff"}, "no record", {"a": math.nan}])
     (block,) = source.blocks(1 << 20)
-    reject = source.open(ALL).original(block, index)
+    reject = source.open(ALL).originals(block, [index])[0]
     assert (reject.file, reject.record, reject.offset, reject.raw) == ("the list", index, None, raw)
     assert source.name_of(block) == "the list"
 

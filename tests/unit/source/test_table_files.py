@@ -194,7 +194,7 @@ def test_a_record_is_found_again_with_all_its_fields(
     write(counting(3), tmp_path / "b.x")
     source = source_of(format, tmp_path)
     block = [block for block in blocks_of(source) if (block.first_record or 0) <= 49_998][-1]
-    found = source.open(Projection(names=frozenset({"id"}))).original(block, 49_998)
+    (found,) = source.open(Projection(names=frozenset({"id"}))).originals(block, [49_998])
     assert (found.file, found.record, found.offset) == (str(tmp_path / "a.x"), 49_998, None)
     assert found.raw == b'{"id":49998,"text":"t49998"}'
     assert source.name_of(block) == str(tmp_path / "a.x")

@@ -172,7 +172,7 @@ def test_dictionaries_that_differ_from_batch_to_batch_make_one_block() -> None:
 def test_a_record_is_found_again() -> None:
     source = open_table(TABLE)
     (block,) = blocks_of(source)
-    reject = source.open(Projection(names=frozenset({"id"}))).original(block, 2)
+    (reject,) = source.open(Projection(names=frozenset({"id"}))).originals(block, [2])
     assert (reject.file, reject.record, reject.offset) == ("the pyarrow.Table", 2, None)
     assert reject.raw == '{"id":3,"name":"é"}'.encode()
     assert source.name_of(block) == "the pyarrow.Table"

@@ -262,7 +262,7 @@ class Framed:
         return Lines().scan(data, final=final)
 
     parse = Lines.parse
-    original = Lines.original
+    originals = Lines.originals
     strip = False
 
 
@@ -318,10 +318,12 @@ def test_the_original_of_a_record_says_where_it_stands(tmp_path: Path) -> None:
     blocks = list(source.blocks(100))
     with closing(source.open(Projection())) as reader:
         name = source.files[1].path
-        assert reader.original(blocks[1], 1) == Reject(name, 1, 0, "", b"b")
-        assert reader.original(blocks[1], 2) == Reject(name, 2, 3, "", b"cc")
-        assert reader.original(blocks[1], 3) == Reject(name, 3, 6, "", b"d")
-        assert reader.original(blocks[0], 0) == Reject(source.files[0].path, 0, 0, "", b"a")
+        assert reader.originals(blocks[1], [1]) == [Reject(name, 1, 0, "", b"b")]
+        assert reader.originals(blocks[1], [2, 3]) == [
+            Reject(name, 2, 3, "", b"cc"),
+            Reject(name, 3, 6, "", b"d"),
+        ]
+        assert reader.originals(blocks[0], [0]) == [Reject(source.files[0].path, 0, 0, "", b"a")]
 
 
 def test_a_reader_may_be_closed_twice_and_before_it_has_read(tmp_path: Path) -> None:

@@ -260,7 +260,7 @@ def test_offsets_of_rejects_are_those_of_the_text() -> None:
     blocks = list(source.blocks(9))
     assert len(blocks) > 1
     last = blocks[-1]
-    assert reader.original(last, 3) == Reject("x.gz", 3, 19, "", b"four")
+    assert reader.originals(last, [3]) == [Reject("x.gz", 3, 19, "", b"four")]
     reader.close()
     reader.close()
 
@@ -270,7 +270,7 @@ def test_rejects_of_a_block_come_with_its_place() -> None:
     class Strict(Lines):
         def parse(self, data: bytes, projection: Projection, origin: Origin) -> Batch:
             batch = super().parse(data, projection, origin)
-            return replace(batch, rejects=(replace(self.original(data, 0, origin), reason="bad"),))
+            return replace(batch, rejects=(replace(self.originals(data, [0], origin)[0], reason="bad"),))
 
     source = open_text_stream([Memory(b"a\n", name="x"), Memory(b"b\nc\n", name="y")], Strict())
     batches = read(source, 2)
