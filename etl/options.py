@@ -391,7 +391,10 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
         raise UsageError(_not_a_choice(field, value))
     try:
         if meta["many"]:
-            return tuple(meta["parse"](text) for text in _several(value))
+            parsed = []
+            for value in _several(value):  # noqa: B020 - the message below is about this one
+                parsed.append(meta["parse"](value))
+            return tuple(parsed)
         return meta["parse"](value)
     except (TypeError, ValueError, OverflowError) as error:
         shown = f", not {_shortened(value)}" if field.repr else ""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from etl.encode.command import parse_command
 from etl.encode.types import Expiry, Shape, default_value
 from etl.errors import UsageError
-from etl.option_effects import COMMAND, refuse_for_kind
+from etl.option_effects import COMMAND, given, refuse_for_kind
 from etl.options import Options
 from etl.plan import Projection, Source
 from etl.template import ALL, JSON, LINE, NUMBER, Field, Milliseconds, Template, parse_template
@@ -38,7 +39,7 @@ def shape_of(options: Options, source: Source) -> Shape:
         kind=kind,
         key=key,
         value=value,
-        score=parse_template(options.score, option="--score"),
+        score=_score(options),
         expiry=_expiry(options),
         if_exists=if_exists or ("merge" if commands else "replace"),
         commands=commands,
@@ -56,6 +57,11 @@ def _key(options: Options, source: Source) -> Template:
     if source.fields == (LINE,) or options.command:
         return Template((Field(NUMBER),))
     raise no_key(source)
+
+
+def _score(options: Options) -> Template:
+    template = parse_template(options.score, option="--score")
+    return template if given(options, "score") else replace(template, origin=f"{template.origin} (default)")
 
 
 def _expiry(options: Options) -> Expiry | None:

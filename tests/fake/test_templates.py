@@ -314,7 +314,7 @@ def test_an_expiry_from_a_field_that_is_no_time_is_a_reject(
 def test_an_expiry_from_a_field_is_written_as_in_the_option(tmp_path: Path, fake_server: FakeServer) -> None:
     path = tmp_path / "x.csv"
     path.write_text("id,ttl,at\n1,1.5,5000-01-01T00:00:00Z\n2,90m,95617584000.5\n3,7d,5000-01-01\n")
-    client = fake_server.client()
+    client: Any = fake_server.client()
     for kind in ("string", "hash", "set", "list"):
         argv = ("load", path, "--to", fake_server.url, "--key", kind + ":{id}", "--as", kind)
         report_of(*argv, "--ttl", "{ttl}")
