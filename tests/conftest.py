@@ -6,17 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from etl.embedded import server_binary
 from etl.errors import MissingExtraError
-from tests.support import FakeServer, RealServer, StartServer, server_version
+from tests.examples import register_profiles
+from tests.support import FakeServer, RealServer, StartServer, heed_signals, server_version
 
-# No deadline: how long an example takes says more about the machine than about the code. For a long look
-# give --hypothesis-profile=thorough.
-settings.register_profile("quick", deadline=None, max_examples=40)
-settings.register_profile("thorough", deadline=None, max_examples=2000)
-settings.load_profile("quick")
+register_profiles()
 
 
 def pytest_report_header() -> str:
@@ -24,6 +20,12 @@ def pytest_report_header() -> str:
         return f"server: {server_binary()} {server_version()}"
     except MissingExtraError as error:
         return f"server: NONE, tests with a real server will fail ({error})"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_reach_children() -> None:
+    """Tests send signals to commands; one that a script starts in the background ignores some of them."""
+    heed_signals()
 
 
 @pytest.fixture

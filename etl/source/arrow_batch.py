@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 from etl.errors import SourceError
 from etl.plan import Batch, Projection
 from etl.source.arrow_json import json_objects, json_of
-from etl.source.arrow_scalars import NOTHING, is_bytes, is_text
+from etl.source.arrow_scalars import NOTHING
+from etl.source.arrow_size import decoded_bytes
 from etl.source.arrow_text import members_of, text_of
-from etl.source.arrow_wrapped import in_range
+from etl.source.arrow_types import require_text
 from etl.source.lines import number_column
 from etl.source.renamed import require_own_names
 from etl.template import ALL, JSON, LINE, NUMBER
@@ -100,7 +101,9 @@ def layout(schema: pa.Schema, projection: Projection, file: str) -> Layout:
             continue
         lists.append(Column(name, path))
     columns = tuple(Column(name, path) for name, path in fields.items())
-    return Layout(schema, projection, columns, tuple(lists), tuple(absent), spread)
+    made = Layout(schema, projection, columns, tuple(lists), tuple(absent), spread)
+    require_text(schema, made.paths, file)
+    return made
 
 
 def batches_of(records: pa.RecordBatch, layout: Layout, first_record: int | None) -> Iterator[Batch]:
@@ -311,14 +314,3 @@ def _cuts(records: pa.RecordBatch, *, wide: bool) -> Iterator[tuple[int, int]]:
     length = max(-(-total // pieces), 1)
     for start in range(0, total, length):
         yield start, min(length, total - start)
-
-
-def decoded_bytes(column: pa.Array) -> int:
-    """Say about how many bytes a column's values are, those of a dictionary each time they occur."""
-    if not pa.types.is_dictionary(column.type):
-        return int(column.nbytes) + len(column) * 4
-    values = column.dictionary
-    if is_text(values.type) or is_bytes(values.type):
-        lengths = pc.binary_length(values.cast(pa.binary())).take(in_range(column.indices, len(values)))
-        return int(pc.sum(lengths).as_py() or 0)
-    return int(values.nbytes) * len(column) // max(len(values), 1)

@@ -11,6 +11,7 @@ import pyarrow.ipc
 from etl.errors import SourceError
 from etl.source.arrow import Arrow, is_arrow_stream
 from etl.source.arrow_batch import field_names, require_distinct
+from etl.source.arrow_types import readable, with_put_aside
 from etl.source.arrow_valid import require_valid
 from etl.source.files import File, fingerprint, restat
 from etl.source.table_files import TableFiles, open_table_files, reading
@@ -57,7 +58,7 @@ class StreamFiles:
             with reading(file, Arrow()), pa.OSFile(file.path) as opened:
                 restat(file)
                 begun = 0
-                for records in pa.ipc.open_stream(opened):
+                for records in read_stream(opened):
                     for column in records.columns:
                         require_valid(column)
                     restat(file)
@@ -67,6 +68,21 @@ class StreamFiles:
     def verify_unchanged(self) -> None:
         for file in self._files:
             restat(file)
+
+
+def read_stream(opened: pa.NativeFile) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of an IPC stream; columns that pyarrow cannot read as ``with_put_aside`` has them."""
+    start = opened.tell()
+    reader = pa.ipc.open_stream(opened)
+    schema = reader.schema
+    columns = readable(schema)
+    if len(columns) == len(schema):
+        yield from reader
+        return
+    opened.seek(start)
+    options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=columns or [0])
+    for records in pa.ipc.open_stream(opened, options=options):
+        yield with_put_aside(records, schema)
 
 
 def _is_stream(file: File) -> bool:

@@ -11,7 +11,7 @@ One value of any type becomes one ``binary`` text; null (the record has no such 
 | ``bool``, ``bool8`` | ``true``, ``false`` |
 | ``string`` and ``binary`` of any kind | the bytes themselves |
 | ``timestamp`` | ISO 8601, the digits of its unit, none where they are all zero: ``2024-01-02T03:04:05``, ``2024-01-02T03:04:05.123456`` |
-| ``timestamp`` with a zone | the zone's local time and its offset: ``2024-01-02T03:04:05+01:00``; ``Z`` for UTC |
+| ``timestamp`` with a zone | the zone's local time and its offset: ``2024-01-02T03:04:05+01:00``; ``Z`` for UTC; with seconds where the offset had them, before there were time zones: ``1818-05-10T09:33:58-04:56:02`` |
 | ``date*`` | ``2024-01-02`` |
 | ``time*`` | ``03:04:05``, ``03:04:05.120`` |
 | ``duration`` | ISO 8601, in seconds: ``PT5400S``, ``PT0.000001S``, ``-PT1.500S`` |
@@ -22,8 +22,9 @@ One value of any type becomes one ``binary`` text; null (the record has no such 
 | extension types | as their storage; ``uuid`` as ``00112233-4455-6677-8899-aabbccddeeff`` |
 | ``null`` | no value |
 
-Dates and times outside of the years 0 to 9999 (and times of day outside of the day) have no such text; they
-are the integer that is stored.
+Dates and times outside of the years 0 to 9999 (with a zone: the years of its local time), and times of day
+outside of the day, have no such text; they are the integer that is stored. That is so wherever they stand, in
+lists, structs and maps too.
 """  # noqa: E501 - a table row is one line
 
 from __future__ import annotations

@@ -27,9 +27,8 @@ def timestamps(array: pa.Array) -> pa.Array:
         return _within(array, _FIRST_DAY * _DAY, (_LAST_DAY + 1) * _DAY, _naive).cast(_BINARY)
     if zone in ("UTC", "Etc/UTC", "Z", "+00:00"):
         return _zulu(array)
-    # A day less at either end: the local year has four digits, too.
     try:
-        return _within(array, (_FIRST_DAY + 1) * _DAY, _LAST_DAY * _DAY, _zoned).cast(_BINARY)
+        return _zoned(array).cast(_BINARY)
     except pa.ArrowInvalid:
         return _zulu(array)  # a zone that this machine does not know: the same instants
 
@@ -50,12 +49,60 @@ def _utc(array: pa.Array) -> pa.Array:
 
 
 def _zoned(array: pa.Array) -> pa.Array:
-    text = array.cast(pa.string())
-    local = pc.utf8_slice_codeunits(text, 0, -5)
-    offset = _join(pc.utf8_slice_codeunits(text, -5, -2), ":", pc.utf8_slice_codeunits(text, -2))
-    offset = pc.if_else(pc.equal(offset, "+00:00"), "Z", offset)
-    day, time = pc.utf8_slice_codeunits(local, 0, 10), pc.utf8_slice_codeunits(local, 11, 19)
-    return _join(day, "T", time, _fraction(array, local, 19), offset)
+    """Write local times and their offsets; what is outside of the local years 0 to 9999 as integers.
+
+    In whole seconds: of nanoseconds near the bounds of int64 the local time is no int64, and Arrow, which
+    does not look, would write a time of another century.
+    """
+    integers = _integers(array)
+    seconds = _floor(integers, _PER_SECOND[array.type.unit])
+    near = _between(seconds, (_FIRST_DAY - 1) * _DAY, (_LAST_DAY + 2) * _DAY)
+    seconds = pc.if_else(near, seconds, pa.scalar(None, pa.int64()))
+    local = pc.local_timestamp(seconds.view(pa.timestamp("s", array.type.tz)))
+    inside = _between(local.view(pa.int64()), _FIRST_DAY * _DAY, (_LAST_DAY + 1) * _DAY)
+    local = pc.if_else(inside, local, pa.scalar(None, local.type))
+    offsets = pc.subtract(local.view(pa.int64()), seconds).dictionary_encode()
+    zones = pa.array([_offset(offset) for offset in offsets.dictionary.to_pylist()], pa.string())
+    text = local.cast(pa.string())
+    known = _join(
+        pc.utf8_slice_codeunits(text, 0, 10),
+        "T",
+        pc.utf8_slice_codeunits(text, 11, 19),
+        _fraction_of(integers, array.type.unit),
+        zones.take(offsets.indices),
+    )
+    return pc.coalesce(known, integers.cast(pa.string()))
+
+
+def _offset(seconds: int) -> str:
+    """Write an offset from UTC; with seconds, as Python does, where a zone's own local time once had them."""
+    if not seconds:
+        return "Z"
+    minutes, rest = divmod(abs(seconds), 60)
+    sign = "-" if seconds < 0 else "+"
+    return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}" + (f":{rest:02d}" if rest else "")
+
+
+def _fraction_of(integers: pa.Array, unit: str) -> pa.Array | str:
+    """Write the digits behind whole seconds, with the point; nothing where they are all zero."""
+    if not _DIGITS[unit]:
+        return ""
+    per_second = _PER_SECOND[unit]
+    rest = pc.subtract(integers, pc.multiply(_floor(integers, per_second), per_second))
+    digits = pc.utf8_lpad(rest.cast(pa.string()), _DIGITS[unit], "0")
+    return pc.if_else(pc.equal(rest, 0), "", _join(".", digits))
+
+
+def _floor(integers: pa.Array, divisor: int) -> pa.Array:
+    """Divide, and round down also below zero, where Arrow cuts off."""
+    quotient = pc.divide(integers, divisor)
+    return pc.subtract(
+        quotient, pc.less(pc.subtract(integers, pc.multiply(quotient, divisor)), 0).cast(pa.int64())
+    )
+
+
+def _between(integers: pa.Array, first: int, stop: int) -> pa.Array:
+    return pc.and_(pc.greater_equal(integers, first), pc.less(integers, stop))
 
 
 def dates(array: pa.Array) -> pa.Array:

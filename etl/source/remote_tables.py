@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etl.errors import SourceError
-from etl.source.arrow_batch import BATCH_RECORDS, field_names, require_distinct
+from etl.source.arrow_batch import field_names, require_distinct
+from etl.source.arrow_types import readable, with_put_aside
 from etl.source.inputs import joint_fingerprint
+from etl.source.parquet import read_group, stored_schema
 from etl.source.remote import RemoteFile, find_remote, open_remote
 from etl.source.table_files import first_sentence
 from etl.source.table_stream import Portion, TableStream
@@ -69,10 +71,11 @@ class _Table:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         if isinstance(self.reader, pq.ParquetFile):
-            yield from self.reader.iter_batches(BATCH_RECORDS, use_threads=False)
+            for group in range(self.reader.num_row_groups):
+                yield from read_group(self.reader, group, 0)
         else:
             for index in range(self.reader.num_record_batches):
-                yield self.reader.get_batch(index)
+                yield with_put_aside(self.reader.get_batch(index), self.schema)
 
 
 @contextmanager
@@ -82,10 +85,13 @@ def _opened(file: RemoteFile, format: str) -> Iterator[_Table]:
     try:
         if format == "parquet":
             parquet = pq.ParquetFile(raw, pre_buffer=False)
-            yield _Table(parquet.schema_arrow, parquet.metadata.num_rows, parquet)
+            yield _Table(stored_schema(parquet), parquet.metadata.num_rows, parquet)
         else:
             arrow = pa.ipc.open_file(raw)
-            yield _Table(arrow.schema, arrow.count_rows(), arrow)
+            schema = arrow.schema
+            if columns := readable(schema):
+                arrow = pa.ipc.open_file(raw, options=pa.ipc.IpcReadOptions(included_fields=columns))
+            yield _Table(schema, arrow.count_rows(), arrow)
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{file.name} cannot be read as {format}: {first_sentence(error)}") from None
     finally:

@@ -30,6 +30,7 @@ from etl.source.arrow_batch import (
     records_json,
     require_distinct,
 )
+from etl.source.arrow_types import foreign_type
 from etl.source.files import File, fingerprint, restat
 
 ENOUGH_GROUPS = 16
@@ -207,7 +208,8 @@ class TableFilesReader:
         with reading(file, self._source.format):
             table = self._source.format.open(file.path)
             try:
-                everything = layout(table.schema, Projection(all=True), file.path)
+                foreign = tuple(field.name for field in table.schema if foreign_type(field.type))
+                everything = layout(table.schema, Projection(all=True, exclude=foreign), file.path)
                 found = list(records_json(table.read(piece.group, piece.skip, everything), indices))
             finally:
                 table.close()

@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from etl.errors import EtlError, SourceError
+from etl.source.arrow_size import batch_bytes
+from etl.source.arrow_types import with_put_aside
 from etl.source.table_files import first_sentence
 from etl.source.table_stream import Portion
 
@@ -33,7 +35,8 @@ class TableInput:
                 raise SourceError(f"{self._name} gives its records once, and has given them: make a new one")
             _, batches = self._guarded(self._begin)
         while (records := self._guarded(lambda: next(batches, None))) is not None:
-            yield Portion(0, records, records.nbytes)
+            records = with_put_aside(records, records.schema)
+            yield Portion(0, records, batch_bytes(records))
 
     def verify_unchanged(self) -> None:
         """Nobody can tell whether an object was changed."""

@@ -14,7 +14,8 @@ import pyarrow.ipc
 
 from etl.errors import SourceError
 from etl.plan import Batch, Block, Projection, Reject
-from etl.source.arrow_batch import Layout, batches_of, decoded_bytes, layout, records_json
+from etl.source.arrow_batch import Layout, batches_of, layout, records_json
+from etl.source.arrow_size import decoded_bytes
 from etl.source.arrow_wrapped import settled
 
 _MOST_RECORDS = 1 << 18

@@ -15,6 +15,8 @@ import pyarrow as pa
 
 from etl.errors import SourceError, UsageError
 from etl.source.arrow_batch import field_names, require_distinct
+from etl.source.arrow_size import batch_bytes
+from etl.source.arrow_types import with_put_aside
 from etl.source.records import RecordStream, open_records
 from etl.source.table_files import first_sentence
 from etl.source.table_input import Batches, TableInput
@@ -54,7 +56,10 @@ def _name(data: Any) -> str:
 
 
 def _nbytes(data: Any) -> int | None:
-    return int(data.nbytes) if isinstance(data, pa.Table | pa.RecordBatch) else None
+    if not isinstance(data, pa.Table | pa.RecordBatch):
+        return None
+    batches = data.to_batches() if isinstance(data, pa.Table) else [data]
+    return sum(batch_bytes(with_put_aside(records, data.schema)) for records in batches)
 
 
 def _beginning(data: Any) -> Callable[[], tuple[pa.Schema, Batches]] | None:

@@ -6,10 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip("pandas")
-
 MAKES_AN_ARRAY = "import sys, pyarrow as pa; pa.array([b'x']); sys.exit('pandas' in sys.modules)"
 IMPORTS_PANDAS = "import pandas; pandas.DataFrame"
 """What a process runs: it ends with 0 if all is as its name says."""

@@ -13,7 +13,7 @@ from typing import Any
 import hiredis
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
 
@@ -25,6 +25,7 @@ from etl.encode.wire import Wire
 from etl.plan import Batch
 from etl.report import Refusal, Verdict
 from etl.template import parse_template
+from tests.examples import examples
 from tests.support import OLD_BINARY, RealServer, StartServer, data_size
 
 Record = dict[bytes, bytes]
@@ -126,7 +127,7 @@ def changed(client: Redis, key: str, record: Record) -> list[Any]:
     return [*said, client.hgetall(key)]
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(1.5)
 @given(records=hashes)
 def any_hashes_are_the_same_by_both_ways(
     place: Place, strict_server: RealServer, other: RealServer, records: list[Record]

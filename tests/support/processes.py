@@ -71,6 +71,18 @@ def end_cli(process: subprocess.Popen[str]) -> tuple[str, str]:
     return process.communicate()
 
 
+def heed_signals() -> None:
+    """Have processes that are started from here take the signals that this one was started to ignore.
+
+    A shell script has what it runs with ``&`` ignore SIGINT and SIGQUIT, ``nohup`` SIGHUP, and that is
+    inherited. With a handler in its place, which does nothing, this process ignores them as before, and a
+    program that it starts has the default.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: None)
+
+
 def children_of(pid: int) -> list[int]:
     """Return the living direct children of a process, in order of process id."""
     return [child for child, stat in _living() if stat[1] == pid]

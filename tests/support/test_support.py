@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
 
-from tests.support import CLOSE, OK, FakeServer, RealServer, RecordingProxy, ScriptedServer, error, nth
+from tests.support import (
+    CLOSE,
+    OK,
+    FakeServer,
+    RealServer,
+    RecordingProxy,
+    ScriptedServer,
+    error,
+    heed_signals,
+    nth,
+)
 
 PING = b"*1\r\n$4\r\nPING\r\n"
 PONG = b"+PONG\r\n"
@@ -191,3 +204,15 @@ def test_a_fake_server_answers_on_a_port(fake_server: FakeServer) -> None:
     client = fake_server.client()
     client.set("k", "v")
     assert client.get("k") == b"v"
+
+
+def test_a_command_takes_the_signals_that_the_tests_were_started_to_ignore() -> None:
+    shows = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        heed_signals()
+        shown = subprocess.run([sys.executable, "-c", shows], capture_output=True, text=True, check=True)
+        signal.raise_signal(signal.SIGINT)  # is ignored here as before
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert shown.stdout == "True\n"

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.budget import Budget, parse_budget
+from tests.cases import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "budget", "shown"),
     [
         ("0", Budget(count=0), "0"),
@@ -31,9 +32,7 @@ def test_a_budget_is_a_number_of_records_or_a_percentage_of_them(
     assert pickle.loads(pickle.dumps(budget)) == budget  # noqa: S301 - our own
 
 
-@pytest.mark.parametrize(
-    "text", ["", "-1", "1.5", "many", "%", "-1%", "100.1%", "101%", "nan%", "inf%", "5 percent", "%5"]
-)
+@cases("text", ["", "-1", "1.5", "many", "%", "-1%", "100.1%", "101%", "nan%", "inf%", "5 percent", "%5"])
 def test_what_is_neither_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_budget(text)
@@ -46,7 +45,7 @@ def test_a_number_is_spent_by_one_record_more_whoever_many_were_read(
     assert Budget(count=count).spent(rejected, rejected + more, ended=ended) == (rejected > count)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("percent", "rejected", "read", "spent"),
     [
         (0, 0, 0, False),

@@ -24,6 +24,7 @@ from etl.errors import (
 )
 from etl.options import LoadOptions, VerifyOptions
 from etl.report import Report, WorkerReport
+from tests.cases import cases
 
 SECRET = "s3cr3tMarker"
 
@@ -65,7 +66,7 @@ def test_sources_and_options_reach_the_verb(monkeypatch: pytest.MonkeyPatch) -> 
     assert verb.calls == [(("a", "b"), LoadOptions(key="k:{#}", workers=3, if_exists="skip"))]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("words", "options"),
     [
         (["--as", "set", "--value", "{id}"], LoadOptions(as_="set", value="{id}")),
@@ -120,7 +121,7 @@ def test_records_that_are_amiss_give_exit_code_1(monkeypatch: pytest.MonkeyPatch
     assert cli.main(["verify", "a"]) == 1
 
 
-@pytest.mark.parametrize(
+@cases(
     ("error", "code"),
     [
         (UsageError("no"), 2),
@@ -174,7 +175,7 @@ def test_a_bug_shows_its_traceback_and_ends_with_70(
     assert "ZeroDivisionError: a bug" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
+@cases(
     "argv",
     [
         [],
@@ -216,7 +217,7 @@ def test_a_usage_error_is_exit_code_2_and_leaves_stdout_alone(
     assert err
 
 
-@pytest.mark.parametrize(
+@cases(
     "argv",
     [
         ["load", "a", "--too", f"redis://:{SECRET}@host"],

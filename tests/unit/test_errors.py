@@ -12,6 +12,7 @@ from etl import errors
 from etl.control import Failed, Finished, Stop
 from etl.errors import EtlError, InterruptedRunError, WorkerError
 from etl.report import Example
+from tests.cases import cases
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, EtlError)]
 
@@ -43,7 +44,7 @@ def test_every_kind_of_error_is_in_the_table() -> None:
     assert {kind.__name__ for kind in KINDS} == set(CODES)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@cases("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_an_error_pickles_with_all_it_says(kind: type[EtlError]) -> None:
     error = make(kind)
     travelled = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own

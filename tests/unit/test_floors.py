@@ -6,9 +6,8 @@ import ast
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 import etl
+from tests.cases import cases
 
 PACKAGE = Path(etl.__file__).parent
 
@@ -127,7 +126,7 @@ def imports(module: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-@pytest.mark.parametrize("module", MODULES)
+@cases("module", MODULES)
 def test_a_module_has_a_floor_and_imports_nothing_from_above(module: str) -> None:
     floor = floor_of(module)
     assert floor is not None, f"{module} stands on no floor of DESIGN section 5"
@@ -138,14 +137,14 @@ def test_a_module_has_a_floor_and_imports_nothing_from_above(module: str) -> Non
             assert below <= floor, f"{module} (floor {floor}) imports {imported} (floor {below})"
 
 
-@pytest.mark.parametrize("module", MODULES)
+@cases("module", MODULES)
 def test_a_library_is_imported_by_its_owner_only(module: str) -> None:
     for imported in imports(module):
         owners = OWNERS.get(imported.split(".")[0])
         assert owners is None or belongs(module, owners), f"{module} imports {imported}"
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if belongs(module, PURE)])
+@cases("module", [module for module in MODULES if belongs(module, PURE)])
 def test_what_is_pure_has_no_hands_and_no_clock(module: str) -> None:
     roots = {imported.split(".")[0] for imported in imports(module)}
     assert not roots & IMPURE
@@ -157,19 +156,19 @@ def calls(module: str) -> set[str]:
     return {ast.unparse(node.func) for node in nodes(module) if isinstance(node, ast.Call)}
 
 
-@pytest.mark.parametrize("module", MODULES)
+@cases("module", MODULES)
 def test_only_the_command_line_prints_and_only_main_exits(module: str) -> None:
     names = calls(module)
     assert module == "etl.cli" or not names & {"print", "sys.stdout.write"}
     assert module == "etl.__main__" or not names & {"sys.exit", "exit", "quit"}
 
 
-@pytest.mark.parametrize("module", MODULES)
+@cases("module", MODULES)
 def test_no_module_evaluates_text_or_unpickles(module: str) -> None:
     assert not calls(module) & {"eval", "exec", "pickle.loads", "pickle.load", "os.system"}
 
 
-@pytest.mark.parametrize("module", MODULES)
+@cases("module", MODULES)
 def test_every_exception_is_caught_only_where_a_process_ends_or_a_foreign_library_begins(
     module: str,
 ) -> None:

@@ -28,6 +28,7 @@ from etl.options import (
     markdown_table,
     merged,
 )
+from tests.cases import cases
 
 KINDS: tuple[type[Options], ...] = (LoadOptions, VerifyOptions)
 
@@ -121,7 +122,7 @@ def test_a_command_line_without_options_gives_the_defaults(kind: type[Options]) 
     assert from_namespace(parser_for(kind).parse_args([]), kind) == kind()
 
 
-@pytest.mark.parametrize(("name", "value"), GOOD)
+@cases(("name", "value"), GOOD)
 def test_an_option_on_the_command_line_is_the_same_as_its_keyword(name: str, value: Any) -> None:
     namespace = parser_for(LoadOptions).parse_args(argv_of(name, value))
     from_line = from_namespace(namespace, LoadOptions)
@@ -133,7 +134,7 @@ def test_every_option_has_a_good_value_in_these_tests() -> None:
     assert {name for name, _ in GOOD} == {field.name for field in dataclasses.fields(LoadOptions)}
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "value"),
     [
         ("to", 6379),
@@ -227,7 +228,7 @@ def test_a_value_that_cannot_be_is_a_usage_error_that_names_the_option(name: str
         LoadOptions(**{name: value})
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "value", "parsed"),
     [
         ("command", "SADD a b", ("SADD a b",)),

@@ -6,7 +6,6 @@ import pickle
 from pathlib import Path
 
 import pyarrow as pa
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +26,7 @@ from etl.source.lines import Lines
 from etl.source.text_files import TextFiles
 from etl.target.address import parse_address
 from etl.target.standalone import StandaloneTarget
+from tests.cases import cases
 from tests.unit.encode.given import batch_of
 from tests.unit.given import source_of
 from tests.unit.memory import PairsEncoder, plan_for
@@ -54,9 +54,9 @@ def test_an_input_has_a_block_for_every_worker_if_it_has_the_bytes(nbytes: int, 
     assert -(-nbytes // size) >= min(workers, nbytes)
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3, 5, 8])
-@pytest.mark.parametrize("lines", [8, 9, 25, 100, 1000, 40_000])
-@pytest.mark.parametrize("width", [1, 10, 33])
+@cases("workers", [1, 2, 3, 5, 8])
+@cases("lines", [8, 9, 25, 100, 1000, 40_000])
+@cases("width", [1, 10, 33])
 def test_a_small_file_gives_every_worker_something(
     tmp_path: Path, lines: int, workers: int, width: int
 ) -> None:
@@ -169,7 +169,7 @@ def test_records_without_fields_are_counted_all_the_same() -> None:
 RENAMED = Projection(names=frozenset({"new", "x"}), lists=frozenset({"tags"}), rename=(("old", "new"),))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("projection", "name", "wanted"),
     [
         (RENAMED, "old", True),

@@ -18,6 +18,7 @@ from etl import progress
 from etl.plan import Plan
 from etl.progress import BarPainter, Before, LogPainter, Painting, choose_mode, log_line, painting
 from etl.report import Tally
+from tests.cases import cases
 from tests.unit.given import source_of
 from tests.unit.memory import plan_for
 
@@ -77,7 +78,7 @@ class Broken(io.StringIO):
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("asked", "terminal", "mode"),
     [
         ("auto", True, "bar"),
@@ -118,7 +119,7 @@ def test_a_log_line_says_how_far_how_fast_and_how_long_still() -> None:
     assert log_line(0, 10, 0, 0) == "redis-etl: 0 % (0 B of 10 B), 0 records, 0 records/s"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("finished", "bytes_done", "shown"),
     [
         (0, 0, 0),

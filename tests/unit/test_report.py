@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.report import COUNTED, COUNTERS, Example, Report, Tally, WorkerReport
+from tests.cases import cases
 
 LOADED = {"read": 1_000_000, "written": 999_000, "skipped": 900, "rejected": 100}
 VERIFIED = {"read": 10, "equal": 6, "missing": 2, "different": 1, "rejected": 1}
@@ -84,7 +85,7 @@ def test_examples_stand_before_the_counts_and_are_cut() -> None:
     assert second == f"key 'k' holds '\\r\\n\\x1b[31m', the source has '{'v' * 60}'... (100 B)"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("records", "code"),
     [
         ({"read": 5, "written": 5, "skipped": 0, "rejected": 0}, 0),

@@ -6,9 +6,10 @@ import pytest
 
 from etl.errors import UsageError
 from etl.template import Field, parse_template
+from tests.cases import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "parts"),
     [
         ("", ()),
@@ -33,7 +34,7 @@ def test_a_template_is_read_as_literals_and_fields(text: str, parts: tuple[objec
     assert parse_template(text, option="--key").parts == parts
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "column", "why"),
     [
         ("{", 1, "lone {"),
@@ -73,7 +74,7 @@ def test_array_fields_are_named_by_themselves() -> None:
     assert parse_template("{a}{#}", option="--key").lists == frozenset()
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "constant", "everything", "spreads"),
     [
         ("", True, False, False),
@@ -92,7 +93,7 @@ def test_a_template_says_whether_it_is_constant_and_whether_it_spreads(
     assert (parsed.constant, parsed.everything, parsed.spreads) == (constant, everything, spreads)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "argument", "why"),
     [
         ("{*}", False, r"\{\*\}, which can only be an argument of a command by itself \(column 1\)"),

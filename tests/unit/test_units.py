@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from etl.units import counted, format_bytes, format_count, format_seconds
+from tests.cases import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("nbytes", "text"),
     [
         (0, "0 B"),
@@ -26,7 +27,7 @@ def test_a_size_is_written_in_decimal_units(nbytes: int, text: str) -> None:
     assert format_bytes(nbytes) == text
 
 
-@pytest.mark.parametrize(
+@cases(
     ("seconds", "text"),
     [
         (0, "0.00 s"),

@@ -11,7 +11,7 @@ from typing import Any
 import hiredis
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.budget import Budget
@@ -24,6 +24,8 @@ from etl.source.files import OpenFile
 from etl.source.jsonl import Jsonl
 from etl.source.text_files import TextFilesReader
 from etl.worker import MOST_EXAMPLES, describe, run_shard
+from tests.cases import cases
+from tests.examples import examples
 from tests.unit.given import source_of
 from tests.unit.memory import (
     BAD,
@@ -245,9 +247,9 @@ def json_plan(folder: Path, lines: Sequence[bytes], *, block_bytes: int = 12, **
     return plan_for(source, MemoryTarget(), block_bytes=block_bytes, **parts)
 
 
-@pytest.mark.parametrize("lag", [0, 3, 100])
-@pytest.mark.parametrize("whole", [True, False])
-@pytest.mark.parametrize("bad", [LACKING, BAD])
+@cases("lag", [0, 3, 100])
+@cases("whole", [True, False])
+@cases("bad", [LACKING, BAD])
 def test_a_refused_record_is_written_down_as_it_stands_in_the_file_and_costs_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: bytes, whole: bool, lag: int
 ) -> None:
@@ -363,8 +365,8 @@ def test_without_a_budget_the_first_reject_stops_the_shard_and_is_named(tmp_path
     require_reconciled(ran.tally)
 
 
-@pytest.mark.parametrize("lag", [0, 5])
-@pytest.mark.parametrize(("allowed", "stops"), [(2, True), (3, False), (4, False)])
+@cases("lag", [0, 5])
+@cases(("allowed", "stops"), [(2, True), (3, False), (4, False)])
 def test_as_many_records_as_allowed_may_be_refused_and_not_one_more(
     tmp_path: Path, allowed: int, stops: bool, lag: int
 ) -> None:
@@ -406,8 +408,8 @@ def test_a_reject_that_nobody_counted_is_described_without_number_and_place() ->
 # Merged commands that were refused: their records again, one by one.
 
 
-@pytest.mark.parametrize("lag", [0, 1, 100])
-@pytest.mark.parametrize("whole", [True, False])
+@cases("lag", [0, 1, 100])
+@cases("whole", [True, False])
 def test_of_a_merged_command_that_was_refused_each_record_is_sent_again_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lag: int, whole: bool
 ) -> None:
@@ -483,7 +485,7 @@ class Probe:
         return Verdict(skipped=len(present), present=present)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@examples(1.25)
 @given(
     there=st.frozensets(st.integers(0, 19)),
     workers=st.integers(1, 3),

@@ -10,6 +10,7 @@ from etl.encode.check import checker
 from etl.errors import UsageError
 from etl.plan import Batch
 from etl.report import Verdict
+from tests.cases import cases
 from tests.unit.encode.given import batch_of, commands_in, commands_shape, expected_in, load, send
 from tests.unit.encode.model import Model, Scores
 
@@ -87,7 +88,7 @@ ASKED: list[tuple[str, list[list[bytes]], list[object] | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("text", "commands", "expected"), ASKED)
+@cases(("text", "commands", "expected"), ASKED)
 def test_a_command_is_asked_for_and_its_answer_is_predicted(
     text: str, commands: list[list[bytes]], expected: list[object] | None
 ) -> None:
@@ -99,7 +100,7 @@ def test_a_command_is_asked_for_and_its_answer_is_predicted(
         assert expected_in(wire) == expected
 
 
-@pytest.mark.parametrize("text", [text for text, _, _ in ASKED])
+@cases("text", [text for text, _, _ in ASKED])
 def test_what_a_command_has_written_is_equal_and_else_missing(text: str) -> None:
     model = Model()
     load(commands_shape(text), BATCH, model)
@@ -113,7 +114,7 @@ def checked(text: str, batch: Batch, model: Model) -> Verdict:
     return send(encoder, good, model)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "name"),
     [
         ("PFADD p {id}", "PFADD"),
@@ -131,7 +132,7 @@ def test_what_cannot_be_compared_is_named_with_what_can(text: str, name: str) ->
     assert "GEOADD, HMSET, HSET" in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@cases(
     "text",
     [
         "SET {id}",
@@ -216,7 +217,7 @@ def test_members_that_do_not_come_out_even_are_refused_where_they_stand() -> Non
     ]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("flag", "score", "equal"),
     [("GT", 5.5, 2), ("GT", 4.5, 0), ("LT", 4.5, 2), ("LT", 7.0, 0), ("CH", 5.5, 0), ("NX", 5.5, 0)],
 )

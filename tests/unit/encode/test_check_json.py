@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from etl.encode.check import checker
 from etl.report import Verdict
+from tests.cases import cases
 from tests.unit.encode.given import batch_of, commands_in, commands_shape, expected_in, load, send, shape_of
 from tests.unit.encode.model import Document, Model
 
@@ -28,7 +29,7 @@ def judged(wanted: bytes, reply: Any, *, if_exists: str = "replace") -> Verdict:
     return encoder.judge(batch, encoder.encode(batch), [reply])
 
 
-@pytest.mark.parametrize(
+@cases(
     ("wanted", "reply"),
     [
         (b'{"a":1}', b'{"a":1}'),
@@ -49,7 +50,7 @@ def test_equal_as_json_is_equal(wanted: bytes, reply: bytes) -> None:
     assert judged(wanted, reply).equal == 1
 
 
-@pytest.mark.parametrize(
+@cases(
     ("wanted", "reply"),
     [
         (b'{"a":1}', b'{"a":2}'),
@@ -85,7 +86,7 @@ def test_a_value_of_another_type_is_different(said: str) -> None:
     assert (difference.key, difference.found) == (b"k", b"a value of another type")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("patch", "document", "equal"),
     [
         (b'{"a":1}', b'{"a":1,"b":2}', True),

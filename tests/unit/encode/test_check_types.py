@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode.check import checker
@@ -16,6 +16,8 @@ from etl.encode.types import Expiry, Shape
 from etl.errors import UsageError
 from etl.plan import Batch
 from etl.report import Verdict
+from tests.cases import cases
+from tests.examples import examples
 from tests.unit.encode.given import batch_of, commands_in, expected_in, load, send, shape_of, template
 from tests.unit.encode.model import Document, Model, Scores
 
@@ -165,7 +167,7 @@ CHANGES: list[tuple[str, Shape, Change, str, bytes, bytes | None]] = [
 ]
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@cases("name", SHAPES)
 def test_what_was_loaded_is_equal_and_what_was_not_is_missing(name: str) -> None:
     batch, model = records(), Model()
     load(SHAPES[name], batch, model)
@@ -173,7 +175,7 @@ def test_what_was_loaded_is_equal_and_what_was_not_is_missing(name: str) -> None
     assert check(SHAPES[name], batch, Model()).missing == 700
 
 
-@pytest.mark.parametrize(("what", "shape", "change", "outcome", "expected", "found"), CHANGES)
+@cases(("what", "shape", "change", "outcome", "expected", "found"), CHANGES)
 def test_one_change_is_found_in_that_record_and_in_no_other(
     what: str, shape: Shape, change: Change, outcome: str, expected: bytes, found: bytes | None
 ) -> None:
@@ -188,7 +190,7 @@ def test_one_change_is_found_in_that_record_and_in_no_other(
     assert (difference.expected, difference.found) == (expected, found)
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@cases("name", SHAPES)
 def test_asking_writes_nothing_and_asks_what_the_type_says(name: str) -> None:
     batch, model = records(10), Model()
     check(SHAPES[name], batch, model)
@@ -199,14 +201,14 @@ def test_asking_writes_nothing_and_asks_what_the_type_says(name: str) -> None:
     }
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@cases("name", SHAPES)
 def test_a_checker_pickles_and_needs_the_fields_that_the_load_needs(name: str) -> None:
     encoder = checker(SHAPES[name])
     assert pickle.loads(pickle.dumps(encoder)) == encoder  # noqa: S301
     assert encoder.templates == SHAPES[name].encoder().templates
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@cases("name", SHAPES)
 def test_records_that_the_load_refuses_are_refused_with_the_same_words(name: str) -> None:
     batch = batch_of(
         {"id": [b"0", None, b"2"], "v": [b"a", b"b", None], "score": [b"1", b"2", b"3"], "some": [b"s"] * 3},
@@ -219,7 +221,7 @@ def test_records_that_the_load_refuses_are_refused_with_the_same_words(name: str
     assert len(good) + len(refusals) == 3
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@cases("name", SHAPES)
 def test_an_error_reply_refuses_its_records_and_no_others(name: str) -> None:
     batch = records(3)
     encoder = checker(SHAPES[name])
@@ -234,7 +236,7 @@ def test_an_error_reply_refuses_its_records_and_no_others(name: str) -> None:
     assert verdict.equal == verdict.missing == verdict.different == 0
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@cases("name", SHAPES)
 def test_a_reply_of_the_wrong_kind_is_an_error_and_not_a_difference(name: str) -> None:
     batch = records(3)
     encoder = checker(SHAPES[name])
@@ -290,7 +292,7 @@ def test_the_reply_of_a_hash_is_predicted_field_by_field() -> None:
     assert expected_in(wire) == [[b"1", b"", b"x\r\ny"], 3, [b"2", b"z"], 2]
 
 
-@pytest.mark.parametrize("fields", [1, 500, 511, 512, 1022, 1023, 1100])
+@cases("fields", [1, 500, 511, 512, 1022, 1023, 1100])
 def test_a_hash_of_any_number_of_fields_is_compared(fields: int) -> None:
     names = [f"f{number}" for number in range(fields)]
     batch = batch_of({"id": [b"1", b"2"], **{name: [b"v", None] for name in names[1:]}})
@@ -378,9 +380,9 @@ def batches(draw: st.DrawFn) -> Batch:
     )
 
 
-@pytest.mark.parametrize("name", SHAPES)
-@settings(max_examples=12)
+@examples(0.3)
 @given(batch=batches(), data=st.data())
+@cases("name", SHAPES)
 def test_any_records_are_equal_after_the_load_and_one_that_goes_is_missed(
     name: str, batch: Batch, data: st.DataObject
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 from etl.encode.command import REFUSED, command, parse_command
 from etl.errors import UsageError
 from etl.template import Field, Template
+from tests.cases import cases
 from tests.unit.encode.given import template
 
 
@@ -24,7 +25,7 @@ def test_words_are_quoted_as_in_a_shell() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "why"),
     [
         ("", "is empty: it is a Redis command such as 'SADD city:{city} {id}'"),
@@ -50,7 +51,7 @@ def test_what_is_no_command_of_a_load_is_refused_with_the_reason(text: str, why:
     assert str(caught.value).startswith("--command")
 
 
-@pytest.mark.parametrize("name", sorted(REFUSED))
+@cases("name", sorted(REFUSED))
 def test_a_refused_command_is_refused_however_it_is_written(name: str) -> None:
     for spelling in (name, name.lower(), name.title(), f"'{name}'"):
         with pytest.raises(UsageError, match="is refused"):
@@ -65,12 +66,12 @@ WORST = """
 """
 
 
-@pytest.mark.parametrize("name", WORST.split())
+@cases("name", WORST.split())
 def test_the_worst_are_among_the_refused(name: str) -> None:
     assert name in REFUSED
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "flags"),
     [
         ("ZADD z {s} {m}", ()),

@@ -12,6 +12,7 @@ from etl.encode.command import parse_command
 from etl.encode.commands import CommandsEncoder
 from etl.plan import Batch
 from etl.report import Refusal
+from tests.cases import cases
 from tests.unit.encode.given import batch_of, commands_in, expected_in, template
 from tests.unit.encode.model import Model
 from tests.unit.given import replies_in
@@ -58,7 +59,7 @@ WRITTEN: list[tuple[str, list[list[bytes]]]] = [
 ]
 
 
-@pytest.mark.parametrize(("text", "commands"), WRITTEN)
+@cases(("text", "commands"), WRITTEN)
 def test_the_wire_decodes_to_the_commands_that_are_meant(text: str, commands: list[list[bytes]]) -> None:
     wire = encoder(text).encode(BATCH)
     assert commands_in(wire) == commands
@@ -79,7 +80,7 @@ def test_several_commands_of_a_record_stand_together() -> None:
     assert (wire.groups, wire.commands_per_group) == (2, 3)
 
 
-@pytest.mark.parametrize("length", [0, 1, 1023, 1024, 5000])
+@cases("length", [0, 1, 1023, 1024, 5000])
 def test_values_of_any_length_are_sent_whole(length: int) -> None:
     value = b"\xff" * length
     batch = batch_of(
@@ -93,7 +94,7 @@ def test_values_of_any_length_are_sent_whole(length: int) -> None:
     ]
 
 
-@pytest.mark.parametrize("fields", [1, 511, 512, 600, 1100])
+@cases("fields", [1, 511, 512, 600, 1100])
 def test_a_record_may_have_any_number_of_fields(fields: int) -> None:
     values: dict[str, list[bytes | None]] = {f"f{number}": [b"v", None] for number in range(fields - 1)}
     batch = batch_of({"id": [b"1", b"2"], **values})
@@ -135,7 +136,7 @@ LIKELY = [
 ]
 
 
-@pytest.mark.parametrize("text", LIKELY)
+@cases("text", LIKELY)
 def test_the_likely_reply_is_what_an_empty_server_answers(text: str) -> None:
     wire, model = encoder(text).encode(BATCH), Model()
     answers = b"".join(model.answer(command) for command in commands_in(wire))
@@ -150,9 +151,7 @@ def test_an_expiry_is_likely_to_find_its_key(text: str) -> None:
     assert bytes(wire.expected) == b"".join(model.answer(command) for command in commands_in(wire))
 
 
-@pytest.mark.parametrize(
-    "text", ["RPUSH l {id}", "XADD s * {*}", "INCR n:{id}", "SADD s {tags[]} {id}", "NOSUCH a"]
-)
+@cases("text", ["RPUSH l {id}", "XADD s * {*}", "INCR n:{id}", "SADD s {tags[]} {id}", "NOSUCH a"])
 def test_a_reply_that_nobody_can_know_is_not_guessed(text: str) -> None:
     assert encoder(text).encode(BATCH).expected is None
     assert encoder("SET k:{id} v", text).encode(BATCH).expected is None
@@ -279,7 +278,7 @@ def test_any_likely_reply_parses_to_one_reply_a_command(
         assert len(replies_in(bytes(wire.expected))) == wire.commands == len(good)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("texts", "replies", "counted"),
     [
         (("SET k:{id} v NX",), [b"OK", None], (1, 1)),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from etl.encode.check import checker
 from etl.encode.dump import LISTPACK
 from etl.encode.example import EXAMPLE, Words, examples, expires
 from etl.encode.types import Expiry, Shape
 from etl.plan import Encoder
+from tests.cases import cases
 from tests.unit.encode.given import shape_of, template
 
 A_MINUTE = Expiry("PX", template("60000"))
@@ -26,7 +25,7 @@ def names(*encoders: Encoder) -> set[str]:
     return {command[0].decode() for command in examples(encoders)}
 
 
-@pytest.mark.parametrize(
+@cases(
     ("shape", "sent"),
     [
         (shape_of("string"), {"MSET"}),
@@ -54,7 +53,7 @@ def test_the_example_has_every_command_of_a_load(shape: Shape, sent: set[str]) -
     assert names(*encoders_of(shape)) == sent
 
 
-@pytest.mark.parametrize(
+@cases(
     ("shape", "sent"),
     [
         (shape_of("string"), {"MGET"}),
@@ -91,7 +90,7 @@ def test_where_no_example_can_be_made_there_is_none() -> None:
     assert examples([shape.encoder()]) == ()
 
 
-@pytest.mark.parametrize(
+@cases(
     ("command", "expected"),
     [
         ((b"SET", b"k", b"v"), False),
@@ -111,8 +110,8 @@ def test_commands_that_give_a_key_an_expiry_are_known(command: Words, expected: 
     assert expires(command) is expected
 
 
-@pytest.mark.parametrize("expiry", [A_MINUTE, A_FIELD, None])
-@pytest.mark.parametrize("kind", ["string", "hash", "list", "restore", "pack"])
+@cases("expiry", [A_MINUTE, A_FIELD, None])
+@cases("kind", ["string", "hash", "list", "restore", "pack"])
 def test_a_load_with_an_expiry_is_known_by_its_example(kind: str, expiry: Expiry | None) -> None:
     if kind == "pack":
         constant = Expiry("EXAT", template("2000000000")) if expiry is A_FIELD else expiry

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode.excerpts import SHOWN, excerpts
+from tests.cases import cases
 
 
 @given(st.binary(max_size=SHOWN), st.none() | st.binary(max_size=SHOWN))
@@ -14,7 +14,7 @@ def test_short_values_are_shown_whole(expected: bytes, found: bytes | None) -> N
     assert excerpts(expected, found) == (expected, found)
 
 
-@pytest.mark.parametrize("same", [0, 1, 19, 20, 21, 199, 200, 1000])
+@cases("same", [0, 1, 19, 20, 21, 199, 200, 1000])
 def test_long_values_are_shown_around_the_first_difference(same: int) -> None:
     expected, found = excerpts(b"a" * same + b"b" * 300, b"a" * same + b"c")
     assert found is not None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode import listpack
 from etl.encode.lookup import fused
 from etl.encode.resp import join_column
+from tests.cases import cases
 from tests.unit.encode import rdb_oracle
 
 INTEGER_EDGES = [0, 1, 127, 128, 4095, 4096, 2**15 - 1, 2**15, 2**23 - 1, 2**23, 2**31 - 1, 2**31, 2**63 - 1]
@@ -59,20 +60,17 @@ texts = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.none() | texts, min_size=1, max_size=30))
 def test_a_column_of_anything_has_the_elements_of_the_slow_writer(values: list[bytes | None]) -> None:
     assert made(values) == wanted(values)
 
 
-@settings(deadline=None)
 @given(st.lists(st.none() | st.integers(-(1 << 63), (1 << 63) - 1), min_size=1, max_size=30))
 def test_a_column_of_integers_has_the_elements_of_the_slow_writer(numbers: list[int | None]) -> None:
     values = [None if number is None else b"%d" % number for number in numbers]
     assert made(values) == wanted(values)
 
 
-@settings(deadline=None)
 @given(st.lists(st.none() | texts, min_size=3, max_size=30), st.integers(1, 2))
 def test_a_slice_of_a_column_has_the_elements_of_a_column_of_its_own(
     values: list[bytes | None], start: int
@@ -82,27 +80,27 @@ def test_a_slice_of_a_column_has_the_elements_of_a_column_of_its_own(
     assert join_column(pieces, len(column)).to_pylist() == wanted(values[start:])
 
 
-@pytest.mark.parametrize("number", INTEGERS)
+@cases("number", INTEGERS)
 def test_an_integer_at_an_edge_is_written_as_short_as_can_be(number: int) -> None:
     value = b"%d" % number
     assert made([value]) == wanted([value])
     assert listpack.element(value) == rdb_oracle.write_element(value)
 
 
-@pytest.mark.parametrize("value", NO_INTEGERS)
+@cases("value", NO_INTEGERS)
 def test_a_text_that_is_no_plain_decimal_stays_as_it_is(value: bytes) -> None:
     assert made([value]) == [b"<" + listpack.string_head(len(value)) + value + b"%c>" % (len(value) + 1)]
     assert listpack.element(value) == rdb_oracle.write_element(value)
     assert made([value, b"5", value]) == wanted([value, b"5", value])
 
 
-@pytest.mark.parametrize("length", LENGTHS)
+@cases("length", LENGTHS)
 def test_lengths_around_the_edges(length: int) -> None:
     for values in ([b"x" * length], [b"x" * length, b"y"], [b"x" * length, None, b"z" * (length // 2)]):
         assert made(list(values)) == wanted(list(values))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "element"),
     [
         # From DUMP of Redis 7.0.
@@ -129,7 +127,7 @@ def test_elements_are_those_of_a_real_redis(text: bytes, element: str) -> None:
     assert made([text]) == [b"<" + bytes.fromhex(element) + b">"]
 
 
-@pytest.mark.parametrize(
+@cases(
     "size",
     [1, *(limit + step for limit in (127, 16383, 2097151, 268435455, 1 << 32) for step in (-1, 0, 1, 2))],
 )
@@ -137,7 +135,7 @@ def test_backlens_have_the_odd_limits_of_listpack_c(size: int) -> None:
     assert listpack.backlen(size) == rdb_oracle.write_backlen(size)
 
 
-@pytest.mark.parametrize("length", [4096, 16378, 16379, 2097145, 2097146])
+@cases("length", [4096, 16378, 16379, 2097145, 2097146])
 def test_a_constant_may_be_longer_than_columns_can(length: int) -> None:
     text = b"n" * length
     assert listpack.element(text) == rdb_oracle.write_element(text)

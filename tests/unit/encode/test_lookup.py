@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow as pa
-import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode.lookup import LONGEST_TABLE, Lookup, fused, lookup
 from etl.encode.resp import join_column
+from tests.cases import cases
 
 
 def number(length: int) -> bytes:
@@ -51,13 +51,12 @@ pieces = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(pieces, min_size=1, max_size=8))
 def test_fused_pieces_say_what_the_pieces_say(parts: list[Any]) -> None:
     assert joined(fused(parts), 3) == joined([plain(part) for part in parts], 3)
 
 
-@pytest.mark.parametrize("lengths", LENGTHS)
+@cases("lengths", LENGTHS)
 def test_a_length_gives_its_bytes_and_null_gives_nothing(lengths: pa.Array) -> None:
     longest = max((x for x in lengths.to_pylist() if x is not None), default=0)
     column = plain(lookup(bracket, lengths, longest, before=b"a", after=b"z"))

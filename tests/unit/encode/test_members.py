@@ -10,11 +10,12 @@ from etl.encode import members
 from etl.encode.command import Command, parse_command
 from etl.encode.members import MembersEncoder, mergeable
 from etl.report import Refusal
+from tests.cases import cases
 from tests.unit.encode.given import batch_of, commands_in, expected_in, lines_batch
 from tests.unit.encode.model import Model
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "merges"),
     [
         ("SADD all {id}", True),
@@ -60,7 +61,7 @@ def test_the_wire_decodes_to_every_member_in_order(lines: list[bytes], first: in
     assert wire.records == len(lines)
 
 
-@pytest.mark.parametrize("length", [0, 1, 1023, 1024, 5000])
+@cases("length", [0, 1, 1023, 1024, 5000])
 def test_members_of_any_length_are_sent_whole(length: int) -> None:
     value = b"x" * length
     batch = batch_of({"s": [b"1", b"2"], "m": [value, b""]})
@@ -92,10 +93,8 @@ def test_what_stands_behind_each_group_is_sent_and_answered() -> None:
     assert (wire.groups, wire.commands) == (2, 4)
 
 
-@pytest.mark.parametrize(
-    "text", ["SADD all {id}", "ZADD all {id} {id}", "HSET all {id} x", "GEOADD all 1 2 {id}"]
-)
-@pytest.mark.parametrize("then", [None, "EXPIRE all 9"])
+@cases("text", ["SADD all {id}", "ZADD all {id} {id}", "HSET all {id} x", "GEOADD all 1 2 {id}"])
+@cases("then", [None, "EXPIRE all 9"])
 def test_the_likely_reply_is_what_an_empty_server_answers(text: str, then: str | None) -> None:
     batch = batch_of({"id": [b"%d" % number for number in range(600)]})
     wire, model = encoder(text, then).encode(batch), Model()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from etl.encode import mset
 from etl.encode.mset import MsetEncoder
+from tests.cases import cases
 from tests.unit.encode.given import commands_in, expected_in, lines_batch, template
 
 ENCODER = MsetEncoder(template("k:{#}"), template("{line}"))
@@ -70,7 +71,7 @@ def test_expected_replies_mean_that_all_is_written() -> None:
     assert (verdict.written, verdict.skipped, verdict.refusals) == (600, 0, ())
 
 
-@pytest.mark.parametrize("reply", [OOM, None, 1, b"QUEUED", [b"OK"], b"ok"])
+@cases("reply", [OOM, None, 1, b"QUEUED", [b"OK"], b"ok"])
 def test_any_other_reply_refuses_the_records_of_its_group_and_no_others(reply: object) -> None:
     batch = lines_batch([b"v"] * 600)
     verdict = ENCODER.judge(batch, ENCODER.encode(batch), [b"OK", reply])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from etl.encode.check import checker
@@ -19,6 +19,8 @@ from etl.encode.types import Expiry, Shape
 from etl.errors import UsageError
 from etl.plan import Batch
 from etl.report import Verdict
+from tests.cases import cases
+from tests.examples import examples
 from tests.unit.encode import rdb_oracle
 from tests.unit.encode.given import (
     batch_of,
@@ -125,7 +127,7 @@ def batches(draw: st.DrawFn, most: int = 60) -> list[Records]:
 sizes = st.sampled_from([2, 3, 7, 8, 16, 64, 512])
 
 
-@settings(deadline=None, max_examples=200)
+@examples(5)
 @given(parts=batches(), size=sizes, restores=st.booleans(), merge=st.booleans())
 def test_any_records_cut_anywhere_are_where_the_rule_says(
     parts: list[Records], size: int, restores: bool, merge: bool
@@ -149,7 +151,7 @@ def test_any_records_cut_anywhere_are_where_the_rule_says(
         assert answers == bytes(wire.expected or b""), "and verify needs to parse nothing"
 
 
-@settings(deadline=None, max_examples=60)
+@examples(1.5)
 @given(parts=batches(), size=sizes, restores=st.booleans(), data=st.data())
 def test_whatever_was_there_is_replaced_string_by_string(
     parts: list[Records], size: int, restores: bool, data: st.DataObject
@@ -193,7 +195,7 @@ def test_a_restored_bucket_is_the_listpack_that_hset_makes() -> None:
     assert command == [b"RESTORE", b"t:0:x", b"0", rdb_oracle.write_payload(pairs), b"REPLACE"]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("lines", "name"),
     [
         ([b"v" * 4095, b"v"], b"RESTORE"),
@@ -249,7 +251,7 @@ def test_a_record_without_a_value_leaves_a_hole() -> None:
 # Replies
 
 
-@pytest.mark.parametrize("at", range(6))
+@cases("at", range(6))
 def test_an_error_reply_refuses_the_records_of_its_bucket_and_no_others(at: int) -> None:
     encoder = packed(4, restores=True).encoder()
     batch = lines_batch([b"v"] * 11, first=3)
@@ -303,7 +305,7 @@ def test_two_halves_of_a_bucket_clear_a_string_once() -> None:
 # Verify
 
 
-@settings(deadline=None, max_examples=60)
+@examples(1.5)
 @given(parts=batches(most=30), size=sizes, restores=st.booleans(), data=st.data())
 def test_verify_finds_exactly_what_was_changed(
     parts: list[Records], size: int, restores: bool, data: st.DataObject
@@ -363,7 +365,7 @@ def test_verify_refuses_what_it_cannot_compare(replies: list[Any]) -> None:
 # What contradicts itself
 
 
-@pytest.mark.parametrize(
+@cases(
     ("change", "said"),
     [
         ({"kind": "hash"}, "--pack is for strings"),

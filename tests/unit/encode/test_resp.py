@@ -23,6 +23,7 @@ from etl.encode.resp import (
     join,
     text_column,
 )
+from tests.cases import cases
 
 VALUES = st.lists(st.binary(max_size=30), min_size=1, max_size=20)
 LENGTHS = [0, 1, 9, 10, 11, 99, 100, 999, 1000, 1023, 1024, 1025, 5000, 65_535, 1 << 20]
@@ -57,14 +58,14 @@ def test_literals_and_columns_are_joined_in_order(values: list[bytes]) -> None:
     assert written(pieces, len(values)) == [argument(b"a:%b%b}b" % (value, value)) for value in values]
 
 
-@pytest.mark.parametrize("length", LENGTHS)
-@pytest.mark.parametrize("before", [b"", b"x" * 5])
+@cases("length", LENGTHS)
+@cases("before", [b"", b"x" * 5])
 def test_lengths_of_every_number_of_digits_are_right(length: int, before: bytes) -> None:
     values = [b"a" * length, b"", b"b" * max(length - 1, 0)]
     assert written([before, column(values)], 3) == [argument(before + value) for value in values]
 
 
-@pytest.mark.parametrize("literal", [b"", b"x", b"y" * 9, b"y" * 10, b"y" * 1024])
+@cases("literal", [b"", b"x", b"y" * 9, b"y" * 10, b"y" * 1024])
 def test_literals_only_are_the_same_for_every_record(literal: bytes) -> None:
     assert written([literal], 2) == [argument(literal)] * 2
     assert written([literal], 2, before=argument(b"f")) == [argument(b"f") + argument(literal)] * 2
@@ -124,7 +125,7 @@ def test_heads_and_integers_are_the_numbers(counts: list[int], fixed: int) -> No
     assert parts(join(integer_reply(numbers), records)) == [b":%d\r\n" % n for n in counts]
 
 
-@pytest.mark.parametrize("counts", [[1, 2], [0, 1], [1023, 1024], [1022, 1023], [5, 5], [2000, 1]])
+@cases("counts", [[1, 2], [0, 1], [1023, 1024], [1022, 1023], [5, 5], [2000, 1]])
 def test_heads_at_the_edges_of_the_table_are_right(counts: list[int]) -> None:
     numbers = pa.array(counts, pa.int32())
     assert parts(join([arity(1, numbers), CRLF], 2)) == [b"*%d\r\n" % (1 + n) for n in counts]
@@ -134,7 +135,7 @@ def test_heads_at_the_edges_of_the_table_are_right(counts: list[int]) -> None:
 # Text
 
 
-@pytest.mark.parametrize(
+@cases(
     ("pieces", "text"),
     [
         ([], [b"", b""]),
@@ -184,7 +185,7 @@ def test_a_group_ends_only_where_one_more_record_would_break_a_bound(
         assert stop - start == records or offsets[stop + 1] - offsets[start] > nbytes
 
 
-@pytest.mark.parametrize(
+@cases(
     ("sizes", "boundaries"),
     [
         ([], [0]),

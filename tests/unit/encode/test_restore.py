@@ -7,7 +7,7 @@ from typing import Any
 import hiredis
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode import dump, restore
@@ -18,6 +18,7 @@ from etl.encode.wire import Wire
 from etl.plan import Batch, Encoder
 from etl.report import Refusal, Verdict
 from etl.units import MIB
+from tests.cases import cases
 from tests.unit.encode import rdb_oracle
 from tests.unit.encode.given import batch_of, commands_in, expected_in, template
 
@@ -155,7 +156,6 @@ def in_column_order(records: Records) -> Records:
     return [sorted(record, key=lambda pair: order.index(pair[0])) for record in records]
 
 
-@settings(deadline=None)
 @given(records_of_a_batch)
 def test_payloads_are_those_of_the_slow_writer(records: Records) -> None:
     records = in_column_order(records)
@@ -163,14 +163,13 @@ def test_payloads_are_those_of_the_slow_writer(records: Records) -> None:
     assert payloads(records) == slow
 
 
-@settings(deadline=None)
 @given(records_of_a_batch)
 def test_the_slow_reader_finds_every_field_in_order(records: Records) -> None:
     records = in_column_order(records)
     assert [rdb_oracle.read_payload(payload)[1] for payload in payloads(records)] == records
 
 
-@pytest.mark.parametrize(("pairs", "dumped"), DUMPED)
+@cases(("pairs", "dumped"), DUMPED)
 def test_a_payload_is_byte_for_byte_what_redis_dumps(pairs: Pairs, dumped: bytes) -> None:
     assert payloads([pairs]) == [dumped]
     assert dump.payload(pairs, LISTPACK) == dumped
@@ -178,7 +177,6 @@ def test_a_payload_is_byte_for_byte_what_redis_dumps(pairs: Pairs, dumped: bytes
     assert rdb_oracle.write_payload(pairs) == dumped
 
 
-@settings(deadline=None)
 @given(records_of_a_batch)
 def test_ziplists_are_those_of_the_slow_writer(records: Records) -> None:
     records = in_column_order(records)
@@ -215,7 +213,7 @@ def test_the_slow_reader_notices_a_damaged_payload() -> None:
 SMALL: Pairs = [(b"a", b"1"), (b"b", b"two")]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("pairs", "kind"),
     [
         ([(b"v", b"x" * 4095)], "listpack"),
@@ -277,7 +275,7 @@ def test_a_column_that_no_record_has_is_left_out() -> None:
 # Commands
 
 
-@pytest.mark.parametrize(
+@cases(
     ("expiry", "if_exists", "ttls", "flags"),
     [
         ("", "replace", [b"0", b"0"], [b"REPLACE"]),
@@ -376,7 +374,7 @@ def answered(if_exists: str, replies: list[Any] | None, records: int = 3) -> Ver
     return member.judge(given_batch, member.encode(given_batch), replies)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("if_exists", "replies", "verdict"),
     [
         ("replace", None, Verdict(written=3)),
@@ -437,7 +435,7 @@ def test_a_server_that_answers_as_it_should_has_no_objection() -> None:
     assert objection([*FINE[:2], b"ziplist", *FINE[3:]], ZIPLIST) is None
 
 
-@pytest.mark.parametrize(
+@cases(
     ("at", "reply", "reason"),
     [
         (0, hiredis.ReplyError("NOPERM no permissions"), "RESTORE of a listpack was refused: NOPERM"),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hiredis
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode.set import SetEncoder
+from tests.cases import cases
 from tests.unit.encode.given import batch_of, commands_in, expected_in, lines_batch, template
 
 OOM = hiredis.ReplyError("OOM command not allowed")
@@ -18,7 +18,8 @@ def encoder(expiry: str = "", if_exists: str = "replace") -> SetEncoder:
     return SetEncoder(template("k:{#}"), template("{line}"), words, if_exists)
 
 
-@pytest.mark.parametrize(
+@given(lines=st.lists(st.binary(max_size=40), max_size=20), first=st.integers(0, 10**12))
+@cases(
     ("expiry", "if_exists", "tail"),
     [
         ("", "replace", []),
@@ -29,7 +30,6 @@ def encoder(expiry: str = "", if_exists: str = "replace") -> SetEncoder:
         ("EXAT 100000000000000", "fail", [b"EXAT", b"100000000000000", b"NX"]),
     ],
 )
-@given(lines=st.lists(st.binary(max_size=40), max_size=20), first=st.integers(0, 10**12))
 def test_the_wire_decodes_to_a_set_a_record(
     expiry: str, if_exists: str, tail: list[bytes], lines: list[bytes], first: int
 ) -> None:
@@ -47,7 +47,7 @@ def test_a_megabyte_and_an_empty_value_are_sent_whole() -> None:
     assert [command[2] for command in commands_in(wire)] == lines
 
 
-@pytest.mark.parametrize(
+@cases(
     ("if_exists", "replies", "written", "skipped", "refused"),
     [
         ("replace", None, 3, 0, []),

@@ -15,6 +15,7 @@ from etl.encode.passes import ClearEncoder, ProbeEncoder
 from etl.encode.set import SetEncoder
 from etl.encode.types import IF_EXISTS, TYPES, Expiry, Shape, default_value
 from etl.errors import UsageError
+from tests.cases import cases
 from tests.unit.encode.given import batch_of, commands_in, commands_shape, load, send, shape_of, template
 from tests.unit.encode.model import Document, Model, Scores
 
@@ -32,7 +33,7 @@ def held(shape: Shape) -> dict[bytes, Any]:
     return {key: value.value if isinstance(value, Document) else value for key, value in model.keys.items()}
 
 
-@pytest.mark.parametrize(
+@cases(
     ("shape", "keys"),
     [
         (shape_of("string", value="{id}"), {b"k:1": b"1", b"k:2": b"2"}),
@@ -51,7 +52,7 @@ def test_a_type_leaves_what_it_is_named_for(shape: Shape, keys: dict[bytes, Any]
     assert held(shape) == keys
 
 
-@pytest.mark.parametrize(
+@cases(
     ("shape", "encoder"),
     [
         (shape_of("string"), MsetEncoder),
@@ -80,8 +81,8 @@ def test_what_was_refused_together_is_sent_one_by_one() -> None:
     assert type(shape_of("string").single()) is MsetEncoder
 
 
-@pytest.mark.parametrize("kind", TYPES)
-@pytest.mark.parametrize(
+@cases("kind", TYPES)
+@cases(
     ("expiry", "name"),
     [
         (MINUTE, b"PEXPIRE"),
@@ -116,7 +117,7 @@ def test_a_hash_replaces_or_merges(if_exists: str, fields: set[bytes]) -> None:
     assert set(model.keys[b"k:2"]) == fields
 
 
-@pytest.mark.parametrize("kind", TYPES)
+@cases("kind", TYPES)
 def test_each_type_has_the_pass_before_it_that_if_exists_needs(kind: str) -> None:
     passes = {if_exists: shape_of(kind, if_exists=if_exists).before() for if_exists in IF_EXISTS}
     key = template("k:{id}")

@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode.ways import cell, place
+from tests.cases import cases
 from tests.unit.encode.model import geohash
 
 LONGITUDES = st.floats(-180, 179.999)
 LATITUDES = st.floats(-85.05, 85.05)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("longitude", "latitude", "score"),
     # What GEOADD and ZSCORE of a server say; the first two stand in Redis's documentation.
     [

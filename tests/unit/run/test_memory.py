@@ -7,13 +7,14 @@ import pytest
 from etl.run.memory import MemoryGuard, has_little_room
 from etl.target.preflight import UNKNOWN, Info
 from etl.units import MIB
+from tests.cases import cases
 from tests.unit.memory import tally_of
 
 FULL = Info(used_memory=99, maxmemory=100, policy="noeviction")
 ROOMY = Info(used_memory=50, maxmemory=100, policy="noeviction")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("info", "little"),
     [
         (FULL, True),

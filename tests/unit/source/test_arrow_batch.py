@@ -6,11 +6,13 @@ from typing import Any
 import hypothesis.strategies as st
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from etl.errors import SourceError
 from etl.plan import Batch, Projection
 from etl.source.arrow_batch import batch_of, batches_of, field_names, layout
+from tests.cases import cases
+from tests.examples import examples
 from tests.unit.source import arrow_oracle as oracle
 
 RECORDS = pa.RecordBatch.from_pylist(
@@ -39,7 +41,7 @@ def named(*names: str, **options: Any) -> Projection:
     return Projection(names=frozenset(names), **options)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "values"),
     [
         ("id", [b"1", b"2"]),
@@ -74,7 +76,7 @@ def test_all_fields_are_spread_in_the_order_of_the_schema() -> None:
     assert read(Projection(all=True)).spread == ("id", "address", "tags", "a.b", "empty")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("options", "spread"),
     [
         ({"include": ("tags", "id")}, ("id", "tags")),
@@ -207,7 +209,7 @@ def test_long_values_make_small_batches(dictionary: bool) -> None:
     assert numbers == list(range(100, 140))
 
 
-@settings(max_examples=50, deadline=None)
+@examples(1.25)
 @given(st.lists(oracle.arrays(), min_size=1, max_size=3), st.sampled_from(["raw", "text"]))
 def test_batches_hold_the_texts_of_every_type(columns: list[pa.Array], vectors: str) -> None:
     length = min(map(len, columns))

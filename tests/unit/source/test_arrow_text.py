@@ -11,11 +11,12 @@ from typing import Any
 import hypothesis.strategies as st
 import pyarrow as pa
 import pyarrow.compute as pc
-import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 
 from etl.source.arrow_json import json_of
 from etl.source.arrow_text import members_of, text_of
+from tests.cases import cases
+from tests.examples import examples
 from tests.unit.source import arrow_oracle as oracle
 
 INT64 = pa.int64()
@@ -159,7 +160,7 @@ CASES: list[tuple[pa.Array, list[bytes | None]]] = [
 ]
 
 
-@pytest.mark.parametrize(("array", "texts"), CASES, ids=lambda value: str(getattr(value, "type", "")))
+@cases(("array", "texts"), CASES, ids=lambda value: str(getattr(value, "type", "")))
 def test_each_type_has_the_text_that_the_table_says(array: pa.Array, texts: list[bytes | None]) -> None:
     got = text_of(array)
     got.validate(full=True)
@@ -167,7 +168,7 @@ def test_each_type_has_the_text_that_the_table_says(array: pa.Array, texts: list
     assert got.to_pylist() == texts
 
 
-@pytest.mark.parametrize("array", [array for array, _ in CASES], ids=lambda array: str(array.type))
+@cases("array", [array for array, _ in CASES], ids=lambda array: str(array.type))
 def test_any_part_of_an_array_has_the_texts_of_that_part(array: pa.Array) -> None:
     whole, whole_json = text_of(array), json_of(array)
     for start in range(len(array) + 1):
@@ -176,7 +177,7 @@ def test_any_part_of_an_array_has_the_texts_of_that_part(array: pa.Array) -> Non
         assert json_of(array.slice(start)).to_pylist() == whole_json.slice(start).to_pylist()
 
 
-@pytest.mark.parametrize("array", [array for array, _ in CASES], ids=lambda array: str(array.type))
+@cases("array", [array for array, _ in CASES], ids=lambda array: str(array.type))
 def test_the_json_of_every_type_is_json_and_null_for_null(array: pa.Array) -> None:
     for written, null in zip(json_of(array).to_pylist(), text_of(array).is_null().to_pylist(), strict=True):
         value = json.loads(written)
@@ -184,7 +185,7 @@ def test_the_json_of_every_type_is_json_and_null_for_null(array: pa.Array) -> No
         assert json.dumps(value, separators=(",", ":"), ensure_ascii=False)  # no NaN was let through
 
 
-@settings(max_examples=100, deadline=None)
+@examples(2.5)
 @given(oracle.arrays())
 @example(pa.array([['"\\\x00\x1f\x7fé\u2028']]))
 def test_texts_are_those_of_a_formatter_that_goes_value_by_value(array: pa.Array) -> None:
@@ -193,14 +194,14 @@ def test_texts_are_those_of_a_formatter_that_goes_value_by_value(array: pa.Array
     assert got.to_pylist() == [oracle.text(value, array.type) for value in array.to_pylist()]
 
 
-@settings(max_examples=70, deadline=None)
+@examples(1.75)
 @given(oracle.arrays())
 def test_json_is_that_of_a_formatter_that_goes_value_by_value(array: pa.Array) -> None:
     written = [oracle.json_text(value, array.type).encode() for value in array.to_pylist()]
     assert json_of(array).to_pylist() == written
 
 
-@settings(max_examples=70, deadline=None)
+@examples(1.75)
 @given(st.lists(st.floats() | st.floats(1e-12, 1e18) | st.floats(-1e-3, 1e-3) | st.none()))
 def test_floats_are_written_as_repr_writes_them(values: list[float | None]) -> None:
     expected = [None if value is None else repr(value).encode() for value in values]
@@ -234,9 +235,7 @@ def test_a_string_that_is_not_utf8_keeps_its_bytes_and_is_still_json() -> None:
     assert json_of(array).to_pylist() == ['"a\ufffd"'.encode(), b'"b"', b"null"]
 
 
-@pytest.mark.parametrize(
-    "type", [pa.list_, pa.large_list, pa.list_view, pa.large_list_view, lambda type: pa.list_(type, 2)]
-)
+@cases("type", [pa.list_, pa.large_list, pa.list_view, pa.large_list_view, lambda type: pa.list_(type, 2)])
 def test_members_of_a_list_are_texts_without_the_null_ones(type: Any) -> None:
     array = pa.array([["x", "y"], None, [None, "z"], [None, None], ["", "w"]], type(pa.string()))
     got = members_of(array)

@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 
 from etl.source.arrow_valid import require_valid
+from tests.cases import cases
 
 
 def offsets_of(*offsets: int) -> pa.Buffer:
@@ -21,7 +22,7 @@ def list_of(values: pa.Array, *offsets: int) -> pa.Array:
     return pa.Array.from_buffers(type, len(offsets) - 1, [None, offsets_of(*offsets)], children=[values])
 
 
-@pytest.mark.parametrize(
+@cases(
     "array",
     [
         BEYOND,
@@ -39,7 +40,7 @@ def test_what_points_outside_of_its_bytes_is_refused(array: pa.Array) -> None:
         require_valid(array)
 
 
-@pytest.mark.parametrize(
+@cases(
     "array",
     [
         NOT_UTF8,

@@ -25,11 +25,12 @@ from etl.source.table_files import TableFiles
 from etl.source.table_stream import TableStream
 from etl.source.text_files import TextFiles
 from etl.source.text_stream import TextStream
+from tests.cases import cases
 
 TABLE = pa.table({"a": [1, 2]})
 
 
-@pytest.mark.parametrize(
+@cases(
     ("names", "format"),
     [
         ([], "lines"),
@@ -116,7 +117,7 @@ def chosen(folder: Path, name: str, content: bytes, **options: Any) -> Any:
     return choose_source([path], LoadOptions(**options))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "options", "format"),
     [
         ("a.txt", {}, Lines()),
@@ -219,7 +220,7 @@ OF_CSV = [{"fields": "a,b"}, {"no_header": True}, {"delimiter": "|"}]
 STRIP = {"strip": True}
 
 
-@pytest.mark.parametrize(
+@cases(
     ("choose_it", "options"),
     [
         *((of_format("lines"), options) for options in OF_CSV),

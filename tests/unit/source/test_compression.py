@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.errors import SourceError
 from etl.source.compression import MAGIC_BYTES, ByteStream, decompressed, sniff, split_name
+from tests.cases import cases
+from tests.examples import examples
 from tests.unit.source.streams import CODECS, SUFFIX, Bytes, compress
 
 TEXT = b"".join(b"%d: a line of text\n" % (number * 7919) for number in range(20_000))
@@ -25,7 +27,7 @@ def decompress(data: bytes, codec: str, *, most: int = 1 << 30, nbytes: int = 1 
     return text_of(decompressed(Bytes(data, most), codec, "x"), nbytes)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("path", "expected"),
     [
         ("x.csv.gz", ("x.csv", "gzip")),
@@ -50,15 +52,13 @@ def test_every_codec_has_a_suffix() -> None:
     assert {split_name(f"x{suffix}")[1] for suffix in SUFFIX.values()} == set(CODECS)
 
 
-@pytest.mark.parametrize("codec", CODECS)
-@pytest.mark.parametrize("data", [b"", b"a line\n"])
+@cases("codec", CODECS)
+@cases("data", [b"", b"a line\n"])
 def test_the_first_bytes_tell_the_codec(codec: str, data: bytes) -> None:
     assert sniff(compress(codec, data)[:MAGIC_BYTES]) == codec
 
 
-@pytest.mark.parametrize(
-    "head", [b"", b"a line\n", b"BZh is a word", b"BZh9", b"\x1f\x8b", b"{}", b"PAR1\0\0"]
-)
+@cases("head", [b"", b"a line\n", b"BZh is a word", b"BZh9", b"\x1f\x8b", b"{}", b"PAR1\0\0"])
 def test_text_is_not_taken_for_compressed_data(head: bytes) -> None:
     assert sniff(head) is None
 
@@ -140,7 +140,7 @@ class TestEveryCodec:
         with pytest.raises(SourceError, match=r"^the file has changed$"):
             text_of(stream)
 
-    @settings(max_examples=30, deadline=None)
+    @examples(0.75)
     @given(
         parts=st.lists(st.binary(max_size=300), min_size=1, max_size=4),
         most=st.integers(1, 50),
@@ -153,7 +153,7 @@ class TestEveryCodec:
         assert decompress(data, codec, most=most, nbytes=nbytes) == b"".join(parts)
 
 
-@pytest.mark.parametrize("codec", CODECS)
+@cases("codec", CODECS)
 def test_a_bomb_is_decompressed_no_faster_than_it_is_read(codec: str) -> None:
     data = compress(codec, bytes(10_000_000))
     stream = decompressed(Bytes(data), codec, "x")

@@ -20,6 +20,7 @@ from etl.plan import Batch, Projection, Reject
 from etl.source.csv import Csv, character
 from etl.source.files import find_files
 from etl.source.text_files import Place, open_text_files
+from tests.cases import cases
 from tests.unit.source.csv_texts import SOUP, encoded, python_records, rfc_4180_texts
 
 EVERYTHING = Projection(all=True)
@@ -47,7 +48,7 @@ def listed(column: pa.Array | None) -> list[Any]:
 # What a file begins with
 
 
-@pytest.mark.parametrize(
+@cases(
     ("format", "head", "names", "begin"),
     [
         (Csv(), b"id,name\n1,x\n", ("id", "name"), 8),
@@ -87,7 +88,7 @@ def test_a_header_that_is_cut_short_is_waited_for(header: bytes) -> None:
     assert whole[1] == len(header)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("head", "message"),
     [
         (b"a,b,a,c,b\n", r"x\.csv .* more than one field is named 'a', 'b'"),
@@ -109,7 +110,7 @@ def test_a_header_without_an_end_is_not_searched_for_for_ever() -> None:
         Csv().begin(b'"' + b"x" * 20_000_000, final=False, file="x.csv")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("options", "message"),
     [
         ({"delimiter": ""}, "--delimiter"),
@@ -139,7 +140,7 @@ def test_a_format_pickles() -> None:
 # Records
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "values"),
     [
         (b"007,1.10\n", [[b"007", b"1.10"]]),
@@ -167,7 +168,7 @@ def test_values_are_the_text_of_the_source(text: bytes, values: list[list[bytes]
     assert batch.rejects == ()
 
 
-@pytest.mark.parametrize(("delimiter", "quote"), [("\t", '"'), ("|", "'"), (" ", ""), ("x", "y"), ("x", '"')])
+@cases(("delimiter", "quote"), [("\t", '"'), ("|", "'"), (" ", ""), ("x", "y"), ("x", '"')])
 def test_any_character_may_separate_or_quote(delimiter: str, quote: str) -> None:
     format = Csv(delimiter=delimiter, quote=quote, names=("a", "b"))
     data = f"1{delimiter}{quote}2{quote}\n".encode()
@@ -262,7 +263,7 @@ def test_a_record_with_a_wrong_number_of_fields_costs_no_other() -> None:
     )
 
 
-@pytest.mark.parametrize("tail", [b'"', b'3,"', b'3,"4\n', b'3,"x', b'x,"\nx,x', b'3,"4""', b'"3,4\n5,6'])
+@cases("tail", [b'"', b'3,"', b'3,"4\n', b'3,"x', b'x,"\nx,x', b'3,"4""', b'"3,4\n5,6'])
 def test_a_quote_that_is_never_closed_is_one_reject(tail: bytes) -> None:
     batch = AB.parse(b"1,2\n" + tail, EVERYTHING, place(7, None))
     assert records(batch) == [[b"1", b"2"]]

@@ -12,6 +12,7 @@ import pytest
 
 from etl.errors import EtlError, SourceError, UsageError
 from etl.source.files import File, OpenFile, find_files, restat
+from tests.cases import cases
 
 
 def found(*sources: Path | str) -> list[str]:
@@ -118,7 +119,7 @@ def by_another_spelling(folder: Path) -> list[str]:
     return [str(folder / "a"), str(folder / ".." / folder.name / "a")]
 
 
-@pytest.mark.parametrize(
+@cases(
     "name_twice", [same, by_symlink, by_hard_link, by_folder_and_name, by_glob_and_name, by_another_spelling]
 )
 def test_a_file_named_twice_is_refused_whatever_its_names(
@@ -136,7 +137,7 @@ def test_two_files_with_the_same_content_are_two_files(tmp_path: Path) -> None:
     assert found(tmp_path) == ["a", "b"]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("source", "kind", "says"),
     [
         ("nothing", SourceError, "cannot read .*nothing: No such file"),

@@ -15,6 +15,7 @@ from etl.source.find import find_inputs, find_text
 from etl.source.lines import Lines
 from etl.source.text_files import TextFiles
 from etl.source.text_stream import TextStream
+from tests.cases import cases
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_a_file_uri_is_a_local_path(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("folder", "stdin")
-@pytest.mark.parametrize(
+@cases(
     ("sources", "error", "message"),
     [
         ([], UsageError, "no source is given"),

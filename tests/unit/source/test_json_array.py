@@ -7,7 +7,7 @@ import pickle
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.errors import SourceError
@@ -15,6 +15,7 @@ from etl.plan import Projection
 from etl.source.files import find_files
 from etl.source.json_array import JsonArray
 from etl.source.text_files import open_text_files
+from tests.cases import cases
 from tests.unit.source.json_oracle import (
     ALL,
     OBJECTS,
@@ -47,8 +48,8 @@ WHOLE = [
 ]
 
 
-@pytest.mark.parametrize("block_bytes", [1, 5, 1 << 20])
-@pytest.mark.parametrize(("data", "expected"), [case[1:] for case in WHOLE], ids=[case[0] for case in WHOLE])
+@cases("block_bytes", [1, 5, 1 << 20])
+@cases(("data", "expected"), [case[1:] for case in WHOLE], ids=[case[0] for case in WHOLE])
 def test_elements_are_records(data: bytes, expected: list[dict[str, bytes]], block_bytes: int) -> None:
     found = batches(ARRAY, data, block_bytes=block_bytes)
     assert records(found) == expected
@@ -78,8 +79,8 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("block_bytes", [1, 1 << 20])
-@pytest.mark.parametrize(("element", "reason"), BAD, ids=lambda case: str(case)[:30])
+@cases("block_bytes", [1, 1 << 20])
+@cases(("element", "reason"), BAD, ids=lambda case: str(case)[:30])
 def test_a_bad_element_is_a_reject_and_costs_no_other(element: bytes, reason: str, block_bytes: int) -> None:
     data = b'[{"a":1}, ' + element + b' ,{"a":2}]'
     found = batches(ARRAY, data, block_bytes=block_bytes)
@@ -98,10 +99,8 @@ def test_an_array_of_scalars_is_all_rejects() -> None:
     assert all("no JSON object" in reject.reason for reject in rejects(found))
 
 
-@pytest.mark.parametrize(
-    ("data", "count"), [(b"[,]", 1), (b"[,,]", 2), (b"[,{}]", 1), (b"[{},,{}]", 1), (b"[{}, ,]", 1)]
-)
-@pytest.mark.parametrize("block_bytes", [1, 1 << 20])
+@cases(("data", "count"), [(b"[,]", 1), (b"[,,]", 2), (b"[,{}]", 1), (b"[{},,{}]", 1), (b"[{}, ,]", 1)])
+@cases("block_bytes", [1, 1 << 20])
 def test_nothing_before_a_comma_is_a_reject(data: bytes, count: int, block_bytes: int) -> None:
     found = batches(ARRAY, data, block_bytes=block_bytes)
     assert [reject.raw for reject in rejects(found)] == [b""] * count
@@ -128,8 +127,8 @@ LOST = [
 ]
 
 
-@pytest.mark.parametrize("block_bytes", [1, 4, 1 << 20])
-@pytest.mark.parametrize(("data", "at", "reason"), LOST, ids=lambda case: str(case)[:30])
+@cases("block_bytes", [1, 4, 1 << 20])
+@cases(("data", "at", "reason"), LOST, ids=lambda case: str(case)[:30])
 def test_a_lost_structure_is_an_error_with_its_place(
     data: bytes, at: int | None, reason: str, block_bytes: int
 ) -> None:
@@ -140,7 +139,7 @@ def test_a_lost_structure_is_an_error_with_its_place(
         assert f"at byte {at} " in str(raised.value)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("data", "reason"),
     [
         (b"", "is empty"),
@@ -244,7 +243,6 @@ _LAYOUTS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(OBJECTS, max_size=8), _LAYOUTS, st.integers(1, 200))
 def test_any_objects_in_any_layout_and_block_size_are_what_json_says(
     objects: list[dict[str, object]], layout: Layout, block_bytes: int
@@ -293,7 +291,6 @@ def outcome(data: bytes, block_bytes: int) -> object:
     return records(found), rejects(found), numbers(found)
 
 
-@settings(deadline=None)
 @given(
     st.binary(max_size=40) | st.lists(_TOKENS, max_size=14).map(lambda some: b"[" + b"".join(some) + b"]"),
     st.integers(1, 50),

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import event, example, given, settings
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from etl.plan import Batch, Projection
 from etl.source.json_flat import parse_flat
 from etl.source.jsonl import Jsonl, parse_any
 from etl.source.text import WideError
+from tests.cases import cases
+from tests.examples import examples
 from tests.unit.source.json_oracle import ALL, Number, Place, dumps, records
 
 PEOPLE = [
@@ -57,7 +59,7 @@ TAKEN = [
 ]
 
 
-@pytest.mark.parametrize("data", [case[1] for case in TAKEN], ids=[case[0] for case in TAKEN])
+@cases("data", [case[1] for case in TAKEN], ids=[case[0] for case in TAKEN])
 def test_records_of_one_flat_layout_are_read_without_json(data: bytes) -> None:
     batch = parse_flat(data, ALL, Place())
     assert batch is not None
@@ -111,7 +113,7 @@ LEFT = [
 ]
 
 
-@pytest.mark.parametrize("data", [case[1] for case in LEFT], ids=[case[0] for case in LEFT])
+@cases("data", [case[1] for case in LEFT], ids=[case[0] for case in LEFT])
 def test_everything_else_is_left_to_json(data: bytes) -> None:
     assert parse_flat(data, ALL, Place()) is None
 
@@ -132,7 +134,7 @@ PROJECTIONS = [
 SHARING = Projection(all=True, rename=(("name", "id"),), names=frozenset({"name", "id"}))
 
 
-@pytest.mark.parametrize("projection", PROJECTIONS)
+@cases("projection", PROJECTIONS)
 def test_a_projection_takes_the_fast_path(projection: Projection) -> None:
     assert parse_flat(lines(PEOPLE), projection, Place()) is not None
 
@@ -220,7 +222,7 @@ def _flat_texts(draw: st.DrawFn) -> list[str]:
     ]
 
 
-@settings(deadline=None, max_examples=200)
+@examples(5)
 @given(_flat_texts(), st.sampled_from([*PROJECTIONS, SHARING]), _PLACES, st.booleans())
 def test_records_of_one_layout_are_what_json_says(
     texts: list[str], projection: Projection, place: Place, ended: bool
@@ -250,7 +252,7 @@ _PIECES = st.sampled_from(
 ) | st.binary(max_size=2)
 
 
-@settings(deadline=None, max_examples=300)
+@examples(7.5)
 @given(
     st.lists(_flat_texts(), min_size=1, max_size=2),
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 3), _PIECES), max_size=3),
@@ -297,7 +299,7 @@ _TOKENS = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@examples(7.5)
 @given(st.binary(max_size=40) | st.lists(_TOKENS, max_size=12).map(b"".join))
 def test_any_bytes_are_what_json_says(data: bytes) -> None:
     assert_same_or_left(data, ALL, Place())

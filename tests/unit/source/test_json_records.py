@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.plan import Batch, Projection
@@ -14,6 +14,7 @@ from etl.source.json_records import find
 from etl.source.json_text import Literals
 from etl.source.jsonl import Jsonl
 from etl.source.text import TextFormat
+from tests.cases import cases
 from tests.unit.source.json_oracle import (
     LAYOUTS,
     OBJECTS,
@@ -37,7 +38,7 @@ def read(lines: str, **options: Any) -> Batch:
     return Jsonl().parse(lines.encode(), Projection(**options), Place())
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "value"),
     [
         ("id", b"7"),
@@ -60,7 +61,7 @@ def read(lines: str, **options: Any) -> Batch:
         ("address.nowhere", None),
     ],
 )
-@pytest.mark.parametrize("flatten", [False, True])
+@cases("flatten", [False, True])
 def test_a_name_is_a_field_or_a_way_into_nested_ones(name: str, value: bytes | None, flatten: bool) -> None:
     batch = read(PERSON, names=[name], flatten=flatten, all=flatten)
     assert batch.fields.column(name).to_pylist() == [value]
@@ -95,7 +96,7 @@ def test_flatten_spreads_objects_and_keeps_arrays() -> None:
     assert records([batch]) == [{"a.b.c": b"1.0", "a.d": b'[{"e":1}]', "f": b"{}", "g": b"2"}]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("options", "spread"),
     [
         ({"include": ("b", "a", "nowhere")}, ("a", "b")),
@@ -129,8 +130,8 @@ def test_a_renamed_field_is_found_by_its_new_name_only() -> None:
 SHARED = '{"a":1}\n{"a":1,"b":2}\nbad\n{"b":3}\n{"a":4,"b":null}\n{"c":{"x":5},"b":6}'
 
 
-@pytest.mark.parametrize("format", [Jsonl(), JsonArray()])
-@pytest.mark.parametrize(
+@cases("format", [Jsonl(), JsonArray()])
+@cases(
     "options",
     [
         {"all": True},
@@ -267,7 +268,6 @@ def test_a_mark_is_what_no_string_holds() -> None:
     assert batch.fields.column("a")[0].as_py() == text(loads(line)["a"])
 
 
-@settings(deadline=None)
 @given(st.lists(OBJECTS, min_size=1, max_size=6), LAYOUTS)
 def test_any_objects_written_again_are_the_same_objects(
     objects: list[dict[str, object]], layout: Layout

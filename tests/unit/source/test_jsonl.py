@@ -6,7 +6,7 @@ import pickle
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from etl.errors import SourceError
@@ -14,6 +14,7 @@ from etl.plan import Projection
 from etl.source.files import find_files
 from etl.source.jsonl import Jsonl
 from etl.source.text_files import open_text_files
+from tests.cases import cases
 from tests.unit.source.json_oracle import (
     ALL,
     LAYOUTS,
@@ -63,7 +64,7 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize(("literal", "value"), VALUES, ids=lambda case: str(case)[:20])
+@cases(("literal", "value"), VALUES, ids=lambda case: str(case)[:20])
 def test_a_value_arrives_as_its_text(literal: str, value: bytes | None) -> None:
     line = f'{{"a": {literal}, "b": 1}}\n'.encode()
     expected = {"b": b"1"} if value is None else {"a": value, "b": b"1"}
@@ -85,8 +86,8 @@ LINES = [
 ]
 
 
-@pytest.mark.parametrize("block_bytes", [1, 7, 1 << 20])
-@pytest.mark.parametrize(("data", "count"), [case[1:] for case in LINES], ids=[case[0] for case in LINES])
+@cases("block_bytes", [1, 7, 1 << 20])
+@cases(("data", "count"), [case[1:] for case in LINES], ids=[case[0] for case in LINES])
 def test_lines_that_are_not_blank_are_records(data: bytes, count: int, block_bytes: int) -> None:
     found = batches(JSONL, data, Projection(names=frozenset({"a"})), block_bytes)
     assert records(found) == [{"a": b"%d" % number} for number in range(1, count + 1)]
@@ -125,8 +126,8 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("line", "reason"), BAD, ids=lambda case: str(case)[:30])
-@pytest.mark.parametrize("block_bytes", [1, 1 << 20])
+@cases(("line", "reason"), BAD, ids=lambda case: str(case)[:30])
+@cases("block_bytes", [1, 1 << 20])
 def test_a_bad_line_is_a_reject_and_costs_no_other(line: bytes, reason: str, block_bytes: int) -> None:
     data = b'{"a":1}\n\n' + line + b'\r\n{"a":2}\n'
     found = batches(JSONL, data, block_bytes=block_bytes)
@@ -223,7 +224,6 @@ def test_a_record_of_too_many_fields_is_a_reject() -> None:
     assert "70,000 fields" in reject.reason
 
 
-@settings(deadline=None)
 @given(
     st.lists(OBJECTS, max_size=8),
     LAYOUTS,
@@ -276,7 +276,6 @@ _TOKENS = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=40) | st.lists(_TOKENS, max_size=12).map(b"".join), st.integers(1, 50))
 def test_any_bytes_are_records_or_rejects_line_by_line(data: bytes, block_bytes: int) -> None:
     assume(b"\0" not in data[:4] and not data.startswith((b"\xff\xfe", b"\xfe\xff")))

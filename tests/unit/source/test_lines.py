@@ -6,13 +6,13 @@ import pickle
 from typing import Any
 
 import pyarrow as pa
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etl.plan import Projection, Reject
 from etl.source.lines import Lines, split_lines, strip
 from etl.source.text_files import Place
+from tests.cases import cases
 from tests.unit.given import lines_of
 
 PIECES = [b"\n", b"\r\n", b"\r", b"", b" ", b"\t", b"a", b"word", b"\0", b"\xff\xfe", "ü€😀".encode()]
@@ -23,7 +23,7 @@ TEXT = st.text(
 )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("content", "records"),
     [
         (b"a", [b"a"]),
@@ -75,7 +75,7 @@ def test_strip_takes_off_the_very_characters_that_str_takes_off() -> None:
     } == {character for character in characters if character.isspace()}
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "stripped"),
     [
         (b" \xff a \xff \n", b"\xff a \xff"),
@@ -113,7 +113,7 @@ def test_lines_begin_at_the_first_byte_whatever_it_is() -> None:
 LINE = frozenset({"line"})
 
 
-@pytest.mark.parametrize(
+@cases(
     ("projection", "names", "spread", "line"),
     [
         (Projection(names=LINE), ["line"], ("line",), None),

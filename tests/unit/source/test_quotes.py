@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from etl.source import quotes
 from etl.source.csv import Csv
 from etl.source.quotes import Dialect, Span, scan_records, split_records, walk
+from tests.cases import cases
 from tests.unit.source.csv_texts import SOUP, python_records, rfc_4180_texts
 
 COMMA = Dialect(b",", b'"')
 UNQUOTED = Dialect(b",", b"")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("data", "not_final", "final"),
     [
         (b"", (0, 0), (0, 0)),

@@ -18,12 +18,14 @@ import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from etl.errors import SourceError
 from etl.plan import Batch, Block, Projection, Reject
 from etl.source.records import RecordStream
 from etl.source.tables import open_table
+from tests.cases import cases
+from tests.examples import examples
 
 ALL = Projection(all=True)
 
@@ -117,9 +119,7 @@ VALUES: list[tuple[Any, bytes | None, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("value", "text", "in_json"), VALUES, ids=lambda value: str(value).partition(" at 0x")[0][:20]
-)
+@cases(("value", "text", "in_json"), VALUES, ids=lambda value: str(value).partition(" at 0x")[0][:20])
 def test_values_of_all_types_have_their_text(value: Any, text: bytes | None, in_json: Any) -> None:
     data = [{"a": value, "n": 1}, {"a": "other", "n": 2}]
     assert read(data, Projection(names=frozenset({"a"}))) == [{"a": text}, {"a": b"other"}]
@@ -178,7 +178,7 @@ REFUSED: list[tuple[Any, str, bytes | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("element", "reason", "raw"), REFUSED, ids=lambda value: repr(type(value)))
+@cases(("element", "reason", "raw"), REFUSED, ids=lambda value: repr(type(value)))
 def test_what_is_no_record_costs_only_itself(element: Any, reason: str, raw: bytes | None) -> None:
     data = [{"a": 1}, element, {"a": b"3"}]
     (batch,) = batches_of(data)
@@ -298,7 +298,7 @@ def expected(value: Any) -> bytes | None:
     return repr(value).encode()
 
 
-@settings(max_examples=100, deadline=None)
+@examples(2.5)
 @given(st.lists(st.fixed_dictionaries({"a": PLAIN, "b": PLAIN}), max_size=8), st.sampled_from([1, 1 << 20]))
 def test_any_records_arrive_with_their_texts(data: list[dict[str, Any]], block_bytes: int) -> None:
     wrong = [index for index, one in enumerate(data) if any(has_surrogate(value) for value in one.values())]

@@ -17,6 +17,7 @@ from etl.source.lines import Lines
 from etl.source.remote import RemoteFile, explaining, find_remote, open_remote
 from etl.source.remote_arrow import glob_pattern
 from etl.source.uri import parse_uri
+from tests.cases import cases
 from tests.unit.source.streams import CODECS, SUFFIX, compress
 
 
@@ -35,7 +36,7 @@ def names(files: tuple[RemoteFile, ...], folder: str) -> list[str]:
     return [file.name.removeprefix(f"{folder}/") for file in files]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("path", "expected"),
     [
         ("/a.txt", ["a.txt"]),
@@ -63,7 +64,7 @@ def test_nothing_found_is_an_error(folder: str, path: str) -> None:
     assert folder in str(error.value)
 
 
-@pytest.mark.parametrize("codec", [None, *CODECS])
+@cases("codec", [None, *CODECS])
 def test_a_remote_file_is_a_stream(folder: str, codec: str | None) -> None:
     text = b"one\ntwo\nthree\n"
     name = f"x.txt{SUFFIX.get(codec or '', '')}"
@@ -174,7 +175,7 @@ def caused(error: Exception, cause: Exception) -> Exception:
     return error
 
 
-@pytest.mark.parametrize(
+@cases(
     ("error", "message"),
     [
         (StatusError(404), r"there is nothing there \(HTTP status 404\)$"),
@@ -205,7 +206,7 @@ def test_errors_that_are_sentences_already_stay_as_they_are() -> None:
         raise SourceError("as it was")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("pattern", "path", "expected"),
     [
         ("b/*.csv", "b/x.csv", True),

@@ -13,6 +13,7 @@ import pytest
 from etl.errors import MissingExtraError, SourceError, UsageError
 from etl.plan import Projection, Source
 from etl.source.sql import open_query
+from tests.cases import cases
 
 ALL = Projection(all=True)
 
@@ -129,7 +130,7 @@ def test_a_column_of_several_types_says_what_to_do(people: Path) -> None:
     assert [records[0], records[-1]] == [{"m": b"0"}, {"m": b"text"}]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("sql", "message"),
     [
         ("SELEC 1", "syntax error"),
@@ -182,14 +183,14 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         open_query("SELECT 1", f"duckdb:{tmp_path}/x.db")
 
 
-@pytest.mark.parametrize("uri", ["mysql://u:secret77@host/db", "people.db", "", "postgresql", "://secret77"])
+@cases("uri", ["mysql://u:secret77@host/db", "people.db", "", "postgresql", "://secret77"])
 def test_other_databases_are_refused_without_their_secrets(uri: str) -> None:
     with pytest.raises(UsageError, match=r"postgresql://.*sqlite:.*duckdb:") as error:
         open_query("SELECT 1", uri)
     assert "secret77" not in str(error.value)
 
 
-@pytest.mark.parametrize(
+@cases(
     "uri",
     [
         "postgresql://user:secret77@127.0.0.1:1/db",

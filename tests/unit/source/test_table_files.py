@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from etl.errors import SourceError
 from etl.plan import Batch, Block, Projection
@@ -21,6 +21,8 @@ from etl.source.arrow import Arrow
 from etl.source.files import find_files
 from etl.source.parquet import Parquet
 from etl.source.table_files import ENOUGH_GROUPS, TableFiles, TableFormat, open_table_files
+from tests.cases import cases
+from tests.examples import examples
 from tests.unit.source import arrow_oracle as oracle
 
 Write = Callable[..., Any]
@@ -78,9 +80,7 @@ def counting(count: int) -> pa.Table:
 
 
 @FORMATS
-@pytest.mark.parametrize(
-    ("count", "group"), [(10, 3), (1, 1), (100_000, 40_000), (100_000, 1 << 20), (700, 7)]
-)
+@cases(("count", "group"), [(10, 3), (1, 1), (100_000, 40_000), (100_000, 1 << 20), (700, 7)])
 def test_blocks_hold_every_record_once_in_order_and_number_them(
     tmp_path: Path, format: TableFormat, write: Write, count: int, group: int
 ) -> None:
@@ -209,7 +209,7 @@ def test_every_column_of_a_wide_file_is_found(tmp_path: Path, format: TableForma
 
 
 @FORMATS
-@pytest.mark.parametrize("content", [b"", b"x", b"id,name\n1,x\n", b"PAR1", b"ARROW1\0\0", bytes(4000)])
+@cases("content", [b"", b"x", b"id,name\n1,x\n", b"PAR1", b"ARROW1\0\0", bytes(4000)])
 def test_what_is_no_such_file_is_refused_with_a_sentence(
     tmp_path: Path, format: TableFormat, write: Write, content: bytes
 ) -> None:
@@ -246,7 +246,7 @@ def removed(path: Path) -> None:
 
 
 @FORMATS
-@pytest.mark.parametrize("change", [touched, shrunk, replaced, removed])
+@cases("change", [touched, shrunk, replaced, removed])
 def test_a_file_that_changes_is_noticed(
     tmp_path: Path, format: TableFormat, write: Write, change: Callable[[Path], None]
 ) -> None:
@@ -273,7 +273,7 @@ def test_the_input_is_named_by_its_real_path(tmp_path: Path, format: TableFormat
 
 
 @FORMATS
-@settings(max_examples=30, deadline=None)
+@examples(0.75)
 @given(seed=st.integers(0, 1 << 32))
 def test_a_damaged_file_gives_records_or_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, format: TableFormat, write: Write, seed: int
@@ -294,7 +294,7 @@ def test_a_damaged_file_gives_records_or_a_sentence(
 
 
 @FORMATS
-@settings(max_examples=20, deadline=None)
+@examples(0.5)
 @given(columns=st.lists(oracle.arrays(), min_size=1, max_size=3))
 def test_files_hold_the_texts_of_every_type(
     tmp_path_factory: pytest.TempPathFactory, format: TableFormat, write: Write, columns: list[pa.Array]

@@ -12,11 +12,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from etl.errors import SourceError, UsageError
 from etl.plan import Block, Projection, Source
 from etl.source.tables import open_table
+from tests.cases import cases
+from tests.examples import examples
 from tests.unit.source import arrow_oracle as oracle
 
 ALL = Projection(all=True)
@@ -69,7 +71,7 @@ class Dataset:
         return iter(self.tables)
 
 
-@pytest.mark.parametrize(
+@cases(
     "data",
     [
         TABLE,
@@ -178,7 +180,7 @@ def test_a_record_is_found_again() -> None:
     assert source.name_of(block) == "the pyarrow.Table"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("data", "error"),
     [
         ("a path", UsageError),
@@ -214,7 +216,7 @@ def test_a_table_without_records_has_no_blocks() -> None:
     assert blocks_of(open_table(Dataset([]))) == []
 
 
-@settings(max_examples=50, deadline=None)
+@examples(1.25)
 @given(st.lists(oracle.arrays(), min_size=1, max_size=3), st.sampled_from([1, 30, 1 << 20]))
 def test_streams_hold_the_texts_of_every_type(columns: list[pa.Array], block_bytes: int) -> None:
     length = min(map(len, columns))

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etl.budget import Budget
@@ -25,6 +25,8 @@ from etl.source.lines import Lines
 from etl.source.text import BrokenTextError, TextFormat
 from etl.source.text_files import TextFiles, open_text_files
 from etl.worker import run_shard
+from tests.cases import cases
+from tests.examples import examples
 from tests.unit.given import files_of, lines_of, source_of
 from tests.unit.memory import MemoryTarget, Pair, RejectList, Told, plan_for, tally_of
 
@@ -92,8 +94,8 @@ def test_a_block_is_all_the_lines_that_fit_its_size_or_one_that_does_not(
             assert first_line - block.start > block_bytes
 
 
-@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"])
-@pytest.mark.parametrize("block_bytes", [1, 2, 7, 20, 64, 1000])
+@cases("end", [b"", b"\n", b"\n\n"])
+@cases("block_bytes", [1, 2, 7, 20, 64, 1000])
 def test_a_line_longer_than_what_is_looked_at_at_once_is_found_whole(end: bytes, block_bytes: int) -> None:
     content = b"a\n" + b"b" * 50 + b"\n" + b"c" * 21 + b"\n\n" + b"d" * 14 + end
     blocks = blocks_of([content], block_bytes)
@@ -127,7 +129,7 @@ def test_a_file_that_changed_since_it_was_found_is_noticed(tmp_path: Path) -> No
         list(source.blocks(2))
 
 
-@settings(max_examples=100)
+@examples(2.5)
 @given(
     contents=CONTENTS,
     workers=st.integers(1, 9),
@@ -164,7 +166,7 @@ OTHERS: list[tuple[TextFormat, list[bytes], bytes]] = [
 
 
 @pytest.mark.parametrize(("format", "pieces", "between"), OTHERS)
-@settings(max_examples=20)
+@examples(0.5)
 @given(data=st.data(), workers=st.integers(1, 5), block_bytes=st.integers(1, 40), by_record=st.booleans())
 def test_every_record_of_any_text_is_loaded_or_rejected_once_whatever_the_blocks(
     format: TextFormat,

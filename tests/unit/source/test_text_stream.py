@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.errors import RejectedError, SourceError
@@ -26,6 +26,8 @@ from etl.source.lines import Lines
 from etl.source.text import Origin, TextFormat
 from etl.source.text_files import open_text_files
 from etl.source.text_stream import TextStream, open_text_stream
+from tests.cases import cases
+from tests.examples import examples
 from tests.unit.source.streams import CODECS, SUFFIX, Bytes, compress
 
 PROJECTION = Projection(names=frozenset({"line"}), line=True)
@@ -117,8 +119,8 @@ def expected(*texts: bytes) -> list[tuple[int, bytes]]:
 LINES = b"".join(b"line %d %s\n" % (number, b"x" * (number % 90)) for number in range(5000))
 
 
-@pytest.mark.parametrize("codec", [None, *CODECS])
-@pytest.mark.parametrize("block_bytes", [1, 100, 65_536, 1 << 20])
+@cases("codec", [None, *CODECS])
+@cases("block_bytes", [1, 100, 65_536, 1 << 20])
 def test_a_file_gives_its_records_whatever_the_block_size(
     codec: str | None, block_bytes: int, tmp_path: Path
 ) -> None:
@@ -129,7 +131,7 @@ def test_a_file_gives_its_records_whatever_the_block_size(
     assert records(read(source, block_bytes, pickled=True)) == expected(text)
 
 
-@pytest.mark.parametrize("codec", CODECS)
+@cases("codec", CODECS)
 def test_blocks_cover_the_text_and_add_up_to_the_size_of_the_files(codec: str, tmp_path: Path) -> None:
     texts = [LINES, LINES[:1000], LINES[100:]]
     inputs = [
@@ -150,7 +152,7 @@ def test_blocks_cover_the_text_and_add_up_to_the_size_of_the_files(codec: str, t
             assert len(block.payload or b"") < 5000 * 2 + 100
 
 
-@settings(max_examples=60, deadline=None)
+@examples(1.5)
 @given(
     texts=st.lists(st.lists(st.binary(max_size=60), max_size=30).map(b"\n".join), min_size=1, max_size=3),
     block_bytes=st.integers(1, 200),
@@ -172,11 +174,11 @@ def files(texts: list[bytes]) -> Iterator[list[str]]:
         yield paths
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "count"),
     [(b"", 0), (b"\n", 1), (b"a", 1), (b"a\n", 1), (b"a\nb", 2), (b"\n\n\n", 3), (b"a\r\nb\r\n", 2)],
 )
-@pytest.mark.parametrize("codec", CODECS)
+@cases("codec", CODECS)
 def test_small_files_have_the_records_they_have(text: bytes, count: int, codec: str, tmp_path: Path) -> None:
     source = open_text_stream([local(write(tmp_path / "x", compress(codec, text)), codec)], Lines())
     assert len(records(read(source, 1 << 20))) == count

@@ -9,11 +9,12 @@ import pytest
 
 from etl.errors import UsageError
 from etl.source.uri import is_remote, parse_uri
+from tests.cases import cases
 
 SECRET = "https://anna:s3cr%2Ft@host:8443/a%20b/x.csv?X-Signature=0a1b2c3d4e&part=7#frag"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("source", "expected"),
     [
         ("s3://bucket/x", True),
@@ -42,7 +43,7 @@ def test_a_uri_is_taken_to_pieces_and_put_together() -> None:
     assert pickle.loads(pickle.dumps(uri)) == uri  # noqa: S301 - our own
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "shown"),
     [
         (SECRET, "https://host:8443/a%20b/x.csv"),
@@ -60,7 +61,7 @@ def test_user_password_and_query_are_not_shown(text: str, shown: str) -> None:
     assert f"{uri!r}" == f"Uri({shown!r})"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "expected"),
     [
         (f"404 for {SECRET}", "404 for https://host:8443/a%20b/x.csv"),

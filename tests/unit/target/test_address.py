@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from etl.errors import UsageError
 from etl.target.address import Address, connection_arguments, parse_address
 from etl.target.standalone import StandaloneTarget
+from tests.cases import cases
 
 SECRET = "S3cretMarker"
 
@@ -22,7 +23,7 @@ CHECKED = {"ssl_cert_reqs": "required", "ssl_check_hostname": True, "ssl_passwor
 """What redis-py is told of a server with TLS; with another ssl_password a terminal might be asked for one."""
 
 
-@pytest.mark.parametrize(
+@cases(
     ("url", "shown", "arguments"),
     [
         ("redis://host", "redis://host:6379/0", {"host": "host"}),
@@ -65,7 +66,7 @@ def test_an_address_is_shown_as_it_is_connected_to(url: str, shown: str, argumen
     assert found == arguments
 
 
-@pytest.mark.parametrize(
+@cases(
     ("url", "says"),
     [
         ("", "starts with one of redis://, rediss://, unix:// or embedded:"),
@@ -193,7 +194,7 @@ def test_an_address_pickles_with_its_secrets_and_shows_none() -> None:
         assert SECRET not in repr({**connection_arguments(copy)})
 
 
-@pytest.mark.parametrize(
+@cases(
     ("url", "login"),
     [
         ("redis://host", ("me", "mine")),

@@ -8,7 +8,7 @@ from typing import Any
 
 import hiredis
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode.wire import Buffer, Wire
@@ -16,6 +16,7 @@ from etl.errors import TargetError
 from etl.plan import Answer
 from etl.target import conversation
 from etl.target.conversation import Conversation
+from tests.cases import cases
 from tests.unit.given import parse_commands, replies_in
 
 NIL = b"$-1\r\n"
@@ -155,7 +156,7 @@ def until_failure(answers: Callable[[], Iterator[Answer]]) -> tuple[list[Answer]
     return taken, None
 
 
-@pytest.mark.parametrize("piece", [1, 2, 3, 4, 5, 6, 7, 11, 1000])
+@cases("piece", [1, 2, 3, 4, 5, 6, 7, 11, 1000])
 def test_expected_replies_are_compared_and_never_parsed_in_whatever_pieces_they_come(
     connect: Connect, piece: int
 ) -> None:
@@ -168,9 +169,9 @@ def test_expected_replies_are_compared_and_never_parsed_in_whatever_pieces_they_
     assert server.commands == [[b"PING"]] * 9
 
 
-@pytest.mark.parametrize("piece", [1, 2, 3, 5, 7, 1000])
-@pytest.mark.parametrize("odd", REPLIES[1:])
-@pytest.mark.parametrize("position", range(6))
+@cases("piece", [1, 2, 3, 5, 7, 1000])
+@cases("odd", REPLIES[1:])
+@cases("position", range(6))
 def test_a_reply_that_differs_is_parsed_wherever_it_stands_and_comparing_is_taken_up_again(
     connect: Connect, position: int, odd: bytes, piece: int
 ) -> None:
@@ -195,7 +196,6 @@ WIRES = st.lists(st.lists(st.sampled_from(REPLIES), min_size=1, max_size=4), min
     takes=st.integers(1, 50),
     bound=st.integers(1, 200),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_wire_gets_its_own_replies_in_order_for_any_replies_and_pieces(
     connect: Connect, wires: list[list[bytes]], expected: bytes, pieces: list[int], takes: int, bound: int
 ) -> None:
@@ -249,7 +249,7 @@ def test_replies_are_read_while_the_server_takes_nothing(connect: Connect) -> No
     assert len([*answers, *talk.drain()]) == 3
 
 
-@pytest.mark.parametrize("cut", range(len(OK) * 4))
+@cases("cut", range(len(OK) * 4))
 def test_a_connection_that_ends_after_any_byte_is_a_failure_behind_the_answers_before_it(
     connect: Connect, cut: int
 ) -> None:
@@ -309,9 +309,9 @@ def test_a_broken_connection_is_a_failure_that_says_why(connect: Connect) -> Non
     )
 
 
-@pytest.mark.parametrize("unasked", [OK, ERROR, NIL, b"+", b"garbage"])
-@pytest.mark.parametrize("piece", [1, 1000])
-@pytest.mark.parametrize("asked", [OK, ERROR])
+@cases("unasked", [OK, ERROR, NIL, b"+", b"garbage"])
+@cases("piece", [1, 1000])
+@cases("asked", [OK, ERROR])
 def test_a_reply_that_nobody_asked_for_is_never_taken_for_that_of_a_later_command(
     connect: Connect, asked: bytes, piece: int, unasked: bytes
 ) -> None:
@@ -325,10 +325,10 @@ def test_a_reply_that_nobody_asked_for_is_never_taken_for_that_of_a_later_comman
     assert failure == "redis://host sent a reply that nobody asked for"
 
 
-@pytest.mark.parametrize(
+@cases(
     "garbage", [b"HTTP/1.1 400 Bad Request\r\n", b"220 mail ESMTP\r\n", b"\x15\x03\x01", b"$x\r\n", b"\r\n"]
 )
-@pytest.mark.parametrize("before", [b"", OK, NIL])
+@cases("before", [b"", OK, NIL])
 def test_what_is_not_redis_is_said_to_be_not_redis(connect: Connect, before: bytes, garbage: bytes) -> None:
     talk = connect(MemoryServer([before + garbage]))
     until_failure(lambda: talk.submit(wire_of(2), 0))

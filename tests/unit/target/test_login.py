@@ -15,6 +15,7 @@ from etl.errors import UsageError
 from etl.options import LoadOptions
 from etl.target.address import Address, connection_arguments
 from etl.target.login import address_of, refuse_login
+from tests.cases import cases
 
 URL = "redis://host:7/1"
 
@@ -67,7 +68,7 @@ def test_the_user_is_the_one_in_the_url_or_else_the_option() -> None:
     assert "username" not in connection_arguments(found())
 
 
-@pytest.mark.parametrize(
+@cases(
     ("content", "password"),
     [
         (b"se same", "se same"),

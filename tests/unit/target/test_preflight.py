@@ -25,6 +25,7 @@ from etl.target.preflight import (
     require_room,
     require_server,
 )
+from tests.cases import cases
 
 PRIMARY = b"""\
 # Server\r
@@ -64,7 +65,7 @@ def test_info_is_read() -> None:
     assert read_info(b"cluster_enabled:1\r\n").cluster is True
 
 
-@pytest.mark.parametrize(
+@cases(
     ("says", "replica"),
     [
         (REPLICA, True),
@@ -79,7 +80,7 @@ def test_a_replica_that_takes_writes_is_none_here(says: bytes, replica: bool | N
     assert read_info(says).replica is replica
 
 
-@pytest.mark.parametrize(
+@cases(
     "reply",
     [
         None,
@@ -98,7 +99,7 @@ def test_an_answer_of_another_form_is_unknown(reply: Any) -> None:
     assert read_info(reply) == UNKNOWN
 
 
-@pytest.mark.parametrize("number", [b"", b"many", b"-1", b"1.5", b"0x10", "٣".encode()])
+@cases("number", [b"", b"many", b"-1", b"1.5", b"0x10", "٣".encode()])
 def test_a_number_of_another_form_is_unknown(number: bytes) -> None:
     assert read_info(b"used_memory:%b\r\nrole:master\r\n" % number) == Info(replica=False)
 
@@ -140,7 +141,7 @@ def test_a_cluster_is_refused(writes: bool) -> None:
 SOME = [b"set", 3, [b"write"], 1, 1, 1]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("reply", "missing"),
     [
         ([SOME, SOME, None], {b"JSON.SET"}),
@@ -201,7 +202,7 @@ def server(policy: str = "allkeys-lru", used: int | None = 400, maxmemory: int |
     return Info(used_memory=used, maxmemory=maxmemory, policy=policy)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("info", "nbytes", "expiring"),
     [
         (server(), 600 // MEMORY_PER_INPUT_BYTE, False),
@@ -218,7 +219,7 @@ def test_a_load_that_fits_or_evicts_nothing_is_let_in(info: Info, nbytes: int | 
     require_room(info, "t", nbytes=nbytes, expiring=expiring)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("info", "nbytes", "expiring"),
     [
         (server(), 600 // MEMORY_PER_INPUT_BYTE + 1, False),
@@ -251,7 +252,7 @@ def test_the_refusal_has_the_figures() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("before", "after", "said"),
     [
         (0, 1, "evicted 1 key during the load"),

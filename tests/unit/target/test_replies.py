@@ -8,6 +8,7 @@ from redis import exceptions
 
 from etl.errors import TargetError
 from etl.target.replies import EVERY_RECORD, TABLE, Action, explain, failure, first_word, row_of
+from tests.cases import cases
 
 SAID = {
     "OOM": "OOM command not allowed when used memory > 'maxmemory'.",
@@ -42,7 +43,7 @@ def test_every_row_of_the_table_is_tried_here() -> None:
     assert set(SAID) == set(TABLE)
 
 
-@pytest.mark.parametrize("word", SAID)
+@cases("word", SAID)
 def test_an_error_reply_is_explained_and_quoted(word: str) -> None:
     reply = hiredis.ReplyError(SAID[word])
     assert first_word(reply) == word
@@ -77,7 +78,7 @@ def test_a_failure_names_the_target() -> None:
     assert str(failure("MSET answered 3", "t")) == "t: MSET answered 3"
 
 
-@pytest.mark.parametrize("word", SAID)
+@cases("word", SAID)
 def test_every_row_says_what_is_done(word: str) -> None:
     assert word in ACTIONS[row_of(hiredis.ReplyError(SAID[word])).action]
 
@@ -87,7 +88,7 @@ def test_a_full_server_is_waited_for_a_while_only_and_one_that_lost_its_role_is_
     assert {word for word, row in TABLE.items() if row.reconnect} == {"READONLY", "MASTERDOWN"}
 
 
-@pytest.mark.parametrize(
+@cases(
     "said",
     [
         "ERR unknown command 'JSON.SET', with args beginning with: 'k' '$' ",
@@ -106,7 +107,7 @@ def test_what_every_record_would_get_ends_the_run(said: str) -> None:
     assert any(what in said for what in EVERY_RECORD)
 
 
-@pytest.mark.parametrize(
+@cases(
     "said",
     [
         "WRONGTYPE Operation against a key holding the wrong kind of value",

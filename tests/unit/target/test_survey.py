@@ -14,6 +14,7 @@ from etl.errors import TargetError
 from etl.plan import Answer
 from etl.target.preflight import UNKNOWN, Denial, Findings, Info
 from etl.target.survey import info_now, survey
+from tests.cases import cases
 from tests.unit.given import parse_commands, stream_of
 from tests.unit.memory import Near
 
@@ -94,7 +95,7 @@ def test_a_server_that_knows_no_question_is_unknown() -> None:
     assert target.closed == [True]
 
 
-@pytest.mark.parametrize("hang_up", [1, 2, 3, 4, 5])
+@cases("hang_up", [1, 2, 3, 4, 5])
 def test_a_server_that_hangs_up_on_a_question_is_unknown(hang_up: int) -> None:
     target = Asked(hang_up=hang_up)
     assert survey(target, COMMANDS).denials == ()

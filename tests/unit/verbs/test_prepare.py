@@ -36,6 +36,7 @@ from etl.verbs import run as run_module
 from etl.verbs.load import load
 from etl.verbs.run import Run, _either
 from etl.verbs.verify import verify
+from tests.cases import cases
 from tests.unit.encode.given import template
 from tests.unit.encode.model import OK, Document, Model, RefusedError, Scores
 from tests.unit.given import parse_commands, source_of
@@ -203,7 +204,7 @@ def load_over(server: Server, kind: str, if_exists: str, **options: Any) -> Repo
     return loaded(source, as_=kind, key="k:{id}", if_exists=if_exists, **SETTINGS[kind], **options)
 
 
-@pytest.mark.parametrize("kind", REPLACED)
+@cases("kind", REPLACED)
 def test_replace_leaves_nothing_of_what_was_there_before_the_run(server: Server, kind: str) -> None:
     report = load_over(server, kind, "replace")
     assert counts(report) == [3, 0, 0]
@@ -211,7 +212,7 @@ def test_replace_leaves_nothing_of_what_was_there_before_the_run(server: Server,
     assert set(server.keys) == {b"k:1", b"k:2", b"other"}
 
 
-@pytest.mark.parametrize("kind", MERGED)
+@cases("kind", MERGED)
 def test_merge_adds_to_what_is_there(server: Server, kind: str) -> None:
     assert counts(load_over(server, kind, "merge")) == [3, 0, 0]
     assert plain(server.keys[b"k:1"]) == MERGED[kind]
@@ -225,7 +226,7 @@ def test_merge_means_nothing_for_strings(server: Server) -> None:
     assert server.asked == []
 
 
-@pytest.mark.parametrize("kind", REPLACED)
+@cases("kind", REPLACED)
 def test_skip_leaves_a_key_that_is_there_alone(server: Server, kind: str) -> None:
     report = load_over(server, kind, "skip")
     assert counts(report) == [1, 2, 0]
@@ -234,7 +235,7 @@ def test_skip_leaves_a_key_that_is_there_alone(server: Server, kind: str) -> Non
     assert report.exit_code == 0
 
 
-@pytest.mark.parametrize("kind", REPLACED)
+@cases("kind", REPLACED)
 def test_fail_refuses_the_records_whose_key_is_there(server: Server, kind: str) -> None:
     report = load_over(server, kind, "fail", max_rejects=2, rejects="r")
     assert counts(report) == [1, 0, 2]
@@ -248,7 +249,7 @@ def test_fail_refuses_the_records_whose_key_is_there(server: Server, kind: str) 
     assert [json.loads(entry["raw"]) for entry in entries] == [RECORDS[0], RECORDS[2]]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in REPLACED if kind != "string"])
+@cases("kind", [kind for kind in REPLACED if kind != "string"])
 def test_without_a_budget_fail_writes_nothing(server: Server, kind: str) -> None:
     with pytest.raises(RejectedError, match=r"record 0 of .* was refused: its key exists") as caught:
         load_over(server, kind, "fail")
@@ -259,7 +260,7 @@ def test_without_a_budget_fail_writes_nothing(server: Server, kind: str) -> None
     counts(caught.value.report)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in REPLACED if kind != "string"])
+@cases("kind", [kind for kind in REPLACED if kind != "string"])
 def test_records_of_one_run_may_share_a_key_that_was_not_there(server: Server, kind: str) -> None:
     for if_exists in ("skip", "fail"):
         server.keys.clear()
@@ -299,7 +300,7 @@ def test_a_pass_that_fails_fails_the_run_before_the_first_record(server: Server)
 STREAM = [{"id": 1, "v": "a"}, {"id": 2, "v": "b"}]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("kind", "if_exists"),
     [("list", "replace"), ("zset", "replace"), ("hash", "skip"), ("json", "fail"), ("set", "skip")],
 )
@@ -443,7 +444,7 @@ class Sized:
     nbytes: int | None
 
 
-@pytest.mark.parametrize(
+@cases(
     ("nbytes", "cores", "workers"),
     [
         (0, 8, 1),
@@ -597,7 +598,7 @@ def test_a_load_and_its_verify_are_the_same_job(tmp_path: Path) -> None:
     assert len(names) == 1
 
 
-@pytest.mark.parametrize(
+@cases(
     ("changes", "says"),
     [
         ({"key": "{id}"}, "--key '{id}' uses {id}, but a is read as lines"),

@@ -13,6 +13,7 @@ from etl.options import LoadOptions, VerifyOptions
 from etl.plan import Projection, Source
 from etl.template import Milliseconds, Template, parse_template
 from etl.verbs.shape import projection_of, shape_of
+from tests.cases import cases
 from tests.unit.encode.given import template
 
 
@@ -39,7 +40,7 @@ def shape(source: Source = CSV, **options: Any) -> Shape:
     return shape_of(LoadOptions(**(key | options)), source)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("source", "options", "kind", "value"),
     [
         (LINES, {}, "string", "{line}"),
@@ -60,7 +61,7 @@ def test_lines_become_strings_and_records_with_fields_hashes_of_the_whole_record
     assert (made.expiry, made.if_exists, made.commands) == (None, "replace", ())
 
 
-@pytest.mark.parametrize(
+@cases(
     ("options", "expiry"),
     [
         ({"ttl": 60}, Expiry("PX", Template((b"60000",)))),
@@ -89,7 +90,7 @@ def test_verify_has_the_shape_of_the_load() -> None:
     assert shape_of(VerifyOptions(as_="zset", key="k:{id}"), CSV) == shape(as_="zset", key="k:{id}")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("options", "says"),
     [
         (
@@ -170,7 +171,7 @@ def test_options_choose_rename_and_spread_fields() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("templates", "options", "says"),
     [
         (
@@ -199,7 +200,7 @@ def test_a_field_that_no_record_can_have_is_refused_and_those_there_are_named(
     assert says in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("templates", "options"),
     [
         (["{address.city}"], {}),
@@ -219,8 +220,8 @@ def test_a_field_that_records_have_or_may_have_is_accepted(
     projection(CSV, *templates, **options)
 
 
-@pytest.mark.parametrize("names", [("one",), ("one", "two")])
-@pytest.mark.parametrize(
+@cases("names", [("one",), ("one", "two")])
+@cases(
     ("templates", "options", "refused"),
     [
         (["{name}"], {"rename": "id=name"}, True),
