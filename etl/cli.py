@@ -137,6 +137,8 @@ def main(argv: Sequence[str]) -> int:
     except Exception:  # noqa: BLE001 - the process ends here, and a bug must show itself
         traceback.print_exc()
         return InternalError.exit_code
+    if report.rejects_line is not None:
+        _complain(report.rejects_line)
     return _print(report, arguments) or report.exit_code
 
 
@@ -156,6 +158,8 @@ def _fail(error: EtlError, arguments: argparse.Namespace, code: int | None = Non
         )
     elif report is not None and report.records["read"]:
         _print(report, arguments)
+    if report is not None and report.rejects_line is not None:
+        _complain(report.rejects_line)
     _complain(str(error))
     return code if code is not None else error.exit_code
 

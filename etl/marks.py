@@ -3,16 +3,18 @@
 A mark is written behind the replies of what it speaks of, on the same connection, so it never says more than
 is true. Whoever goes on asks all marks together what is left of a block; so the number of workers and the
 split may change from run to run, and a worker that died may be started again.
+
+What is read back is believed only with its check (NOTE(check) in ``etl/encode/fence.py``), within bounds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from etl.encode.fence import read_errors
+from etl.encode.fence import FENCE_RECORDS, read_errors, seal, unseal
 from etl.encode.resp import plain
 from etl.encode.wire import Wire
 from etl.plan import Block, Share
@@ -22,10 +24,15 @@ PREFIX = b"mark:"
 COUNTS = ("records_read", "records_written", "records_skipped", "records_rejected", "bytes_done")
 """What a mark counts, in this order (counters of ``etl/report.py``)."""
 
+MOST_SHARES = 1 << 16
+_MOST = (1 << 63) - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
     """What a worker has done in one turn: from its start to its end (one that died has another turn).
+
+    ``token`` is the run's, so that a late worker of a run before changes no mark of this one.
 
     It is done with its records (all, or with ``split`` "record" every ``workers``-th) of the blocks up to
     ``block`` (-1: none), and with those of the block ``partial`` (-1: none) whose number is under ``below``.
@@ -42,10 +49,11 @@ class Mark:
     below: int = 0
     counts: tuple[int, ...] = (0,) * len(COUNTS)
     refused: tuple[tuple[int, str], ...] = ()
+    token: str = ""
 
     @property
     def field(self) -> bytes:
-        return b"%b%d:%d" % (PREFIX, self.turn, self.worker)
+        return mark_field(self.turn, self.worker, self.token)
 
     @property
     def place(self) -> bytes:
@@ -59,7 +67,7 @@ class Mark:
 
     @property
     def value(self) -> bytes:
-        return b"%b\n%b" % (self.place, self.counts_line)
+        return seal(self.field, b"%b\n%b" % (self.place, self.counts_line))
 
     @property
     def share(self) -> Share:
@@ -67,32 +75,52 @@ class Mark:
         return Share(1, 0) if self.split == "block" else Share(self.workers, self.worker)
 
 
+def mark_field(turn: int, worker: int, token: str) -> bytes:
+    """Return the field of a worker's mark."""
+    return b"%b%d:%d:%b" % (PREFIX, turn, worker, token.encode())
+
+
 def parse_mark(field: bytes, value: bytes) -> Mark:
     """Read a mark. Raises ValueError for what is none."""
-    turn, worker = field.removeprefix(PREFIX).split(b":")
-    place, counts, *fenced = value.split(b"\n", 3)
+    turn, worker, token = field.removeprefix(PREFIX).split(b":")
+    place, counts, *fenced = unseal(field, value).split(b"\n", 3)
     workers, split, block, partial, below = place.split(b" ")
+    if split not in (b"block", b"record"):
+        raise ValueError("no such split")
     mark = Mark(
-        turn=int(turn),
-        worker=int(worker),
-        workers=int(workers),
+        turn=number_in(turn, 0),
+        worker=number_in(worker, 0, int(workers) - 1),
+        workers=number_in(workers, 1, MOST_SHARES),
         split=split.decode(),
-        block=int(block),
-        partial=int(partial),
-        below=int(below),
-        counts=tuple(int(count) for count in counts.split(b" ")),
+        block=number_in(block, -1),
+        partial=number_in(partial, -1),
+        below=number_in(below, 0),
+        counts=tuple(number_in(count, 0) for count in counts.split(b" ")),
+        token=token.decode(),
     )
+    if len(mark.counts) != len(COUNTS):
+        raise ValueError("it counts something else")
     return _with_last_piece(mark, *fenced) if fenced else mark
 
 
-def about_line(wire: Wire, numbers: pa.Array) -> bytes:
+def number_in(text: bytes | str, least: int, most: int = _MOST) -> int:
+    """Read a number that has bounds. Raises ValueError for any other."""
+    number = int(text)
+    if not least <= number <= most:
+        raise ValueError(f"{number} is not from {least} to {most}")
+    return number
+
+
+def about_line(wire: Wire, numbers: pa.Array, *, skips: bool = False) -> bytes:
     """Say of a fenced piece which records its commands are about, for ``parse_mark``.
 
-    So many commands a group, where the groups end, and the numbers of the records.
+    So many commands a group, where the groups end, the numbers of the records, and what becomes of one whose
+    key is there: it is skipped, or refused.
     """
     per_record = isinstance(wire.boundaries, range)
     ends = "" if per_record else ",".join(str(end) for end in wire.boundaries[1:])
-    return f"{wire.commands_per_group} {ends} {_runs(numbers.to_pylist())}".encode()
+    policy = "skip" if skips else "refuse"
+    return f"{wire.commands_per_group} {ends} {_runs(numbers.to_pylist())} {policy}".encode()
 
 
 def _runs(numbers: list[int]) -> str:
@@ -108,41 +136,51 @@ def _runs(numbers: list[int]) -> str:
 
 def _with_last_piece(mark: Mark, about: bytes, said: bytes) -> Mark:
     """Add what the last piece behind the fence did: ``counts`` are those from before it."""
-    per_group, ends, runs = about.decode().split(" ")
-    numbers = [
-        number
-        for run in runs.split(",")
-        for number in range(int(run.partition("-")[0]), int(run.rpartition("-")[2]) + 1)
-    ]
+    per_group, ends, runs, policy = about.decode().split(" ")
+    numbers = _numbers(runs)
     bounds = [0, *map(int, ends.split(","))] if ends else range(len(numbers) + 1)
     refused: dict[int, str] = {}
+    skipped: set[int] = set()
     for command, text in read_errors(said):
-        group = command // int(per_group)
-        for index in range(bounds[group], bounds[group + 1]):
-            refused.setdefault(numbers[index], text or "its key exists")
+        group = number_in(str(command // number_in(per_group, 1)), 0, len(bounds) - 2)
+        there = not text or text.startswith("BUSYKEY")
+        for number in numbers[bounds[group] : bounds[group + 1]]:
+            if there and policy == "skip":
+                skipped.add(number)
+            else:
+                refused.setdefault(number, "its key exists" if there else text)
     counts = dict(zip(COUNTS, mark.counts, strict=True))
     counts["records_read"] += len(numbers)
-    counts["records_written"] += len(numbers) - len(refused)
+    counts["records_written"] += len(numbers) - len(refused) - len(skipped)
+    counts["records_skipped"] += len(skipped)
     counts["records_rejected"] += len(refused)
     return replace(mark, counts=tuple(counts.values()), refused=tuple(refused.items()))
 
 
-def marks_of(record: Mapping[bytes, bytes]) -> list[Mark]:
-    """Give the marks among a job's fields. Raises ValueError."""
-    return [parse_mark(field, value) for field, value in record.items() if field.startswith(PREFIX)]
+def _numbers(runs: str) -> list[int]:
+    """Read what ``_runs`` has written: at most as many numbers as go behind the fence at a time."""
+    numbers: list[int] = []
+    for run in runs.split(","):
+        first, _, last = run.partition("-")
+        start = number_in(first, 0)
+        stop = 1 + number_in(last or first, start, start + FENCE_RECORDS - len(numbers) - 1)
+        numbers += range(start, stop)
+    return numbers
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
     """Where workers leave their marks: the job's key, the number of their turn, and the run they work for.
 
-    ``may_vanish``: the server may evict the record like any other key, and the run does not mind.
+    ``token`` is that of their marks. ``may_vanish``: the server may evict the record like any other key, and
+    the run does not mind.
     """
 
     key: bytes
     turn: int
     run: bytes = b""
     may_vanish: bool = False
+    token: str = ""
 
     def wire(self, mark: Mark) -> Wire:
         """Make the command that writes a mark, whose field is there already: so HSET answers 0."""

@@ -68,6 +68,18 @@ def duration(value: Any) -> float:
     return number
 
 
+def keeping(value: Any) -> str:
+    """Return the text of a duration from one second on."""
+    if isinstance(value, bool):
+        raise TypeError(f"must be {A_DURATION}")
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    text = str(value)
+    if not 1 <= parse_duration(text) <= 1e10:
+        raise ValueError("must be from 1 second to 10,000,000,000")
+    return text
+
+
 def rate(value: Any) -> str:
     parse_rate(str(value))
     return str(value)

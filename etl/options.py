@@ -303,8 +303,17 @@ class LoadOptions(Options):
     )
     skip_unchanged: bool = _option(
         False,
-        "do nothing where the job is complete and neither sources nor options have changed",
+        "do nothing where the job is complete and neither sources nor options have changed; as long as its"
+        " record is kept (--keep-record)",
         shown_default="off",
+    )
+    keep_record: str = _option(
+        "30d",
+        "how long the record of a finished job stays in the target, in seconds or as in 90m, 12h, 30d:"
+        " so long a repeated command whose records would add up (INCRBY, RPUSH, XADD, ...) loads nothing",
+        metavar="TIME",
+        parse=values.keeping,
+        shown_default="`30d`",
     )
     wait_lock: float = _option(
         0.0,
@@ -355,6 +364,7 @@ RUN_OPTIONS = frozenset(
         "job",
         "restart",
         "skip_unchanged",
+        "keep_record",
         "wait_lock",
         "stall",
         "max_rate",
@@ -365,8 +375,33 @@ RUN_OPTIONS = frozenset(
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyOptions(Options):
-    """Options of ``verify``."""
+class VerifyOptions(LoadOptions):
+    """Options of ``verify``: all of ``load``, so that a command line is verified by changing one word.
+
+    Those in ONLY_WRITING have no effect; an expiry only refuses the records that the load refused for it.
+    """
+
+    differences: str | None = _option(
+        None,
+        "verify only: the file where all differences go, one JSON object a line; it is overwritten",
+        metavar="FILE",
+        shown_default="none; a few are shown",
+    )
+
+
+ONLY_WRITING = frozenset(
+    {
+        "rejects",
+        "wire",
+        "allow_eviction",
+        "restart",
+        "skip_unchanged",
+        "keep_record",
+        "wait_lock",
+        "wait_replicas",
+    }
+)
+"""Options of ``load`` that ``verify`` accepts without effect."""
 
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
@@ -438,6 +473,8 @@ def add_options(parser: argparse._ActionsContainer, kind: type[Options]) -> None
                 keywords["action"] = "append"
                 keywords["default"] = None
         keywords["help"] += f" (default: {meta['shown_default'].replace('`', '').replace('%', '%%')})"
+        if kind is VerifyOptions and field.name in ONLY_WRITING:
+            keywords["help"] = "no effect: verify only reads"
         parser.add_argument(flag(field), dest=field.name, **keywords)
 
 

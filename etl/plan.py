@@ -7,7 +7,7 @@ same plan, each its own shard. The three contracts that a plan is made of stand 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,15 +17,23 @@ from etl.budget import Budget
 from etl.control import StopFlag
 from etl.encode.wire import Wire
 from etl.errors import TargetError
-from etl.report import Refusal, Verdict
+from etl.report import Example, Refusal, Verdict
 from etl.template import Template
 from etl.units import KIB, MIB
 
 if TYPE_CHECKING:
+    from etl.job.presence import Presence
     from etl.marks import Done, Marks
 
 BLOCK_BYTES = MIB
 """Long enough to make Arrow's cost per call vanish, short enough to stay in the processor's cache."""
+
+IN_FLIGHT_S = 0.2
+"""How much a rate lets be under way, in seconds of it.
+
+What lies in the sockets of a server that stands still reaches it at once when it goes on. Less would keep
+the rate from a server that is far away: this is a round trip.
+"""
 
 SMALLEST_BLOCK_BYTES = 64 * KIB
 BLOCKS_PER_WORKER = 4
@@ -49,6 +57,7 @@ class Block:
     the number of its first record through the whole input, or None where nobody counted. ``payload`` is the
     block itself where it cannot be read again (a stream): the parent sends it to the block's worker, with
     ``offset``, where the payload begins in the file's decompressed text.
+    ``records`` is how many there are, where whoever cut the block has counted them.
     ``passed_over`` has a bit for each record that an earlier pass has settled (None: none of them);
     ``settled`` are the shares of it that an earlier run, or worker, has done.
     """
@@ -62,6 +71,7 @@ class Block:
     passed_over: bytes | None = field(default=None, repr=False)
     offset: int | None = None
     settled: tuple[Share, ...] = ()
+    records: int | None = None
 
     @property
     def nbytes(self) -> int:
@@ -293,14 +303,23 @@ class Target(Protocol):
     def connect(self, client_name: str) -> Session:
         """Open a session of one's own. Raises TargetError."""
 
-    def met(self, client_name: str, stop: StopFlag, retry_for_s: float | None = None) -> Target:
+    def met(
+        self,
+        client_name: str,
+        stop: StopFlag,
+        retry_for_s: float | None = None,
+        told: Callable[[str], None] = ...,
+    ) -> Target:
         """Connect; give the target, knowing its server, and how long it is to be waited for.
 
-        Raises TargetError.
+        ``told`` hears why it is waited for. Raises TargetError.
         """
 
     def stay(self, client_name: str, stop: StopFlag) -> SteadySession:
         """Open a session that comes back when its connection breaks. Raises TargetError when it cannot."""
+
+    def bounded(self, records: int | None, nbytes: int | None) -> Target:
+        """Give the target for sessions that have no more than this under way (None: what is usual)."""
 
     def patience(self, stop: StopFlag) -> Patience:
         """Give the way to wait for a server that refuses for now."""
@@ -325,6 +344,13 @@ class RejectSink(Protocol):
         """Give the same for workers in a later turn, who may refuse what was refused before."""
 
 
+class DifferenceSink(Protocol):
+    """Where all differences go that a verify finds, in full. Frozen, picklable."""
+
+    def write(self, differences: Sequence[Example]) -> None:
+        """Write differences down. Raises EtlError when that fails."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """So many records or bytes of the wire (``unit``) a second, over all workers.
@@ -336,6 +362,11 @@ class Rate:
     unit: str
     since: float = 0.0
 
+    def in_flight(self, workers: int) -> tuple[int | None, int | None]:
+        """Give how many records, or else bytes, one of the workers may have under way without an answer."""
+        most = max(1, int(self.per_second * IN_FLIGHT_S / workers))
+        return (most, None) if self.unit == "records" else (None, most)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -346,8 +377,10 @@ class Plan:
     over the keys before the load: records that cannot be parsed or encoded are left to the load.
 
     ``marks`` says where marks are left (None: nowhere), ``done`` what earlier ones say of a stream's blocks.
-    ``fenced``: no command may be applied twice. ``replicas`` have to have the data before a mark says so.
-    ``rate`` bounds what all workers together send; one without progress for ``stall_s`` seconds is ended.
+    ``fenced``: no command may be applied twice; with ``skips`` a record is skipped whose key is there.
+    ``presence`` is where workers show that they are there. ``replicas`` have to have the data before a mark
+    says so. ``rate`` bounds what all workers together send; one without progress for ``stall_s`` seconds is
+    ended.
     """
 
     source: Source
@@ -367,8 +400,11 @@ class Plan:
     done: Done | None = None
     stall_s: float | None = None
     fenced: bool = False
+    skips: bool = False
+    presence: Presence | None = None
     replicas: int = 0
     rate: Rate | None = None
+    differences: DifferenceSink | None = None
 
     def shard(self, worker: int) -> tuple[Block, ...]:
         """Give the blocks that worker ``worker`` visits.
@@ -383,6 +419,11 @@ class Plan:
     def for_worker(self, worker: int) -> Plan:
         """Give the same plan with one worker's blocks only, which is what travels to that worker."""
         return self if self.blocks is None else replace(self, blocks=self.shard(worker))
+
+    def records(self) -> int | None:
+        """Return how many records the blocks have; None where that was not counted."""
+        counts = [block.records for block in self.blocks] if self.blocks is not None else [None]
+        return None if None in counts else sum(count or 0 for count in counts)
 
     def busy_workers(self) -> int:
         """Give the number of workers up to the last one that has anything to do."""

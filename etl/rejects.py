@@ -10,13 +10,16 @@ import base64
 import contextlib
 import errno
 import functools
+import itertools
 import json
 import os
 import stat
 from dataclasses import dataclass, replace
+from typing import Any
 
 from etl.errors import SourceError
 from etl.plan import Reject
+from etl.report import Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +36,38 @@ class RejectFile:
         _written_before.cache_clear()  # it may be another run's, of the same name
         return replace(self, turn=turn)
 
-    def forget(self) -> None:
-        """Take away what an earlier run left. Raises SourceError where that, or a new file, cannot be.
+    def set_aside(self) -> str | None:
+        """Move aside what an earlier run left, which somebody may be correcting; return its new name.
 
-        What is no regular file (``/dev/null``, a pipe) is written to and not taken away.
+        ``x.jsonl`` becomes ``x.jsonl.1`` or the next number that is free: nothing is ever overwritten. None
+        where there is nothing to keep. What is no regular file (``/dev/null``, a pipe) is left as it is.
+        Raises SourceError where that, or a new file, cannot be.
         """
         try:
-            mode = os.stat(self.path).st_mode
-            if stat.S_ISREG(mode):
-                os.unlink(self.path)
+            found = os.stat(self.path)
+            if stat.S_ISDIR(found.st_mode):
+                raise self._unwritten("it is a folder")
+            if not stat.S_ISREG(found.st_mode) or not found.st_size:
+                return None
+            for number in itertools.count(1):
+                with contextlib.suppress(FileExistsError):
+                    aside = f"{self.path}.{number}"
+                    _move(self.path, aside)
+                    return aside
         except FileNotFoundError:
-            return
+            return None
         except OSError as error:
             raise self._unwritten(error.strerror) from None
-        if stat.S_ISDIR(mode):
-            raise self._unwritten("it is a folder")
+        return None
+
+    def first(self) -> Rejected:
+        """Return what people are told of the file: its name and, where it can be read, its first reject."""
+        entry: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError):
+            if stat.S_ISREG(os.stat(self.path).st_mode):
+                with open(self.path, "rb") as lines:
+                    entry = json.loads(lines.readline())
+        return Rejected(self.path, entry.get("file"), entry.get("record"), entry.get("reason"))
 
     def require_writable(self) -> None:
         """Raise SourceError where the file cannot be made: before a load, not at its first reject."""
@@ -67,12 +87,7 @@ class RejectFile:
             rejects = [reject for reject in rejects if (reject.file, reject.record) not in known]
         lines = b"".join(reject_line(reject) for reject in rejects)
         try:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                while lines:
-                    lines = lines[os.write(descriptor, lines) :]
-            finally:
-                os.close(descriptor)
+            append(self.path, lines)
         except OSError as error:
             raise self._unwritten(error.strerror) from None
 
@@ -80,6 +95,31 @@ class RejectFile:
         return SourceError(
             f"cannot write rejects to {self.path}: {why}; name another file with --rejects FILE"
         )
+
+
+def append(path: str, lines: bytes) -> None:
+    """Append whole lines to a file that only its owner may read; make it if need be. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        rest = memoryview(lines)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    finally:
+        os.close(descriptor)
+
+
+def _move(path: str, aside: str) -> None:
+    """Rename a file. Raises FileExistsError where the new name is taken, as ``os.rename`` does not."""
+    try:
+        os.link(path, aside)
+    except FileExistsError:
+        raise
+    except OSError:  # there are file systems without links
+        if os.path.lexists(aside):
+            raise FileExistsError(aside) from None
+        os.rename(path, aside)
+    else:
+        os.unlink(path)
 
 
 @functools.cache

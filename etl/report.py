@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import MutableSequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl.units import counted, format_bytes, format_count, format_seconds
+
+if TYPE_CHECKING:
+    from etl.encode.gathered import Gathered
 
 COUNTERS = (
     "records_read",
@@ -23,12 +26,14 @@ COUNTERS = (
     "sent",
     "idle",
     "cpu_ms",
+    "dropped_ns",
 )
 """The counters of one worker, in the order of their cells.
 
 ``waiting``: it waits for a server that refuses for now. ``sent``: what a rate counts. ``idle``: it has
 nothing to do just now: no block of the stream, or others wait, or the rate does not allow it. ``cpu_ms``:
-milliseconds of processor time it has used.
+milliseconds of processor time it has used. ``dropped_ns``: nanoseconds of a rate's allowance that it found
+unused and dropped, since the start and for all workers.
 """
 
 COUNTED = {
@@ -75,6 +80,9 @@ class Verdict:
     present: tuple[int, ...] = ()
     """Records whose key was there before the run, and that a later pass is to pass over."""
 
+    gathered: Gathered | None = None
+    """What only all batches together can tell (``etl/encode/gathered.py``)."""
+
 
 class Tally:
     """Counters of all workers, in cells that processes may share.
@@ -120,6 +128,9 @@ class Tally:
     def total(self, counter: str) -> int:
         return sum(self.of(worker, counter) for worker in range(self.workers + 1))
 
+    def highest(self, counter: str) -> int:
+        return max(self.of(worker, counter) for worker in range(self.workers + 1))
+
     def progress(self, worker: int) -> int:
         """Give a number that grows with whatever a worker gets done."""
         names = ("records_read", "blocks_done", "bytes_done", "sent")
@@ -149,13 +160,36 @@ class Example:
     found: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The file that rejects were written to, and the first one in it (None: what cannot be known)."""
+
+    path: str
+    file: str | None
+    record: int | None
+    reason: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        first = {"file": self.file, "record": self.record, "reason": self.reason}
+        return {"file": self.path, "first": None if self.reason is None else first}
+
+    def line(self, rejected: int) -> str:
+        """Return the sentence about ``rejected`` rejects."""
+        first = ""
+        if self.reason is not None:
+            record = "a record" if self.record is None else f"record {format_count(self.record)}"
+            first = f" (first: {record} of {self.file}: {self.reason})"
+        return f"{format_count(rejected)} rejected: see {self.path}{first}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """Outcome of one run.
 
     ``status`` is ``complete``, ``incomplete``, ``failed`` or ``interrupted``; ``records`` maps ``read``,
     ``written``, ``skipped``, ``rejected`` (verify: ``read``, ``equal``, ``missing``, ``different``) to
-    counts; ``target`` holds no secret; ``bytes`` is the part of the input that is done.
+    counts; ``target`` holds no secret; ``bytes`` is the part of the input that is done. ``rejected`` says
+    where rejects were written (None: there are none, or nowhere), ``differences`` where all differences were.
     """
 
     verb: str
@@ -169,6 +203,8 @@ class Report:
     resumed_from: int | None = None
     examples: tuple[Example, ...] = ()
     error: str | None = None
+    rejected: Rejected | None = None
+    differences: str | None = None
 
     @classmethod
     def of_no_run(cls, verb: str, status: str, error: str) -> Report:
@@ -197,6 +233,17 @@ class Report:
         amiss = ("rejected", "missing", "different")
         return 1 if any(self.records.get(name, 0) for name in amiss) else 0
 
+    @property
+    def unshown(self) -> int:
+        """Number of differences that are not among the examples."""
+        found = self.records.get("missing", 0) + self.records.get("different", 0)
+        return max(found - len(self.examples), 0)
+
+    @property
+    def rejects_line(self) -> str | None:
+        """Sentence that says where the rejects are, and why there is the first of them; None without any."""
+        return None if self.rejected is None else self.rejected.line(self.records["rejected"])
+
     def as_dict(self) -> dict[str, Any]:
         """Give the report as plain data for JSON."""
         report: dict[str, Any] = {
@@ -215,6 +262,10 @@ class Report:
         }
         if self.verb == "verify":
             report["examples"] = [_example_as_dict(example) for example in self.examples]
+            report["differences_not_shown"] = self.unshown
+            report["differences"] = self.differences
+        else:
+            report["rejects"] = None if self.rejected is None else self.rejected.as_dict()
         if self.error is not None:
             report["error"] = self.error
         return report
@@ -228,12 +279,24 @@ class Report:
         return "\n".join(
             [
                 *(_example_line(example) for example in self.examples),
+                *self._about_others(),
+                *(line for line in [self.rejects_line] if line is not None),
                 f"{format_bytes(self.bytes)} in {format_seconds(self.seconds)}"
                 f" ({counted(round(self.rate), 'record')}/s), {counted(len(self.workers), 'worker')},"
                 f" {self.target}",
                 f"{format_count(read)} read = {parts}",
             ]
         )
+
+    def _about_others(self) -> list[str]:
+        if self.differences is not None:
+            found = self.unshown + len(self.examples)
+            return [f"all {counted(found, 'difference')} written to {self.differences}"] if found else []
+        if not self.unshown:
+            return []
+        return [
+            f"{counted(self.unshown, 'more difference')} not shown: --differences FILE writes all of them"
+        ]
 
 
 def _example_line(example: Example) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from etl.options import LoadOptions, markdown_table
+from etl.options import VerifyOptions, markdown_table
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 BEGIN = "<!-- options: written by scripts/readme_options.py -->\n"
@@ -21,7 +21,7 @@ def with_table(readme: str) -> str:
     _, end, after = ("\n" + rest).partition(END)
     if not (begin and end):
         raise ValueError(f"the README has lost its marks: {BEGIN.strip()} and {END.strip()}")
-    return f"{before}{BEGIN}{markdown_table(LoadOptions)}{END}{after}"
+    return f"{before}{BEGIN}{markdown_table(VerifyOptions)}{END}{after}"
 
 
 if __name__ == "__main__":

@@ -7,10 +7,15 @@ with a mark inside are not enough: bytes of an abandoned connection may arrive b
 again, and the errors inside of a lost EXEC are lost. https://redis.io/docs/latest/develop/programmability/)
 
 The script gets the commands as one string, the very bytes of the wire, and reads them as the server would.
+
+NOTE(check): a field of a job's record begins with a line that is a check of its name and of what follows:
+half of a SHA-1, the one digest that a script can compute too. It tells damage, and what was copied from
+elsewhere; it is no protection against somebody who may write to the server.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,8 +37,8 @@ if ARGV[6] ~= '' and redis.call('HGET', KEYS[1], 'run') ~= ARGV[6] then
 end
 local held = redis.call('HGET', KEYS[1], ARGV[1])
 if not held then return redis.error_reply('FENCE the record of the job is gone') end
-local place = string.sub(held, 1, part(held, 2) - 2)
-if place == ARGV[3] then return '+' .. string.sub(held, part(held, 4)) end
+local place = string.sub(held, part(held, 2), part(held, 3) - 2)
+if place == ARGV[3] then return '+' .. string.sub(held, part(held, 5)) end
 if place ~= ARGV[2] then return redis.error_reply('FENCE the mark is another one') end
 local match, sub = string.match, string.sub
 local wire, at, number, applied, errors = ARGV[5], 1, 0, false, {}
@@ -58,11 +63,33 @@ while at <= #wire do
 end
 local said = table.concat(errors, '\n')
 if not applied then return '-' .. said end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[3] .. '\n' .. ARGV[4] .. '\n' .. said)
+local content = ARGV[3] .. '\n' .. ARGV[4] .. '\n' .. said
+local check = sub(redis.sha1hex(ARGV[1] .. '\n' .. content), 1, 16)
+redis.call('HSET', KEYS[1], ARGV[1], check .. '\n' .. content)
 return '+' .. said
 """
 
 _GOOD = b"$1\r\n+\r\n"
+_CHECK_LETTERS = 16
+
+
+def seal(field: bytes, content: bytes) -> bytes:
+    """Return the value of a record's field: its check, and the content. See NOTE(check)."""
+    return check_of(field, content) + b"\n" + content
+
+
+def unseal(field: bytes, value: bytes) -> bytes:
+    """Return the content of a sealed field. Raises ValueError where the check is another one."""
+    check, _, content = value.partition(b"\n")
+    if check != check_of(field, content):
+        raise ValueError("the check is wrong")
+    return content
+
+
+def check_of(field: bytes, content: bytes) -> bytes:
+    """Return the check of a field's name and content."""
+    digest = hashlib.sha1(field + b"\n" + content, usedforsecurity=False)
+    return digest.hexdigest()[:_CHECK_LETTERS].encode()
 
 
 class FencedError(Exception):

@@ -83,14 +83,30 @@ class Shape:
         return FORMS if self.pack is None else (LISTPACK,)
 
     @property
-    def repeatable(self) -> bool:
-        """Say whether a record may be written twice and be there once; else it goes through a fence."""
+    def adds_up(self) -> bool:
+        """Return True if a load that is done twice leaves more than one that is done once."""
         if self.commands:
-            return all(repeatable(command) for command in self.commands)
-        if self.kind in ("list", "stream"):
+            return not all(repeatable(command) for command in self.commands)
+        return self.kind in ("list", "stream") and self.if_exists == "merge"
+
+    @property
+    def repeatable(self) -> bool:
+        """Say whether a record may be written twice and be there once; else it goes through a fence.
+
+        It does also where the second answer would differ from the first: that the key exists, which the first
+        has made.
+        """
+        if self.adds_up or self.kind in ("list", "stream"):
             return False
-        # What was written the first time would be refused the second time, as a key that exists.
-        return self.if_exists != "fail" or not (self.kind == "string" or self.restores)
+        return self.commands != () or not self._asks_for_keys(self.restores is not None)
+
+    @property
+    def may_be_fenced(self) -> bool:
+        """Say whether it would go through a fence if the server takes RESTORE."""
+        return not self.repeatable or self._asks_for_keys(self.may_restore)
+
+    def _asks_for_keys(self, restores: bool) -> bool:
+        return self.if_exists in ("skip", "fail") and (self.kind == "string" or restores)
 
     def encoder(self) -> Encoder:
         """Make the encoder of the load. Raises UsageError for what contradicts itself."""

@@ -1,7 +1,15 @@
 """One run of a job at a time: a key with an expiry, renewed while the run goes on.
 
-https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/. A lock left by a machine that died
-is gone after LOCK_S seconds. The lock says who may write marks; a run that finds it in other hands stops.
+https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/. The lock says who may write marks;
+a run that finds it in other hands stops. Its value has three lines: the run's token, the number of its
+connection on the server, and where it runs (``etl/job/presence.py``).
+
+A lock whose holder is known to be dead is taken over: at once, if that is known on this machine, else when
+its connection is gone and it has not been renewed for two periods. Any other is gone after LOCK_S seconds.
+
+NOTE(takeover): it is replaced only if it is still the one that was looked at. Workers outlive their parent by
+moments (NOTE(orphans) in ``etl/run/processes.py``), and what they write then would be written beside the new
+run's: they are waited for.
 """
 
 from __future__ import annotations
@@ -10,23 +18,55 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from etl.control import StopFlag
 from etl.encode.resp import plain
 from etl.errors import EtlError, LockedError, TargetError
+from etl.job.presence import Seen, look_for
 from etl.job.record import Job
 from etl.plan import Session
-from etl.target.console import ask
+from etl.target.console import ask, questioned
 from etl.units import format_seconds
 
 LOCK_S = 30
 _LOCK_MS = b"%d" % (1000 * LOCK_S)
 RENEW_EVERY_S = 10.0
 LOOK_EVERY_S = 0.25
+ENDING_LOOK_S = 0.02
+ENDING_S = 10.0
+"""How long workers whose parent is dead are waited for, beyond what ``wait_s`` allows."""
+
 LEAVE_S = 10.0
 STOPPED_LEAVE_S = 1.0
 """How long the server may take to give the lock back, at a run's end and when it was told to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lock, as its value says: of another program, or an earlier release, only the first line."""
+
+    run: str
+    connection: str = ""
+    place: str = ""
+
+    @classmethod
+    def of(cls, value: bytes) -> Holder:
+        return cls(*([*value.decode("utf-8", "replace").split("\n"), "", ""])[:3])
+
+    @property
+    def value(self) -> bytes:
+        return "\n".join((self.run, self.connection, self.place)).encode()
+
+    @property
+    def shown(self) -> str:
+        """Return the holder for people."""
+        return self.run.rpartition("/")[0] or "somebody"
+
+    def seen(self) -> Seen:
+        """Return what is known on this machine."""
+        return look_for(self.run.rpartition("/")[2], self.place)
 
 
 @contextlib.contextmanager
@@ -35,43 +75,107 @@ def locked(job: Job, wait_s: float, stop: StopFlag, lost: Callable[[EtlError], N
 
     Raises LockedError when another run holds it for longer than ``wait_s`` seconds, TargetError.
     """
-    _take(job, wait_s, stop)
-    keeper = _Keeper(job, lost)
-    keeper.start()
-    try:
-        yield
-    finally:
-        keeper.leave(STOPPED_LEAVE_S if stop.is_set() else LEAVE_S)
+    with contextlib.closing(job.presence) as presence:
+        presence.enter()
+        _take(job, wait_s, stop)
+        keeper = _Keeper(job, lost)
+        keeper.start()
+        try:
+            yield
+        finally:
+            keeper.leave(STOPPED_LEAVE_S if stop.is_set() else LEAVE_S)
 
 
 def _key(job: Job) -> bytes:
     return job.key + b":lock"
 
 
-def _set(job: Job) -> tuple[bytes, ...]:
-    return (b"SET", _key(job), job.run.encode(), b"NX", b"PX", _LOCK_MS)
+def _own(job: Job) -> Holder:
+    return Holder(job.run, job.console.connection(), job.presence.place())
+
+
+def _set(job: Job, own: Holder) -> tuple[bytes, ...]:
+    return (b"SET", _key(job), own.value, b"NX", b"PX", _LOCK_MS)
 
 
 def _take(job: Job, wait_s: float, stop: StopFlag) -> None:
-    deadline = time.monotonic() + wait_s
+    now = time.monotonic()
+    deadline, ending_deadline = now + wait_s, now + max(wait_s, ENDING_S)
     while True:
-        taken, holder = job.console.ask(_set(job), (b"GET", _key(job)))
-        if taken is not None:
+        own = _own(job)
+        value = _try(job, own)
+        if value is None:
             return
-        if time.monotonic() >= deadline:
-            who = (holder or b"somebody").decode("utf-8", "replace").rpartition("/")[0]
-            waited = f" (waited {format_seconds(wait_s)})" if wait_s else ""
-            raise LockedError(
-                f"another run of job {job.name} is going on: {who}{waited}; --wait-lock SECONDS waits for its"
-                " end"
-            )
-        stop.wait(LOOK_EVERY_S)
+        holder = Holder.of(value)
+        seen = holder.seen()
+        if (seen is Seen.GONE or _abandoned(job, holder)) and _take_over(job, value, own):
+            return
+        now = time.monotonic()
+        if now >= (deadline if seen is Seen.LIVING else ending_deadline):
+            raise _locked(job, holder, seen, wait_s)
+        stop.wait(LOOK_EVERY_S if seen is Seen.LIVING else ENDING_LOOK_S)
+
+
+def _try(job: Job, own: Holder) -> bytes | None:
+    """Take a lock that is free; return the value of one that is not. Raises StoppedError, TargetError."""
+    try:
+        taken, value = job.console.ask(_set(job, own), (b"GET", _key(job)))
+    except TargetError as error:
+        if "WRONGTYPE" not in str(error):
+            raise
+        name = _key(job).decode("utf-8", "replace")
+        raise TargetError(f"{job.target}: {name} is no lock: delete it, or give another --job") from None
+    return None if taken is not None or value is None or Holder.of(value).run == job.run else bytes(value)
+
+
+def _locked(job: Job, holder: Holder, seen: Seen, wait_s: float) -> LockedError:
+    if seen is not Seen.LIVING:
+        return LockedError(
+            f"another run of job {job.name} was ended, and workers of it are still there: {holder.shown};"
+            " try again when they are gone"
+        )
+    waited = f" (waited {format_seconds(wait_s)})" if wait_s else ""
+    return LockedError(
+        f"another run of job {job.name} is going on: {holder.shown}{waited}; --wait-lock SECONDS waits for"
+        " its end"
+    )
+
+
+def _abandoned(job: Job, holder: Holder) -> bool:
+    """Return True if the holder's connection is gone and it has not renewed the lock for two periods.
+
+    Not known where the server does not list its connections for this user.
+    """
+    if not holder.connection:
+        return False
+    (left_ms,) = job.console.ask((b"PTTL", _key(job)))
+    if left_ms < 0 or int(_LOCK_MS) - left_ms < 2000 * RENEW_EVERY_S:
+        return False
+    with contextlib.suppress(TargetError), contextlib.closing(job.target.connect("redis-etl")) as session:
+        (listed,) = _ask(session, (b"CLIENT", b"LIST"))
+        if isinstance(listed, bytes):
+            return f"id={holder.connection}".encode() not in listed.split()
+    return False
+
+
+def _take_over(job: Job, value: bytes, own: Holder) -> bool:
+    """Replace the lock if it is still this one; return False if it is not, or if that is unknown."""
+    key = _key(job)
+    with contextlib.suppress(TargetError), contextlib.closing(job.target.connect("redis-etl")) as session:
+        if _ask(session, (b"WATCH", key), (b"GET", key))[1] != value:
+            return False
+        done = _ask(session, (b"MULTI",), (b"SET", key, own.value, b"PX", _LOCK_MS), (b"EXEC",))[-1]
+        return isinstance(done, list) and not isinstance(done[0], Exception)
+    return False
 
 
 def _release(job: Job) -> None:
-    with contextlib.closing(job.target.connect("redis-etl")) as session:
-        if _ask(session, (b"WATCH", _key(job)), (b"GET", _key(job)))[1] == job.run.encode():
+    def give_back(session: Session) -> None:
+        value = _ask(session, (b"WATCH", _key(job)), (b"GET", _key(job)))[1]
+        if isinstance(value, bytes) and Holder.of(value).run == job.run:
             _ask(session, (b"MULTI",), (b"DEL", _key(job)), (b"EXEC",))
+
+    questioned(job.target, give_back, threading.Event())
 
 
 def _ask(session: Session, *commands: tuple[bytes, ...]) -> list[Any]:
@@ -119,13 +223,13 @@ class _Keeper(threading.Thread):
 
     def _renew(self, session: Session) -> bool:
         """Renew the lock, or take it again if it has expired and nobody else ran meanwhile."""
-        key, token = _key(self._job), self._job.run.encode()
-        _, holder, last = _ask(session, (b"WATCH", key), (b"GET", key), (b"HGET", self._job.key, b"run"))
-        if holder == token:
+        job, key = self._job, _key(self._job)
+        _, value, last = _ask(session, (b"WATCH", key), (b"GET", key), (b"HGET", job.key, b"run"))
+        if isinstance(value, bytes) and Holder.of(value).run == job.run:
             _ask(session, (b"MULTI",), (b"PEXPIRE", key, _LOCK_MS), (b"EXEC",))
             return True
         _ask(session, (b"UNWATCH",))
-        if holder is None and last in (token, None):
-            (taken,) = _ask(session, _set(self._job))
+        if value is None and last in (job.run.encode(), None):
+            (taken,) = _ask(session, _set(job, Holder(job.run, "", job.presence.place())))
             return taken is not None
-        return isinstance(holder, Exception) or isinstance(last, Exception)  # LOADING and the like: next time
+        return isinstance(value, Exception) or isinstance(last, Exception)  # LOADING and the like: next time

@@ -1,33 +1,42 @@
 """The record of a job, kept in the target itself, so that data and marks survive or vanish together.
 
-| field | holds |
-|---|---|
-| ``state`` | ``incomplete`` from a run's start on, ``complete`` at its good end |
-| ``source``, ``template`` | digests of what was loaded, and of what it became |
-| ``block_bytes`` | the size that the source was cut by: marks speak of these blocks |
-| ``run`` | the token of the run that wrote last |
-| ``started``, ``updated`` | times, ISO 8601 in UTC |
-| ``passed`` | records skipped and rejected by the pass over the keys, once it is done |
-| ``present:{block}`` | a bit for each record of the block that this pass has settled |
-| ``mark:{turn}:{worker}`` | how far a worker is (``etl/marks.py``) |
+What it holds, and how damage is told, stands in ``etl/job/fields.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from typing import TypeVar
 
 from etl.errors import RecordGoneError, SourceError, TargetError
-from etl.marks import Done, Mark, Marks, marks_of
+from etl.job.fields import (
+    COMPLETE,
+    INCOMPLETE,
+    Attempt,
+    DamagedError,
+    Head,
+    Passed,
+    present_words,
+    read_done,
+    read_head,
+    read_passed,
+)
+from etl.job.presence import Presence
+from etl.marks import Done, Mark, Marks
 from etl.plan import Target
 from etl.target.console import Console
 
-COMPLETE = b"complete"
-INCOMPLETE = b"incomplete"
+__all__ = ["Job", "Passed", "Standing", "Task"]
 
-_PRESENT = b"present:"
+KEEP_S = 30 * 24 * 3600.0
+"""How long the record of a finished job stays unless ``--keep-record`` says otherwise."""
+
 _FIELDS_A_COMMAND = 512
+_TRIES = 10
+
+Anything = TypeVar("Anything")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,43 +51,46 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
-    """What a pass over the keys before the load has settled: records counted, and a bit each, by block."""
-
-    skipped: int = 0
-    rejected: int = 0
-    present: Mapping[int, bytes] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a job stands: nothing done, or marks to go on from."""
+    """Where a job stands: nothing done, or marks to go on from.
+
+    ``unchanged``: it is complete, of the same sources and options; ``ended`` is when that was noted.
+    """
 
     block_bytes: int | None = None
     done: Done = field(default_factory=lambda: Done(()))
     passed: Passed | None = None
     unchanged: bool = False
+    ended: str = ""
+    attempts: int = 0
 
     @property
     def resumes(self) -> bool:
         return self.block_bytes is not None
-
-    @property
-    def next_turn(self) -> int:
-        return 1 + max((mark.turn for mark in self.done.marks), default=-1)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """A job by its name, in its target; ``run`` is this run's token.
 
-    Every method raises what ``console`` raises. ``may_vanish``: the server may evict the record.
+    Every method raises what ``console`` raises, and TargetError for a record that is damaged. ``may_vanish``:
+    the server may evict the record. ``keep_s``: how long it stays once the job is finished.
     """
 
     name: str
     run: str
     console: Console
     may_vanish: bool = False
+    keep_s: float = KEEP_S
+    presence: Presence = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "presence", Presence(self.token))
+
+    @property
+    def token(self) -> str:
+        """Return the part of the run's token that tells it from all others."""
+        return self.run.rpartition("/")[2]
 
     @property
     def commands(self) -> tuple[tuple[bytes, ...], ...]:
@@ -88,10 +100,12 @@ class Job:
             (b"HGETALL", key),
             (b"HSET", key, b"f", b"v"),
             (b"HGET", key, b"f"),
-            (b"HDEL", key, b"f"),
+            (b"DEL", key),
+            (b"PEXPIRE", key, b"1"),
             (b"DEL", lock),
             (b"SET", lock, b"v", b"NX", b"PX", b"1"),
             (b"GET", lock),
+            (b"PTTL", lock),
             (b"PEXPIRE", lock, b"1"),
             (b"WATCH", lock),
             (b"UNWATCH",),
@@ -109,23 +123,18 @@ class Job:
 
     def standing(self, task: Task, *, restart: bool) -> Standing:
         """Say where the job stands, for this task. Raises SourceError where it is another one by now."""
-        record = self._read()
-        if restart or task.source is None or b"state" not in record:  # a late mark alone is no record
+        if restart:
             return Standing()
-        try:
-            return self._read_standing(record, task, task.source)
-        except (KeyError, ValueError):
-            raise TargetError(
-                f"{self.target}: {self.key.decode('utf-8', 'replace')} is no record of a job:"
-                " give --restart, or another --job"
-            ) from None
-
-    def _read_standing(self, record: Mapping[bytes, bytes], task: Task, source: str) -> Standing:
-        same_source = record.get(b"source") == source.encode()
-        same = same_source and record.get(b"template") == task.template.encode()
-        if record.get(b"state") == COMPLETE:
-            return Standing(unchanged=same)
-        if not same and not _begun(record):
+        record = self._read()
+        head = self._head(record)
+        if task.source is None or head is None:
+            return Standing()
+        same_source = head.source == task.source
+        same = same_source and head.template == task.template
+        if head.state == COMPLETE:
+            return Standing(unchanged=same, ended=head.updated)
+        done = self._done(head, record)
+        if not same and not _begun(done):
             return Standing()
         if not same:
             what = "options that say what becomes of a record" if same_source else "sources"
@@ -134,73 +143,119 @@ class Job:
                 " the beginning, or what it was begun with to go on"
             )
         return Standing(
-            block_bytes=int(record[b"block_bytes"]), done=Done(marks_of(record)), passed=_passed(record)
+            block_bytes=head.block_bytes,
+            done=done,
+            passed=self._sound(read_passed, head, record),
+            attempts=len(head.attempts),
         )
 
     def begin(self, task: Task, block_bytes: int, *, afresh: bool) -> None:
         """Note that a run has begun: afresh, or going on."""
-        now = _now()
-        fields = [b"state", INCOMPLETE, b"run", self.run.encode(), b"updated", now]
-        if not afresh:
-            self.console.ask((b"HSET", self.key, *fields))
+        head = None if afresh else self._head(self._read())
+        if head is not None:
+            self._write(replace(head, state=INCOMPLETE, updated=_now()))
             return
-        fields += [b"source", (task.source or "").encode(), b"template", task.template.encode()]
-        fields += [b"block_bytes", b"%d" % block_bytes, b"started", now]
-        self.console.ask((b"DEL", self.key), (b"HSET", self.key, *fields))
+        now = _now()
+        head = Head(INCOMPLETE, task.source or "", task.template, block_bytes, started=now, updated=now)
+        self.console.ask((b"DEL", self.key), (b"HSET", self.key, *self._words(head)))
 
     def note_pass(self, passed: Passed) -> None:
         """Note that the pass before the load is done, and what it has settled."""
-        pairs = [(_PRESENT + b"%d" % block, bits) for block, bits in sorted(passed.present.items())]
+        pairs = list(present_words(passed, self.token))
         for start in range(0, len(pairs), _FIELDS_A_COMMAND):
             words = [word for pair in pairs[start : start + _FIELDS_A_COMMAND] for word in pair]
             self.console.ask((b"HSET", self.key, *words))
-        self.console.ask((b"HSET", self.key, b"passed", b"%d %d" % (passed.skipped, passed.rejected)))
+        head = self._own_head()
+        self._write(replace(head, passed=(passed.skipped, passed.rejected, len(pairs), self.token)))
 
-    def begin_turn(self, turn: int, workers: int, split: str) -> Marks:
+    def begin_turn(self, workers: int, split: str) -> Marks:
         """Make the workers' marks, which they then only change: a mark that is new was taken away."""
-        marks = [Mark(turn, worker, workers, split) for worker in range(workers)]
-        self.console.ask((b"HSET", self.key, *(word for mark in marks for word in (mark.field, mark.value))))
-        return Marks(self.key, turn, self.run.encode(), self.may_vanish)
+        head = self._own_head()
+        turn = len(head.attempts)
+        marks = [Mark(turn, worker, workers, split, token=self.token) for worker in range(workers)]
+        head = replace(head, attempts=(*head.attempts, Attempt(turn, workers, self.token)))
+        self._write(head, (word for mark in marks for word in (mark.field, mark.value)))
+        return Marks(self.key, turn, self.run.encode(), self.may_vanish, self.token)
 
     def complete(self, counts: Mapping[str, int]) -> None:
-        """Note the good end: the counts stay, the marks have done their work."""
-        record = self._read()
-        if record.get(b"run") != self.run.encode() and not self.may_vanish:
-            raise RecordGoneError(
-                f"{self.target}: the record of this job was removed while the run went on; start the load"
-                " again"
+        """Note the good end, and let the record expire: the counts stay, the marks have done their work."""
+        for _ in range(_TRIES):
+            _, record = self.console.ask((b"WATCH", self.key), (b"HGETALL", self.key))
+            found = dict(zip(record[::2], record[1::2], strict=True))
+            if found.get(b"run") != self.run.encode() and not self.may_vanish:
+                break
+            head = self._head(found) or Head(COMPLETE)
+            head = replace(head, state=COMPLETE, attempts=(), passed=None, updated=_now(), counts=counts)
+            replies = self.console.ask(
+                (b"MULTI",),
+                (b"DEL", self.key),
+                (b"HSET", self.key, *self._words(head)),
+                (b"PEXPIRE", self.key, b"%d" % max(1, round(1000 * self.keep_s))),
+                (b"EXEC",),
             )
-        spent = [name for name in record if name.startswith((b"mark:", _PRESENT, b"passed"))]
-        words = [word for name, count in counts.items() for word in (name.encode(), b"%d" % count)]
-        self.console.ask((b"HSET", self.key, b"state", COMPLETE, b"updated", _now(), *words))
-        for start in range(0, len(spent), _FIELDS_A_COMMAND):
-            self.console.ask((b"HDEL", self.key, *spent[start : start + _FIELDS_A_COMMAND]))
+            if replies[-1] is not None:  # else another has written to the record meanwhile
+                return
+        raise self._gone()
 
     def done(self) -> Done | None:
         """Read the marks again, for another turn of this run; None where the record is gone."""
         record = self._read()
-        return Done(marks_of(record)) if record.get(b"run") == self.run.encode() else None
+        head = self._head(record)
+        return self._done(head, record) if head and record.get(b"run") == self.run.encode() else None
+
+    def _own_head(self) -> Head:
+        head = self._head(self._read())
+        if head is None:
+            if not self.may_vanish:
+                raise self._gone()
+            head = Head(INCOMPLETE)
+        return head
+
+    def _words(self, head: Head) -> list[bytes]:
+        return [b"run", self.run.encode(), *head.words()]
+
+    def _write(self, head: Head, more: Iterable[bytes] = ()) -> None:
+        self.console.ask((b"HSET", self.key, *self._words(head), *more))
 
     def _read(self) -> dict[bytes, bytes]:
-        (reply,) = self.console.ask((b"HGETALL", self.key))
+        try:
+            (reply,) = self.console.ask((b"HGETALL", self.key))
+        except TargetError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            raise self._damaged("it is no hash") from None
         assert isinstance(reply, list)
         return dict(zip(reply[::2], reply[1::2], strict=True))
 
+    def _head(self, record: Mapping[bytes, bytes]) -> Head | None:
+        return self._sound(read_head, record)
 
-def _begun(record: Mapping[bytes, bytes]) -> bool:
+    def _done(self, head: Head, record: Mapping[bytes, bytes]) -> Done:
+        return self._sound(read_done, head, record)
+
+    def _sound(self, read: Callable[..., Anything], *of: object) -> Anything:
+        try:
+            return read(*of)
+        except DamagedError as error:
+            raise self._damaged(str(error)) from None
+
+    def _gone(self) -> RecordGoneError:
+        return RecordGoneError(
+            f"{self.target}: the record of this job was removed while the run went on; start the load again"
+        )
+
+    def _damaged(self, why: str) -> TargetError:
+        key = self.key.decode("utf-8", "replace")
+        return TargetError(
+            f"{self.target}: the record of job {self.name} ({key}) is damaged: {why}; give --restart to load"
+            " from the beginning, or another --job"
+        )
+
+
+def _begun(done: Done) -> bool:
     """Say whether any worker has done anything that another task could not stand for."""
-    return any(mark.block >= 0 or mark.partial >= 0 for mark in marks_of(record))
+    return any(mark.block >= 0 or mark.partial >= 0 for mark in done.marks)
 
 
-def _passed(record: Mapping[bytes, bytes]) -> Passed | None:
-    if b"passed" not in record:
-        return None
-    skipped, rejected = map(int, record[b"passed"].split())
-    bits = {name: value for name, value in record.items() if name.startswith(_PRESENT)}
-    return Passed(
-        skipped, rejected, {int(name.removeprefix(_PRESENT)): value for name, value in bits.items()}
-    )
-
-
-def _now() -> bytes:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds").encode()
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -5,7 +5,9 @@ Pipe is made. Made all at once and then forked, each worker would hold copies of
 parent would never see the end of a dead worker's Pipe.
 
 NOTE(orphans): for the same reason a forked worker sees no end of file when its parent is killed. It watches
-the parent's sentinel too, which works under every start method.
+the parent's sentinel too, which works under every start method. A run that takes a dead one's place waits
+for its workers, which it sees (``etl/job/presence.py``): a worker shows itself before it looks whether its
+parent lives, so one that goes on was seen.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from etl.plan import Plan
 from etl.progress import painting
 from etl.report import Tally
 from etl.run.feed import Feeder, Larder, Line
+from etl.run.main_hidden import main_hidden
 from etl.run.pandas_hidden import pandas_is_hidden
 from etl.run.signals import WORKER_NAME, StopSignals, be_deaf, held_signals, signal_name
 from etl.run.stalls import StallClock
@@ -56,13 +59,13 @@ ORPHAN_GRACE_S = 5.0
 def make_context(start_method: str | None) -> Any:
     """Give the multiprocessing context; a fork server is started at once, to import while the parent plans.
 
-    Raises UsageError for a start method this system lacks, and where the calling script is being imported
-    by a worker of its own.
+    Raises UsageError for a start method this system lacks, and where the calling script is being imported by
+    a process that it has started itself (a worker of ours imports no script).
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise UsageError(
-            "this script starts its load while it is imported by its own workers; put the call under"
-            ' if __name__ == "__main__":'
+            "this script starts its load while it is imported by a process that it has started; put the call"
+            ' under if __name__ == "__main__":'
         )
     if multiprocessing.current_process().daemon:
         raise UsageError("a daemonic process cannot have worker processes of its own; give workers=1")
@@ -113,7 +116,7 @@ class Child:
             daemon=True,
         )
         try:
-            with held_signals():
+            with held_signals(), main_hidden():
                 self.process.start()
         except OSError as error:
             self.connection.close()
@@ -344,6 +347,15 @@ def work(plan: Plan, worker: int, cells: Any, connection: Any) -> None:
     with contextlib.suppress(RuntimeError, ValueError, AttributeError):  # stderr is closed
         faulthandler.register(SHOW_STACK, chain=False)
     tally = Tally(cells, plan.workers)
+    if plan.presence is not None:
+        try:
+            plan.presence.enter_worker()
+        except OSError as error:
+            why = WorkerError(f"worker {worker} cannot be started: {error.strerror}")
+            connection.send(Failed(worker, 0.0, why))
+            return
+        if not _parent_lives():  # see NOTE(orphans)
+            return
     larder = Larder(worker, connection, tally)
     inbox = Inbox(connection, larder, worker, tally)
     inbox.start()
@@ -353,6 +365,11 @@ def work(plan: Plan, worker: int, cells: Any, connection: Any) -> None:
             connection.send(message)
         if worker == 0 and isinstance(message, Finished):
             inbox.stop.wait()
+
+
+def _parent_lives() -> bool:
+    parent = multiprocessing.parent_process()
+    return parent is not None and parent.is_alive()
 
 
 def _outcome(plan: Plan, worker: int, tally: Tally, stop: StopFlag, larder: Larder) -> LastWord:

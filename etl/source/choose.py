@@ -53,7 +53,7 @@ def choose_source(sources: Sequence[Any], options: Options) -> Source:
     refuse_for_format(options, name)
     if name in TABLES:
         return _tables(paths, name)
-    return find_text(paths, _text_format(name, options))
+    return find_text(paths, _text_format(name, options), sniff=options.format is None)
 
 
 def _query(sources: Sequence[Any], options: Options) -> Source:

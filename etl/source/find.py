@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from etl.errors import UsageError
 from etl.source.compression import split_name
 from etl.source.files import find_files, require_distinct
-from etl.source.inputs import Input, LocalFile, StandardInput
+from etl.source.inputs import Input, LocalFile, Pipe, StandardInput, is_pipe
 from etl.source.text import TextFormat
 from etl.source.text_files import TextFiles, open_text_files
 from etl.source.text_stream import TextStream, open_text_stream
@@ -17,17 +17,18 @@ from etl.source.uri import is_remote
 STDIN = "-"
 
 
-def find_text(sources: Sequence[str], format: TextFormat) -> TextFiles | TextStream:
+def find_text(sources: Sequence[str], format: TextFormat, *, sniff: bool = False) -> TextFiles | TextStream:
     """Find what the SOURCE arguments name and make the source of it, in the order given.
 
     Local files that are not compressed are read at many places at once (TextFiles). Where anything else is
-    among them all come as one TextStream. Raises SourceError and UsageError.
+    among them all come as one TextStream. With ``sniff``, nobody has said that they are of this format: what
+    is no text is refused. Raises SourceError and UsageError.
     """
     inputs = find_inputs(sources)
     plain = [input.file for input in inputs if isinstance(input, LocalFile) and input.codec is None]
     if len(plain) == len(inputs):
-        return open_text_files(tuple(plain), format)
-    return open_text_stream(inputs, format)
+        return open_text_files(tuple(plain), format, sniff=sniff)
+    return open_text_stream(inputs, format, sniff=sniff)
 
 
 def find_inputs(sources: Sequence[str]) -> tuple[Input, ...]:
@@ -51,6 +52,8 @@ def _inputs(source: str) -> Iterable[Input]:
         from etl.source.remote import find_remote
 
         return find_remote(source)
+    if is_pipe(local_path(source)):
+        return [Pipe(local_path(source))]
     return [LocalFile(file, split_name(file.path)[1]) for file in find_files([local_path(source)])]
 
 

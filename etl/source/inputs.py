@@ -119,6 +119,7 @@ class StandardInput:
     name = "standard input"
     identity = "-"
     fingerprint = None
+    owned = False  # the descriptor belongs to the process
 
     def __init__(self, descriptor: int | None = None) -> None:
         self._descriptor = _standard_descriptor() if descriptor is None else descriptor
@@ -127,22 +128,48 @@ class StandardInput:
         self._spent = False
 
     def __getstate__(self) -> dict[str, object]:
-        return {"nbytes": self.nbytes, "_descriptor": -1, "_stream": None, "_spent": True}
+        return {**self.__dict__, "_descriptor": -1, "_stream": None, "_spent": True}
 
     def open(self) -> ByteStream:
         if self._stream is not None:
             stream, self._stream = self._stream, None
             return stream
         if self._spent:
-            raise SourceError("standard input can be read only once: save it to a file and load that")
+            raise SourceError(f"{self.name} can be read only once: save it to a file and load that")
         self._spent = True
-        return sniffed(PipeBytes(self._descriptor, self.name), self.name)
+        return sniffed(PipeBytes(self._descriptor, self.name, owned=self.owned), self.name)
 
     def release(self, stream: ByteStream, head: bytes) -> None:
         self._stream = Rewound(stream, head)
 
     def verify_unchanged(self) -> None:
         """Nothing can be said of bytes that are gone."""
+
+
+class Pipe(StandardInput):
+    """A named pipe, or what a shell makes of ``<(command)``: read as standard input is."""
+
+    owned = True
+
+    def __init__(self, path: str) -> None:
+        self.name = self.identity = path
+        super().__init__(_opened_pipe(path))
+
+
+def is_pipe(path: str) -> bool:
+    """Return True if a path is that of a pipe (``/dev/fd/63`` may be one)."""
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False  # whoever opens it says why
+
+
+def _opened_pipe(path: str) -> int:
+    """Open a pipe without waiting for somebody to write to it: a signal could not end that."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from None
 
 
 def sniffed(raw: ByteStream, name: str) -> ByteStream:
@@ -178,14 +205,17 @@ def _size(descriptor: int) -> int | None:
 class PipeBytes:
     """The bytes of a pipe. Below Python's buffers: a thread that waits in those stops the process's end."""
 
-    def __init__(self, descriptor: int, name: str) -> None:
+    def __init__(self, descriptor: int, name: str, *, owned: bool = False) -> None:
         self._descriptor = descriptor
         self._name = name
+        self._owned = owned
         self._ended = False
         self.consumed = 0
 
     def read(self, nbytes: int) -> bytes:
         while not self._ended:  # a terminal would begin again behind its end
+            if not self.consumed:  # a named pipe nobody has opened for writing yet would seem to be empty
+                select.select([self._descriptor], [], [])
             try:
                 data = os.read(self._descriptor, nbytes)
             except BlockingIOError:  # another program has set it so
@@ -201,4 +231,8 @@ class PipeBytes:
         return b""
 
     def close(self) -> None:
-        """Leave it open: it belongs to the process."""
+        """Close what was opened here; standard input stays open, as it belongs to the process."""
+        if self._owned:
+            os.close(self._descriptor)
+            self._owned = False
+            self._ended = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from etl.errors import SourceError
 from etl.plan import Batch, Projection, Reject
 from etl.source.json_decode import decode_each, decode_lines
 from etl.source.json_flat import parse_flat
@@ -20,6 +22,7 @@ from etl.source.text import Origin, chosen
 
 _NEWLINE = pa.scalar(ord("\n"), pa.uint8())
 _BRACE = pa.scalar(ord("{"), pa.uint8())
+_OF_OBJECTS = re.compile(rb"\[\s*\{")
 _BLANK = re.compile(rb"\n[ \t\r]*(?=\n)")
 
 
@@ -33,7 +36,12 @@ class Jsonl:
 
     def begin(self, head: bytes, *, final: bool, file: str) -> tuple[Jsonl, int] | None:
         mark = byte_order_mark(head, final=final, file=file)
-        return None if mark is None else (self, mark)
+        if mark is None:
+            return None
+        text = head[mark:].lstrip(WHITE)
+        if _is_one_array(text):
+            raise SourceError(f"{file} begins with [: a JSON array is read with --format json")
+        return self, mark
 
     def scan(self, data: bytes, *, final: bool) -> tuple[int, int]:
         length = len(data) if final else data.rfind(b"\n") + 1
@@ -61,6 +69,21 @@ def parse_any(data: bytes, projection: Projection, origin: Origin) -> Batch:
         parsed = Parsed(literals, records, raws)
     parsed = without_shared_names(parsed, projection, lambda: _spans(data))
     return make_batch(parsed, projection, origin)
+
+
+def _is_one_array(text: bytes) -> bool:
+    """Say whether text is an array of objects that goes on behind its first line, or is all there is.
+
+    An array that ends with its line is a bad record of its own, as long as other lines follow.
+    """
+    if not _OF_OBJECTS.match(text):
+        return False
+    line, _, rest = text.partition(b"\n")
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return True
+    return not rest.strip(WHITE)
 
 
 def _count(data: bytes) -> int:

@@ -115,7 +115,7 @@ class TableFiles:
         number = 0
         for index, pieces in enumerate(self.pieces):
             for piece in pieces:
-                yield Block(number, index, piece.start, piece.stop, piece.first_record)
+                yield Block(number, index, piece.start, piece.stop, piece.first_record, records=piece.records)
                 number += 1
 
     def open(self, projection: Projection) -> TableFilesReader:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from etl.errors import RejectedError
 from etl.plan import Batch, Block, Projection, Reject
 from etl.source.files import File, OpenFile, fingerprint, restat
+from etl.source.kinds import require_text
+from etl.source.lines import Lines
 from etl.source.text import TextFormat, scan_at
 from etl.source.wide import parse_in_parts
 from etl.units import KIB, MAX_RECORD_BYTES
@@ -64,7 +66,7 @@ class TextFiles:
             opened = OpenFile(file)
             try:
                 for start, stop, records in self._cut(opened, index, block_bytes):
-                    yield Block(number, index, start, stop, first_record)
+                    yield Block(number, index, start, stop, first_record, records=records)
                     number += 1
                     first_record += records
             finally:
@@ -112,8 +114,8 @@ def all_fields(formats: Iterable[TextFormat]) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def open_text_files(files: tuple[File, ...], format: TextFormat) -> TextFiles:
-    """Look at each file's beginning and make the source. Raises SourceError."""
+def open_text_files(files: tuple[File, ...], format: TextFormat, *, sniff: bool = False) -> TextFiles:
+    """Look at each file's beginning and make the source. Raises SourceError. ``sniff``: see ``find_text``."""
     formats: list[TextFormat] = []
     begins: list[int] = []
     for file in files:
@@ -123,6 +125,8 @@ def open_text_files(files: tuple[File, ...], format: TextFormat) -> TextFiles:
             head_bytes = _HEAD_BYTES
             while begun is None:
                 head = opened.read(0, min(head_bytes, file.size))
+                if sniff:
+                    require_text(head[:_HEAD_BYTES], file.path, lines=isinstance(format, Lines))
                 begun = format.begin(head, final=len(head) == file.size, file=file.path)
                 head_bytes *= 2
         finally:

@@ -15,6 +15,8 @@ from etl.errors import RejectedError, SourceError
 from etl.plan import Batch, Block, Projection, Reject
 from etl.source.compression import ByteStream, read_head
 from etl.source.inputs import Input, joint_fingerprint
+from etl.source.kinds import require_text
+from etl.source.lines import Lines
 from etl.source.text import TextFormat, scan_at
 from etl.source.text_files import Place, all_fields
 from etl.source.wide import parse_in_parts
@@ -142,20 +144,22 @@ class _Ahead:
         return pieces
 
 
-def open_text_stream(inputs: Iterable[Input], format: TextFormat) -> TextStream:
-    """Look at each input's beginning and make the source. Raises SourceError."""
+def open_text_stream(inputs: Iterable[Input], format: TextFormat, *, sniff: bool = False) -> TextStream:
+    """Look at each input's beginning and make the source. Raises SourceError; ``sniff``: ``find_text``."""
     inputs = tuple(inputs)
-    begun = [_begin(input, format) for input in inputs]
+    begun = [_begin(input, format, sniff=sniff) for input in inputs]
     return TextStream(inputs, tuple(format for format, _ in begun), tuple(start for _, start in begun))
 
 
-def _begin(input: Input, format: TextFormat) -> tuple[TextFormat, int]:
+def _begin(input: Input, format: TextFormat, *, sniff: bool) -> tuple[TextFormat, int]:
     stream = input.open()
     head = b""
     try:
         wanted = _HEAD_BYTES
         while True:
             more = read_head(stream, wanted)
+            if sniff and not head:
+                require_text(more, input.name, lines=isinstance(format, Lines))
             head += more
             begun = format.begin(head, final=len(more) < wanted, file=input.name)
             if begun is not None:

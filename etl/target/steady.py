@@ -37,6 +37,11 @@ class SteadySession:
         self._unanswered: deque[tuple[Wire, Any]] = deque()
         self._conversation = self._reach()
 
+    @property
+    def client_id(self) -> int | None:
+        """The number of the present connection on the server; None where it is not told."""
+        return self._conversation.client_id
+
     def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
         self._unanswered.append((wire, token))
         return self._hear(lambda: self._conversation.submit(wire, token))

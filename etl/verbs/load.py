@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from etl.budget import Budget
-from etl.control import LastWord
+from etl.control import LastWord, StopFlag
 from etl.encode.example import Words
 from etl.encode.restore_probe import objection, probe
 from etl.encode.types import Shape
-from etl.errors import EtlError, StoppedError, TargetError, UsageError
+from etl.errors import EtlError, HungUpError, StoppedError, TargetError, UsageError
 from etl.job.lock import locked
 from etl.job.record import Job, Standing, Task
 from etl.option_values import parse_rate
@@ -22,9 +22,9 @@ from etl.options import LoadOptions, merged, shows_options
 from etl.plan import Encoder, Plan, Rate, Source, Target
 from etl.progress import choose_mode, notice
 from etl.rejects import RejectFile
-from etl.report import Report
+from etl.report import Rejected, Report
 from etl.run.signals import StopSignals
-from etl.target.console import ask_once
+from etl.target.console import ask_through
 from etl.verbs.prepare import Encoders, carry_out
 from etl.verbs.rounds import Undertaking, run_rounds
 from etl.verbs.run import Run
@@ -39,8 +39,8 @@ def load(*sources: Any, options: LoadOptions | None = None, **changes: Any) -> R
     with the Arrow PyCapsule interface (a table of pyarrow, pandas, polars, DuckDB, ...) or an iterable of
     dicts. The options are keywords (``to=``, ``key=``, ``as_=``, ``workers=``, ...; see ``LoadOptions``), or
     ``options`` with those keywords on top. Gives the Report of a complete run; raises EtlError (UsageError,
-    SourceError, TargetError, ...) for everything else, whose ``report`` says how far the run came. In a
-    script, call it under ``if __name__ == "__main__":``, as multiprocessing demands.
+    SourceError, TargetError, ...) for everything else, whose ``report`` says how far the run came.
+    A script needs no ``if __name__ == "__main__":`` for it: workers do not import the script.
     """
     chosen = merged(LoadOptions, options, changes)
     return carry_out(Load(chosen), sources, chosen).report_or_raise()
@@ -78,11 +78,12 @@ class Load:
         return Encoders(shape.encoder(), shape.single(), shape.before())
 
     def commands(self, job: Job, shape: Shape) -> tuple[Words, ...]:
-        script = () if shape.repeatable else ((b"EVAL", b"return 1", b"1", job.key),)
+        fenced = not shape.repeatable if self.options.wire == "hset" else shape.may_be_fenced
+        script = ((b"EVAL", b"return 1", b"1", job.key),) if fenced else ()
         return (*job.commands, *script)
 
     @contextlib.contextmanager
-    def claimed(self, job: Job, task: Task, signals: StopSignals) -> Iterator[Standing]:
+    def claimed(self, job: Job, task: Task, shape: Shape, signals: StopSignals) -> Iterator[Standing]:
         options = self.options
         with contextlib.ExitStack() as held:
             if not job.target.own:
@@ -92,15 +93,29 @@ class Load:
             if standing.unchanged and options.skip_unchanged:
                 notice(mode, f"job {job.name} is complete and nothing has changed: nothing to do")
                 yield standing
+            elif standing.unchanged and shape.adds_up:
+                # Else a run that is killed after its last word would be done once more by whoever repeats it.
+                # Said in every mode: who expects a load must learn that there was none.
+                notice(
+                    "log" if mode == "none" else mode,
+                    f"job {job.name} was completed at {standing.ended} with the same sources and options, and"
+                    " its commands would add everything once more: nothing to do (--restart loads it again)",
+                )
+                yield standing
             else:
                 yield replace(standing, unchanged=False)
 
     def planned(self, plan: Plan, shape: Shape) -> Plan:
         options = self.options
         rate = None if options.max_rate is None else Rate(*parse_rate(options.max_rate))
+        target = plan.target
+        if rate is not None:
+            target = target.bounded(*rate.in_flight(plan.workers))
         return replace(
             plan,
+            target=target,
             fenced=not shape.repeatable,
+            skips=shape.if_exists == "skip",
             replicas=options.wait_replicas,
             rate=rate,
             stall_s=options.stall or None,
@@ -109,11 +124,13 @@ class Load:
     def run(
         self, run: Run, undertaking: Undertaking, before: Encoder | None
     ) -> tuple[list[LastWord], EtlError | None]:
-        rejects = RejectFile(self.options.rejects or f"rejects-{undertaking.job.name}.jsonl")
-        _make_room_for(rejects, run.plan.source, undertaking.standing)
+        rejects = self._rejects(undertaking.job.name)
+        aside = _make_room_for(rejects, run.plan.source, undertaking.standing)
+        if aside is not None:
+            notice(run.plan.progress, f"{rejects.path} of an earlier run is kept as {aside}")
+        run = replace(run, plan=replace(run.plan, rejects=rejects, presence=undertaking.job.presence))
         if self.options.rejects is not None or run.plan.budget != Budget(count=0):
             rejects.require_writable()
-        run = replace(run, plan=replace(run.plan, rejects=rejects))
         try:
             return run_rounds(run, undertaking, before)
         except StoppedError:
@@ -121,14 +138,21 @@ class Load:
         except EtlError as error:
             return [], error
 
-    def settle(self, shape: Shape, target: Target, job: str) -> Shape:
+    def rejected(self, job: str) -> Rejected:
+        return self._rejects(job).first()
+
+    def _rejects(self, job: str) -> RejectFile:
+        return RejectFile(self.options.rejects or f"rejects-{job}.jsonl")
+
+    def settle(self, shape: Shape, target: Target, job: str, stop: StopFlag) -> Shape:
         """Ask the server whether hashes can go by RESTORE. Raises TargetError where they must and cannot."""
         forms = () if self.options.wire == "hset" else shape.forms
         objections = []
+        key = f"etl:{{{job}}}:probe".encode()
         for form in forms:
             try:
-                why_not = objection(ask_once(target, probe(f"etl:{{{job}}}:probe".encode(), form)), form)
-            except TargetError as error:  # there are servers that hang up on what they do not know
+                why_not = objection(ask_through(target, probe(key, form), stop), form)
+            except HungUpError as error:
                 why_not = str(error)
             if why_not is None:
                 return replace(shape, restores=form)
@@ -138,9 +162,8 @@ class Load:
         return shape
 
 
-def _make_room_for(rejects: RejectFile, source: Source, standing: Standing) -> None:
-    """Take away what an earlier run left, unless this one goes on. Raises UsageError, SourceError."""
+def _make_room_for(rejects: RejectFile, source: Source, standing: Standing) -> str | None:
+    """Move aside what an earlier run left, unless this one goes on. Raises UsageError, SourceError."""
     if os.path.realpath(rejects.path) in source.names:
         raise UsageError(f"--rejects {rejects.path} is one of the sources: give another file")
-    if not standing.resumes:
-        rejects.forget()
+    return None if standing.resumes else rejects.set_aside()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from etl.control import Finished, LastWord
 from etl.errors import EtlError
-from etl.report import COUNTED, Report, Tally, WorkerReport
+from etl.report import COUNTED, Rejected, Report, Tally, WorkerReport
 from etl.worker import MOST_EXAMPLES
 
 
@@ -25,6 +25,7 @@ class Outcome:
     seconds: float
     error: EtlError | None
     resumed_from: int | None = None
+    rejected: Rejected | None = None
 
     def report_or_raise(self) -> Report:
         """Give the report of a complete run. Raises the run's error, with the report so far."""
@@ -58,4 +59,5 @@ class Outcome:
             resumed_from=self.resumed_from,
             examples=tuple(examples[:MOST_EXAMPLES]),
             error=None if self.error is None else str(self.error),
+            rejected=self.rejected,
         )

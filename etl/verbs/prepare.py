@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from etl.budget import parse_budget
-from etl.control import LastWord
+from etl.control import LastWord, StopFlag
 from etl.encode.example import Words
 from etl.encode.types import Shape
 from etl.errors import EtlError, UsageError
 from etl.job.record import Job, Standing, Task
 from etl.options import MOST_WORKERS, Options
 from etl.plan import Encoder, Plan, Source, Target, block_size
-from etl.progress import choose_mode
+from etl.progress import choose_mode, notice
+from etl.report import Rejected
 from etl.run.plans import make_tally
 from etl.run.processes import make_context
 from etl.run.signals import StopSignals
@@ -30,6 +31,7 @@ from etl.target.address import Address, parse_address
 from etl.target.console import Console
 from etl.target.login import address_of, refuse_login
 from etl.target.standalone import StandaloneTarget
+from etl.times import parse_duration
 from etl.units import MIB
 from etl.verbs.fields import explained
 from etl.verbs.guard import Guard
@@ -75,14 +77,19 @@ class Verb(Protocol):
     def commands(self, job: Job, shape: Shape) -> tuple[Words, ...]:
         """Give an example of each command that the verb needs beside those of its encoders."""
 
-    def claimed(self, job: Job, task: Task, signals: StopSignals) -> AbstractContextManager[Standing]:
+    def claimed(
+        self, job: Job, task: Task, shape: Shape, signals: StopSignals
+    ) -> AbstractContextManager[Standing]:
         """Have the job to oneself while entered; give where it stands. Raises EtlError."""
 
-    def settle(self, shape: Shape, target: Target, job: str) -> Shape:
+    def settle(self, shape: Shape, target: Target, job: str, stop: StopFlag) -> Shape:
         """Settle what only the server can tell. Raises TargetError."""
 
     def planned(self, plan: Plan, shape: Shape) -> Plan:
         """Add to a plan what only this verb's options say."""
+
+    def rejected(self, job: str) -> Rejected | None:
+        """Say where the rejects of a run are, when there are any; None: they were written nowhere."""
 
     def run(
         self, run: Run, undertaking: Undertaking, before: Encoder | None
@@ -103,15 +110,19 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
             workers = options.workers or _worth(source)
             context = make_context(options.start_method) if workers > 1 else None
             # A server of our own that ends does not come back.
-            target = target.met("redis-etl", signals, 0.0 if target.own else options.retry_for)
+            retry_for_s = 0.0 if target.own else options.retry_for
+            mode = choose_mode(options.progress)
+            target = target.met("redis-etl", signals, retry_for_s, lambda text: notice(mode, text))
             console = held.enter_context(contextlib.closing(Console(target, signals)))
             may_vanish = getattr(options, "allow_eviction", False)
-            job = Job(_job_name(source, name, options), _token(), console, may_vanish)
-            guard = Guard.ask(target, options, encoders.always(), source, verb.commands(job, shape))
+            keep_s = parse_duration(getattr(options, "keep_record", "30d"))
+            job = Job(_job_name(source, name, options), _token(), console, may_vanish, keep_s)
+            guard = Guard.ask(target, options, encoders.always(), source, signals, verb.commands(job, shape))
             task = task_of(source, shape, options)
-            encoders = verb.encoders(verb.settle(shape, target, job.name))
+            settled = verb.settle(shape, target, job.name, signals)
+            encoders = verb.encoders(settled)
             guard.permit(encoders.always())
-            with verb.claimed(job, task, signals) as standing:
+            with verb.claimed(job, task, shape, signals) as standing:
                 tally = make_tally(context, workers)
                 if standing.unchanged:
                     return Outcome(verb.name, job.name, name, tally, (), time.monotonic() - started_at, None)
@@ -127,7 +138,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                     blocks=None if source.streamed else tuple(source.blocks(size)),
                     workers=workers,
                     split=options.split,
-                    progress=choose_mode(options.progress),
+                    progress=mode,
                     budget=parse_budget(options.max_rejects),
                     rejects=None,
                     block_bytes=size,
@@ -137,13 +148,22 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                     outside = source.nbytes - sum(block.nbytes for block in plan.blocks)
                     tally.set(workers, "bytes_done", outside)
                 undertaking = Undertaking(job, task, standing)
-                run = Run(verb.planned(plan, shape), context, signals, tally, guard.loss)
-                with guard.watching(tally, signals, options.retry_for):
+                run = Run(verb.planned(plan, settled), context, signals, tally, guard.loss)
+                with guard.watching(tally, options.retry_for):
                     words, error = verb.run(run, undertaking, encoders.before)
                 error = explained(error, templates, projection, source)
                 seconds = time.monotonic() - started_at
+                rejected = verb.rejected(job.name) if tally.total("records_rejected") else None
                 return Outcome(
-                    verb.name, job.name, name, tally, tuple(words), seconds, error, undertaking.resumed_from
+                    verb.name,
+                    job.name,
+                    name,
+                    tally,
+                    tuple(words),
+                    seconds,
+                    error,
+                    undertaking.resumed_from,
+                    rejected,
                 )
 
 

@@ -16,7 +16,7 @@ from itertools import groupby
 
 from etl.control import LastWord
 from etl.encode.types import Shape
-from etl.errors import EtlError, RecordGoneError
+from etl.errors import EtlError, RecordGoneError, TargetError
 from etl.job.record import Job, Passed, Standing, Task
 from etl.marks import COUNTS, Done
 from etl.options import RUN_OPTIONS, Options
@@ -57,7 +57,7 @@ def run_rounds(
 ) -> tuple[list[LastWord], EtlError | None]:
     """Carry out a load; give the last words of its last round, and its error. Raises EtlError."""
     job, standing = undertaking.job, undertaking.standing
-    done, turn, passed = standing.done, standing.next_turn, standing.passed
+    done, turn, passed = standing.done, standing.attempts, standing.passed
     job.begin(undertaking.task, run.plan.block_bytes, afresh=not standing.resumes)
     if standing.resumes:
         # Workers of a run that has lost its lock may have gone on up to here; from here on they cannot.
@@ -70,10 +70,10 @@ def run_rounds(
                 passed = run.keys_passed(before)
                 job.note_pass(passed)
             round = _round(run, job, turn, done, passed or Passed())
-            if turn == standing.next_turn and standing.resumes:
+            if turn == standing.attempts and standing.resumes:
                 _say_resuming(round, job)
             words = round.words()
-            error = round.first_error(words)
+            error = round.first_error(words) or _miscounted(run, job)
             if error is None:
                 job.complete({name: run.tally.total(name) for name in COUNTS})
                 return words, None
@@ -96,6 +96,17 @@ def run_rounds(
             return words, error
         notice(run.plan.progress, f"{error}; going on from the marks")
         done, turn = again, turn + 1
+
+
+def _miscounted(run: Run, job: Job) -> EtlError | None:
+    """Hold what was counted, by this run and by those before it, against the records of the sources."""
+    planned, read = run.plan.records(), run.tally.total("records_read")
+    if planned is None or planned == read:
+        return None
+    return TargetError(
+        f"{run.plan.target}: the sources have {planned:,} records, and {read:,} are accounted for: the record"
+        f" of job {job.name} is wrong, or a source has changed; give --restart to load from the beginning"
+    )
 
 
 def _round(run: Run, job: Job, turn: int, done: Done, passed: Passed) -> Run:
@@ -122,7 +133,7 @@ def _round(run: Run, job: Job, turn: int, done: Done, passed: Passed) -> Run:
     run.tally.clear()
     for name, count in counts.items():
         run.tally.set(plan.workers, name, count)
-    marks = job.begin_turn(turn, plan.workers, plan.split)
+    marks = job.begin_turn(plan.workers, plan.split)
     rate = None if plan.rate is None else replace(plan.rate, since=time.monotonic())
     return replace(run, plan=replace(plan, blocks=blocks, marks=marks, done=done, rejects=rejects, rate=rate))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from etl.encode.excerpts import excerpts
+from etl.encode.gathered import Gathered
 from etl.errors import RejectedError
 from etl.plan import Batch, Block, Plan, Reject
-from etl.report import Example, Tally, Verdict
+from etl.report import Difference, Example, Tally, Verdict
 from etl.worker.ledger import Ledger
 from etl.worker.records import record_number
 
@@ -24,6 +26,7 @@ class Account:
         self._ledger = ledger
         self.examples: list[Example] = []
         self.present: dict[int, bytes] = {}
+        self.gathered: Gathered | None = None
 
     def settle(self, block: Block, batch: Batch, verdict: Verdict, records: int) -> None:
         """Count what was judged of a batch; ``records`` of it are settled: neither refused nor sent again."""
@@ -37,11 +40,22 @@ class Account:
         ):
             if count:
                 self._count(block, counter, count)
-        for difference in verdict.differences[: MOST_EXAMPLES - len(self.examples)]:
-            record = record_number(batch, difference.index)
-            self.examples.append(Example(record, difference.key, difference.expected, difference.found))
+        self._note_differences(batch, verdict.differences)
+        if verdict.gathered is not None:
+            before = self.gathered
+            self.gathered = verdict.gathered if before is None else before.and_also(verdict.gathered)
         if verdict.present:
             self._note_present(block, batch, verdict.present)
+
+    def _note_differences(self, batch: Batch, differences: Sequence[Difference]) -> None:
+        sink = self._plan.differences
+        noted = differences if sink is not None else differences[: MOST_EXAMPLES - len(self.examples)]
+        whole = [Example(record_number(batch, d.index), d.key, d.expected, d.found) for d in noted]
+        if sink is not None and whole:
+            sink.write(whole)
+        for example in whole[: MOST_EXAMPLES - len(self.examples)]:
+            expected, found = excerpts(example.expected, example.found)
+            self.examples.append(Example(example.record, example.key, expected, found))
 
     def refuse(self, block: Block, rejects: list[Reject]) -> None:
         """Count rejects and write them down. Raises RejectedError when there are too many by now."""

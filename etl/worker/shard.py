@@ -77,8 +77,8 @@ class Shard:
         self._behind: _Behind | None = None
         self._due: _Behind | None = None
         self._following = 0
-        turn = 0 if plan.marks is None else plan.marks.turn
-        self._ledger = Ledger(Mark(turn, worker, plan.workers, plan.split))
+        turn, token = (0, "") if plan.marks is None else (plan.marks.turn, plan.marks.token)
+        self._ledger = Ledger(Mark(turn, worker, plan.workers, plan.split, token=token))
         self.account = Account(plan, worker, tally, self._ledger)
         self._share = self._ledger.mark.share
         self._place = self._ledger.mark.place
@@ -181,6 +181,7 @@ class Shard:
         mark = replace(
             self._ledger.mark, partial=sent.block.number, below=last + 1, counts=self._ledger.so_far()
         )
+        about = about_line(wire, sent.batch.numbers, skips=self._plan.skips)
         outer = fence(
             wire,
             key=marks.key,
@@ -188,7 +189,7 @@ class Shard:
             place=self._place,
             new=mark.place,
             run=marks.run,
-            about=b"%b\n%b" % (mark.counts_line, about_line(wire, sent.batch.numbers)),
+            about=b"%b\n%b" % (mark.counts_line, about),
         )
         return replace(sent, mark=mark, inner=wire), outer
 

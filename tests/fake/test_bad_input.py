@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from tests.support import REPO, FakeServer, free_port
         (["load", "empty-folder"], 3, "the folder empty-folder holds no files"),
         (["load", "/dev/null"], 3, "/dev/null is a device"),
         (["load", "a.txt", "a.txt"], 2, "a.txt is given twice"),
-        (["load", "a.txt", "*"], 2, "a.txt is given twice"),
+        (["load", "a.txt", "*.txt"], 2, "a.txt is given twice"),
         (["load", "-", "-"], 2, "standard input (-) is given twice"),
         (["load"], 2, "no source is given"),
         (["load", "a.txt", "--key", "{id}"], 2, "--key '{id}' uses {id}, but a.txt is read as lines"),
@@ -32,6 +33,9 @@ from tests.support import REPO, FakeServer, free_port
         (["load", "a.txt", "--nothing"], 2, "--nothing"),
         (["load", "a.txt", "--workers", "0"], 2, "--workers must be a whole number from 1, not '0'"),
         (["load", "a.txt", "--ttl", "x"], 2, "--ttl must be a time such as"),
+        (["load", "a.tar.gz"], 3, "a.tar.gz looks like a tar archive"),
+        (["load", "a.bin"], 3, "a.bin is not text: it has a NUL byte at byte 3"),
+        (["load", "array.jsonl"], 3, "array.jsonl begins with [: a JSON array is read with --format json"),
         (["verify", "missing.txt"], 3, "cannot read missing.txt"),
     ],
 )
@@ -46,6 +50,10 @@ def test_what_cannot_be_done_is_said_on_stderr_with_its_exit_code(
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "a.txt", [b"a"])
     (tmp_path / "empty-folder").mkdir()
+    (tmp_path / "a.bin").write_bytes(b"abc\0\n")
+    (tmp_path / "array.jsonl").write_bytes(b'[{"a": 1},\n {"a": 2}]\n')
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "a.txt", "a.txt")
     done = called(*argv, env={"REDIS_URL": fake_server.url})
     assert done.returncode == code
     assert says in done.stderr
@@ -131,9 +139,10 @@ def test_any_bytes_arrive_as_they_are(
 ) -> None:
     path = tmp_path / "in.txt"
     path.write_bytes(content)
-    report_of("load", path, "--to", fake_server.url, "--workers", "2", "--split", split)
+    lines_of = (path, "--to", fake_server.url, "--format", "lines")
+    report_of("load", *lines_of, "--workers", "2", "--split", split)
     assert all_of(fake_server.client()) == numbered(lines)
-    assert report_of("verify", path, "--to", fake_server.url)["records"]["equal"] == len(lines)
+    assert report_of("verify", *lines_of)["records"]["equal"] == len(lines)
 
 
 def test_a_file_name_of_any_bytes_is_read_and_named(tmp_path: Path, fake_server: FakeServer) -> None:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from signal import SIGINT, SIGKILL
 from typing import Any
 
 import pytest
 
-from tests.fault.commands import StartCommand, connection_of, hold_in_the_middle, wait_for_the_middle
-from tests.fault.inline import Here, assert_loaded, complete, hold_worker, meanwhile, write_input
-from tests.support import RealServer, RecordingProxy, data_size, in_session, wait_until
+import etl.job.lock as lock
+from etl.job.presence import Presence
+from etl.job.record import Job
+from etl.target.address import parse_address
+from etl.target.console import Console
+from etl.target.standalone import StandaloneTarget
+from tests.fault.commands import (
+    START_METHODS,
+    StartCommand,
+    connection_of,
+    hold_in_the_middle,
+    wait_for_the_middle,
+)
+from tests.fault.inline import KINDS, Here, assert_loaded, complete, hold_worker, meanwhile, write_input
+from tests.support import RealServer, RecordingProxy, alive, data_size, in_session, wait_until
 
 SHORT = "import etl.job.lock as lock\nlock._LOCK_MS = b'{ms}'\nlock.RENEW_EVERY_S = 0.1\n"
 
@@ -97,11 +110,99 @@ def test_a_lock_left_by_a_dead_machine_expires(
     proxy.wait_for(50_001, connection=connection_of(proxy, 0))
     command.signal(SIGKILL)
     wait_until(lambda: not in_session(command.pid), what="its end")
-    lock = lock_of(real_server)
-    assert 0 < real_server.client().pttl(lock) <= 4_000
+    key = lock_of(real_server)
+    assert 0 < real_server.client().pttl(key) <= 4_000
     proxy.release()
     complete(here.run(*argv, "--wait-lock", "30"))
     assert_loaded(real_server.client(), "strings")
+
+
+FOREIGN = "elsewhere process 1/{token}\n{connection}\nanother-boot/net/host"
+
+
+def test_a_lock_whose_holder_is_not_on_this_machine_is_taken_over_when_it_has_left_the_server(
+    here: Here, real_server: RealServer
+) -> None:
+    file, client = write_input(here.folder), real_server.client()
+    argv = (file, real_server.url, "strings", "--job", "nightly")
+    gone, there = "1000000", str(client.client_id())
+    cases = (
+        (FOREIGN.format(token="a", connection=gone), 9_000, 0),
+        (FOREIGN.format(token="a", connection=gone), 25_000, 6),  # it was renewed not long ago
+        (FOREIGN.format(token="a", connection=there), 9_000, 6),
+        (FOREIGN.format(token="a", connection=""), 9_000, 6),
+        ("elsewhere process 1/a", 9_000, 6),  # of an earlier release
+        ("", 9_000, 6),
+    )
+    for value, left_ms, code in cases:
+        client.set("etl:{nightly}:lock", value, px=left_ms)
+        ended = here.load(*argv)
+        assert ended.code == code, (value, left_ms, ended)
+        assert client.get("etl:{nightly}:lock") == (value.encode() if code else None)
+    client.acl_setuser("loader", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-client|list"])
+    client.set("etl:{nightly}:lock", FOREIGN.format(token="a", connection=gone), px=9_000)
+    assert here.load(*argv, "--user", "loader").code == 6  # it may not ask who is connected
+
+
+def test_of_two_runs_that_find_a_dead_ones_lock_one_takes_it(real_server: RealServer) -> None:
+    client: Any = real_server.client()
+    value = FOREIGN.format(token="a", connection="1000000")
+    client.set("etl:{nightly}:lock", value, px=9_000)
+    jobs = [Job("nightly", f"run {number}/{number}", console_of(real_server)) for number in range(2)]
+    taken = [lock._take_over(job, value.encode(), lock._own(job)) for job in jobs]
+    assert taken == [True, False]
+    assert lock.Holder.of(client.get("etl:{nightly}:lock")).run == "run 0/0"
+    for job in jobs:
+        job.console.close()
+
+
+def console_of(server: RealServer) -> Console:
+    return Console(StandaloneTarget(parse_address(server.url)), threading.Event())
+
+
+@pytest.mark.parametrize("method", START_METHODS)
+def test_after_a_kill_of_the_parent_the_same_command_waits_for_its_workers_and_goes_on_at_once(
+    start: StartCommand, tmp_path: Path, real_server: RealServer, proxy: RecordingProxy, method: str
+) -> None:
+    file = write_input(tmp_path)
+    argv = ("load", file, *KINDS["list"].options, "--job", "nightly", "--workers", "2")
+    grace = "import etl.run.processes as processes\nprocesses.ORPHAN_GRACE_S = 2"
+    proxy.hold("to_server", after=20_000)
+    command = start(*argv, "--to", proxy.url, "--start-method", method, patch=grace)
+    for worker in range(2):
+        proxy.wait_for(20_001, connection=connection_of(proxy, worker))
+    workers = command.wait_for_workers(2)
+    command.signal(SIGKILL)
+    again = start(*argv, "--to", real_server.url).end()  # its lock would last for half a minute
+    assert not any(map(alive, workers))
+    complete(again)
+    proxy.release()  # what the dead ones had still on their way comes too late
+    for number in range(2):
+        proxy.wait_closed(connection_of(proxy, number))
+    assert_loaded(real_server.client(), "list")
+
+
+def test_a_run_whose_workers_are_there_for_long_is_not_taken_over(
+    here: Here, monkeypatch: pytest.MonkeyPatch, real_server: RealServer
+) -> None:
+    monkeypatch.setattr(lock, "ENDING_S", 0.2)
+    worker = Presence("token", shown=True)
+    worker.enter_worker()
+    here_too = Presence("another")
+    here_too.enter()
+    value = f"this process 1/token\n\n{here_too.place()}"
+    client = real_server.client()
+    client.set("etl:{nightly}:lock", value, px=30_000)
+    argv = (write_input(here.folder), real_server.url, "strings", "--job", "nightly")
+    ended = here.load(*argv)
+    assert ended.code == 6
+    assert ended.sentence == (
+        "another run of job nightly was ended, and workers of it are still there: this process 1; try again"
+        " when they are gone"
+    )
+    worker.close()
+    complete(here.load(*argv))
+    here_too.close()
 
 
 def test_the_lock_is_renewed_while_the_run_goes_on(

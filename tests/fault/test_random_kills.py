@@ -1,4 +1,4 @@
-"""Workers killed a hundred times at random moments: every element exactly once."""
+"""Workers killed a hundred times at random moments, runs at every moment: every element exactly once."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import multiprocessing
 import os
 import random
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from signal import SIGKILL
+from typing import Any
 
 import pytest
 
+from etl.cli import main
+from etl.target.conversation import Conversation
 from tests.fault.inline import Here, assert_loaded, assert_no_leftovers, complete, write_input
 from tests.support import RealServer
 
@@ -78,3 +83,108 @@ def test_a_hundred_kills_at_random_moments_lose_and_double_nothing(
         assert_loaded(real_server.client(), kind, COUNT)
         assert_no_leftovers(real_server.client())
     assert kills == KILLS
+
+
+FEW = 24
+OLD = (3, 20)
+"""Records whose key is there before the job has begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A load of FEW lines; ``look`` gives what it has left, which is ``expected`` if all was done once."""
+
+    options: tuple[str, ...]
+    look: Callable[[Any], object]
+    expected: object
+    skipped: int = 0
+    adds_up: bool = False
+
+
+def _each_length(client: Any) -> object:
+    lengths = {"string": client.strlen, "list": client.llen, "hash": client.hlen}
+    keys = client.keys("k:*")
+    return sorted((int(key[2:]), lengths[client.type(key).decode()](key)) for key in keys)
+
+
+def _each_once(length: int) -> object:
+    return [(number, 1 if number in OLD else length) for number in range(FEW)]
+
+
+EVERY_MOMENT = {
+    "INCRBY": Once(
+        ("--command", "INCRBY counter 1"), lambda client: client.get("counter"), b"%d" % FEW, adds_up=True
+    ),
+    "replace": Once(("--as", "list", "--key", "k:{#}"), _each_length, _each_once(1)),
+    "skip": Once(("--key", "k:{#}", "--if-exists", "skip"), _each_length, _each_once(99), len(OLD)),
+    "pass": Once(
+        ("--as", "hash", "--key", "k:{#}", "--if-exists", "skip", "--wire", "hset"),
+        _each_length,
+        _each_once(1),
+        len(OLD),
+    ),
+}
+
+
+def killed_at(moment: int, argv: list[str]) -> bool:
+    """Run a command line in a forked process that is killed at a moment; return False if it ended before.
+
+    Moments are those at which something is sent to the server and those at which answers are waited for,
+    counted through the whole run; the last one is its end.
+    """
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -SIGKILL
+    left = moment
+
+    def count_down(whole: Any) -> Any:
+        def counted(*args: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), SIGKILL)
+            return whole(*args)
+
+        return counted
+
+    try:
+        Conversation.submit = count_down(Conversation.submit)  # type: ignore[method-assign]
+        Conversation.drain = count_down(Conversation.drain)  # type: ignore[method-assign]
+        main(argv)
+        if left == 0:
+            os.kill(os.getpid(), SIGKILL)
+    finally:
+        os._exit(0)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", EVERY_MOMENT)
+def test_a_run_that_is_killed_at_any_moment_does_everything_once_when_it_is_repeated(
+    here: Here, small_blocks: None, monkeypatch: pytest.MonkeyPatch, real_server: RealServer, name: str
+) -> None:
+    monkeypatch.setattr("etl.verbs.prepare.block_size", lambda nbytes, workers: 800)
+    once = EVERY_MOMENT[name]
+    client: Any = real_server.client()
+    file = write_input(here.folder, FEW)
+    argv = ("load", str(file), "--to", real_server.url, *once.options)
+    quiet = ("--workers", "1", "--progress", "none", "--rejects", str(here.folder / "r"))
+    moment = 0
+    killed = True
+    while killed:
+        client.flushall()
+        if once.look is _each_length:
+            client.mset({f"k:{number}": "x" for number in OLD})
+        killed = killed_at(moment, [*argv, *quiet])
+        records = [client.hget(key, "state") for key in client.keys("etl:*") if not key.endswith(b":lock")]
+        ended = here.run(*argv)
+        assert ended.code == 0, (moment, ended)
+        skipped, read = once.skipped, FEW
+        if b"complete" in records:  # it is loaded anew: so all keys are there; or it is not
+            skipped, read = (FEW, FEW) if once.skipped else (0, 0 if once.adds_up else FEW)
+        whole = {"read": read, "written": read - skipped, "skipped": skipped, "rejected": 0}
+        assert ended.records == whole, (moment, ended)
+        assert ("nothing to do (--restart loads it again)" in ended.stderr) == (read == 0)
+        assert once.look(client) == once.expected, (moment, ended)
+        moment += 1
+    assert moment > 20
+    assert b"complete" in records

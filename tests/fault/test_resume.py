@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 import etl.verbs.prepare as prepare
+from etl.errors import TargetError
+from etl.worker.shard import Shard
 from tests.fault.commands import (
     START_METHODS,
     Ended,
@@ -266,44 +268,64 @@ def test_skip_unchanged_loads_again_what_the_server_has_lost(here: Here, real_se
     assert_loaded(real_server.client(), "strings")
 
 
-def before_the_load(client: Any) -> None:
-    for number in (3, 1_100):
-        client.set(str(number), "old")
+ASKS_FOR_KEYS: dict[str, tuple[str, ...]] = {
+    "strings": (),
+    "strings that expire": ("--ttl", "1000"),
+    "hashes by RESTORE": ("--as", "hash"),
+    "hashes by HSET": ("--as", "hash", "--wire", "hset"),
+    "lists": ("--as", "list"),
+    "sets": ("--as", "set"),
+    "sorted sets": ("--as", "zset", "--score", "{#}"),
+    "streams": ("--as", "stream"),
+}
+THERE = (3, 370)
+SOME = 400
 
 
-@pytest.mark.parametrize(
-    ("policy", "code", "counts"),
-    [
-        ("skip", 0, {"read": RECORDS, "written": RECORDS - 2, "skipped": 2, "rejected": 0}),
-        ("fail", 1, {"read": RECORDS, "written": RECORDS - 2, "skipped": 0, "rejected": 2}),
-    ],
-)
-def test_what_exists_is_told_from_what_the_job_wrote_itself(
+def cut_before_the_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """End the load when its third block is written, and its mark is not."""
+    follow = Shard._follow
+
+    def cut(self: Shard, behind: Any) -> None:
+        if behind.mark.block == 2 and not self._plan.preliminary:
+            raise TargetError("cut")
+        follow(self, behind)
+
+    monkeypatch.setattr(Shard, "_follow", cut)
+
+
+@pytest.mark.parametrize("policy", ["skip", "fail"])
+@pytest.mark.parametrize("what", ASKS_FOR_KEYS)
+def test_what_exists_is_told_from_what_the_job_has_made_itself(
     here: Here,
     small_blocks: None,
+    monkeypatch: pytest.MonkeyPatch,
     real_server: RealServer,
-    proxy: RecordingProxy,
+    what: str,
     policy: str,
-    code: int,
-    counts: dict[str, int],
 ) -> None:
-    file = write_input(here.folder)
-    before_the_load(real_server.client())
-    options = ("--if-exists", policy, "--max-rejects", "5")
-    left_in_the_middle(here, proxy, file, "strings", *options)
-    ended = here.load(file, proxy.url, "strings", *options)
-    assert ended.code == code, ended
-    if policy == "fail":
-        assert ended.records == counts
-    settled = ended.records["written"] + ended.records["skipped"] + ended.records["rejected"]
-    assert settled == RECORDS
-    client = real_server.client()
-    assert [client.get(str(number)) for number in (3, 4, 1_100, 1_101)] == [
-        b"old",
-        line(4),
-        b"old",
-        line(1_101),
-    ]
+    file = write_input(here.folder, SOME)
+    client: Any = real_server.client()
+    client.mset({f"k:{number}": "old" for number in THERE})
+    options = ("--key", "k:{#}", *ASKS_FOR_KEYS[what], "--if-exists", policy, "--max-rejects", "5")
+    with monkeypatch.context() as patched:
+        cut_before_the_mark(patched)
+        assert here.load(file, real_server.url, "strings", *options).code == 4
+    assert data_size(client) >= 301
+    ended = here.load(file, real_server.url, "strings", *options)
+    skipped, rejected = (2, 0) if policy == "skip" else (0, 2)
+    counts = {"read": SOME, "written": SOME - 2, "skipped": skipped, "rejected": rejected}
+    assert (ended.code, ended.records) == (1 if rejected else 0, counts)
+    assert 0 < ended.report["resumed_from"] <= 300
+    keys = [f"k:{number}" for number in range(SOME)]
+    pipeline = client.pipeline(transaction=False)
+    lengths = {"list": pipeline.llen, "set": pipeline.scard, "zset": pipeline.zcard}
+    lengths |= {"hash": pipeline.hlen, "stream": pipeline.xlen, "string": pipeline.strlen}
+    (kind,) = {client.type(key).decode() for key in keys[:3]}
+    for number, key in enumerate(keys):
+        lengths["string" if number in THERE else kind](key)
+    once = 99 if kind == "string" else 1
+    assert pipeline.execute() == [3 if number in THERE else once for number in range(SOME)]
 
 
 @pytest.mark.parametrize("kind", ["strings", "hashes"])

@@ -72,6 +72,7 @@ def test_the_json_report_is_the_only_thing_on_stdout(real_server: RealServer, tm
         "workers",
         "job",
         "target",
+        "rejects",
     }
     assert report["status"] == "complete"
     assert report["target"] == real_server.url

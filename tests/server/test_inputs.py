@@ -47,12 +47,12 @@ def test_every_line_arrives_as_it_is(
     data, lines = INPUTS[name]
     file = tmp_path / "input.txt"
     file.write_bytes(data)
-    report = etl.load(file, to=real_server.url, workers=workers, progress="none")
+    report = etl.load(file, to=real_server.url, format="lines", workers=workers, progress="none")
     assert report.status == "complete"
     assert report.records == {"read": len(lines), "written": len(lines), "skipped": 0, "rejected": 0}
     assert report.bytes == len(data)
     assert held(real_server.client(), len(lines)) == lines
-    verified = etl.verify(file, to=real_server.url, workers=workers, progress="none")
+    verified = etl.verify(file, to=real_server.url, format="lines", workers=workers, progress="none")
     assert verified.records == {
         "read": len(lines),
         "equal": len(lines),

@@ -100,7 +100,7 @@ def test_verify_has_its_own_options(monkeypatch: pytest.MonkeyPatch) -> None:
     verb = replaced(monkeypatch, REPORT, "verify")
     assert cli.main(["verify", "a", "--strip"]) == 0
     assert verb.calls == [(("a",), VerifyOptions(strip=True))]
-    assert cli.main(["verify", "a", "--ttl", "3"]) == 2
+    assert cli.main(["verify", "a", "--no-such-option"]) == 2
 
 
 def test_stdout_has_the_summary_or_the_json_and_nothing_else(

@@ -23,7 +23,7 @@ FLOORS = (
         "etl.budget",
     ),
     ("etl.encode", "etl.template", "etl.plan", "etl.report", "etl.marks"),
-    ("etl.source", "etl.target", "etl.progress", "etl.embedded", "etl.job", "etl.rejects"),
+    ("etl.source", "etl.target", "etl.progress", "etl.embedded", "etl.job", "etl.rejects", "etl.differences"),
     ("etl.worker",),
     ("etl.run",),
     ("etl.verbs",),
@@ -36,15 +36,16 @@ OWNERS = {
     "ssl": ("etl.target",),
     # inputs waits for standard input where another program has made it non-blocking.
     "select": ("etl.target", "etl.source.inputs"),
-    # embedded talks to a server that is starting or ending; signals and feed have a pair each to end a wait.
-    "socket": ("etl.target", "etl.embedded", "etl.run.signals", "etl.run.feed"),
+    # embedded talks to a server that is starting or ending; signals and feed have a pair each to end a wait;
+    # presence has a name in the kernel.
+    "socket": ("etl.target", "etl.embedded", "etl.run.signals", "etl.run.feed", "etl.job.presence"),
     "tqdm": ("etl.progress",),
     # embedded only names SIGTERM, for the server that it starts.
     "signal": ("etl.run", "etl.embedded"),
     "multiprocessing": ("etl.run",),
     "subprocess": ("etl.embedded",),
     "argparse": ("etl.cli", "etl.options", "etl.__init__"),
-    "json": ("etl.cli", "etl.rejects", "etl.source", "etl.encode.check_json"),
+    "json": ("etl.cli", "etl.rejects", "etl.differences", "etl.source", "etl.encode.check_json"),
     "csv": ("etl.source.csv",),
     "bz2": ("etl.source.compression",),
     "lzma": ("etl.source.compression",),

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.encode.fence import fence
+from etl.encode.fence import fence, seal
 from etl.encode.resp import plain
 from etl.encode.wire import Wire
-from etl.marks import COUNTS, Done, Mark, Marks, about_line, marks_of, parse_mark
+from etl.marks import COUNTS, Done, Mark, Marks, about_line, parse_mark
 from etl.plan import Block, Share
 
 RECORDS_A_BLOCK = 7
@@ -95,40 +95,63 @@ def test_counts_of_all_marks_are_added_up() -> None:
         Mark,
         turn=st.integers(0, 10**6),
         worker=st.integers(0, 99),
-        workers=st.integers(1, 100),
+        workers=st.integers(100, 1_000),
         split=st.sampled_from(("block", "record")),
         block=st.integers(-1, 10**12),
         partial=st.integers(-1, 10**12),
         below=st.integers(0, 10**15),
         counts=st.tuples(*[st.integers(0, 10**15)] * len(COUNTS)),
+        token=st.sampled_from(("", "0123456789abcdef")),
     )
 )
 def test_a_mark_is_read_as_it_was_written(mark: Mark) -> None:
-    record = {b"state": b"incomplete", mark.field: mark.value}
-    assert marks_of(record) == [mark]
+    assert parse_mark(mark.field, mark.value) == mark
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [(b"mark:0", b"1 block 0 -1 0\n0 0 0 0 0"), (b"mark:0:0", b""), (b"mark:0:0", b"1 block 0 -1\n0")],
+NOT_MARKS = (
+    (b"mark:0", b"1 block 0 -1 0\n0 0 0 0 0"),
+    (b"mark:0:0:", b""),
+    (b"mark:0:0:", b"1 block 0 -1\n0"),
+    (b"mark:0:0:", b"1 block 0 -1 0\n0 0 0 0"),
+    (b"mark:0:0:", b"1 blocks 0 -1 0\n0 0 0 0 0"),
+    (b"mark:0:0:", b"1 block -2 -1 0\n0 0 0 0 0"),
+    (b"mark:0:0:", b"1 block 0 -1 0\n0 -1 0 0 0"),
+    (b"mark:0:0:", b"1000000000 block 0 -1 0\n0 0 0 0 0"),
+    (b"mark:0:1:", b"1 block 0 -1 0\n0 0 0 0 0"),
+    (b"mark:0:0:", b"1 block 0 -1 0\n0 0 0 0 0\n1  1-999999999999 refuse\n"),
+    (b"mark:0:0:", b"1 block 0 -1 0\n0 0 0 0 0\n1  1-2 refuse\n7 ERR no"),
 )
-def test_what_is_no_mark_is_refused(field: bytes, value: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - whichever part is wrong
-        parse_mark(field, value)
+
+
+def test_what_is_no_mark_is_refused_though_its_check_is_right() -> None:
+    parse_mark(b"mark:0:0:", seal(b"mark:0:0:", b"1 block 0 -1 0\n0 0 0 0 0\n1  1-2 refuse\n1 ERR no"))
+    for field, content in NOT_MARKS:
+        with pytest.raises(ValueError):  # noqa: PT011 - whichever part is wrong
+            parse_mark(field, seal(field, content))
+
+
+@given(st.data())
+def test_a_mark_with_a_byte_flipped_or_under_another_name_is_refused(data: st.DataObject) -> None:
+    mark = Mark(0, 0, 2, "block", block=4, counts=(10, 9, 0, 1, 77), token="ab")
+    value = bytearray(mark.value)
+    value[data.draw(st.integers(0, len(value) - 1))] ^= data.draw(st.integers(1, 255))
+    for field, damaged in ((mark.field, bytes(value)), (b"mark:0:1:ab", mark.value)):
+        with pytest.raises(ValueError, match="check"):
+            parse_mark(field, damaged)
 
 
 def test_a_mark_is_written_over_the_one_that_is_there() -> None:
-    mark = Mark(2, 1, 4, "block", block=9)
+    mark = Mark(2, 1, 4, "block", block=9, token="ab")
     wire = Marks(b"etl:{j}", 2).wire(mark)
-    assert wire.buffers == plain((b"HSET", b"etl:{j}", b"mark:2:1", mark.value)).buffers
+    assert wire.buffers == plain((b"HSET", b"etl:{j}", b"mark:2:1:ab", mark.value)).buffers
     assert wire.expected == b":0\r\n"
 
 
-def fenced(wire: Wire, numbers: list[int], said: bytes) -> Mark:
+def fenced(wire: Wire, numbers: list[int], said: bytes, *, skips: bool = False) -> Mark:
     """Give the mark that stands in Redis behind a fenced piece."""
     mark = Mark(0, 0, 1, "block", block=4, partial=5, below=numbers[-1] + 1, counts=(10, 9, 0, 1, 77))
-    about = about_line(wire, pa.array(numbers, pa.int64()))
-    value = b"\n".join((mark.place, mark.counts_line, about, said))
+    about = about_line(wire, pa.array(numbers, pa.int64()), skips=skips)
+    value = seal(mark.field, b"\n".join((mark.place, mark.counts_line, about, said)))
     return parse_mark(mark.field, value)
 
 
@@ -147,6 +170,13 @@ def test_a_fenced_mark_counts_its_last_piece_whose_answer_may_be_lost(
     mark = fenced(wire, [20, 21, 22, 30], said)
     assert mark.refused == refused
     assert mark.counts == (14, 13 - len(refused), 0, 1 + len(refused), 77)
+
+
+def test_records_whose_key_is_there_are_skipped_where_they_are_to_be() -> None:
+    said = b"0 \n2 BUSYKEY Target key name already exists.\n3 ERR no"
+    mark = fenced(Wire((b"",), range(5), None, 0), [20, 21, 22, 30], said, skips=True)
+    assert mark.refused == ((30, "ERR no"),)
+    assert mark.counts == (14, 10, 2, 2, 77)
 
 
 def test_a_record_of_several_commands_is_refused_once_by_its_first_error() -> None:

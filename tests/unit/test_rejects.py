@@ -80,25 +80,48 @@ def test_rejects_are_appended_in_order(tmp_path: Path) -> None:
     assert [entry["record"] for entry in entries(path)] == [1, 2, 3]
 
 
-def test_what_an_earlier_run_left_can_be_forgotten_or_may_be_missing(tmp_path: Path) -> None:
+def test_what_an_earlier_run_left_is_moved_aside_and_nothing_is_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "rejects.jsonl"
     sink = RejectFile(str(path))
-    sink.forget()
-    sink.write([reject()])
-    sink.forget()
+    assert sink.set_aside() is None
+    path.touch()
+    assert sink.set_aside() is None, "an empty file holds no corrections"
+    (tmp_path / "rejects.jsonl.1").write_text("mine")
+    sink.write([reject(record=1)])
+    assert sink.set_aside() == f"{path}.2"
     assert not path.exists()
 
+    def no_links(*_paths: str) -> None:
+        raise PermissionError
 
-def test_only_a_regular_file_is_taken_away(tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "link", no_links)
+    sink.write([reject(record=2)])
+    assert sink.set_aside() == f"{path}.3"
+    assert (tmp_path / "rejects.jsonl.1").read_text() == "mine"
+    kept = [entries(tmp_path / f"rejects.jsonl.{number}") for number in (2, 3)]
+    assert [entry["record"] for (entry,) in kept] == [1, 2]
+
+
+def test_only_a_regular_file_is_moved_aside(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    RejectFile(str(pipe)).forget()
+    assert RejectFile(str(pipe)).set_aside() is None
     assert pipe.exists()
     with pytest.raises(SourceError, match="it is a folder"):
-        RejectFile(str(tmp_path)).forget()
+        RejectFile(str(tmp_path)).set_aside()
     (tmp_path / "file").touch()
     with pytest.raises(SourceError, match="Not a directory"):
-        RejectFile(str(tmp_path / "file" / "rejects")).forget()
+        RejectFile(str(tmp_path / "file" / "rejects")).set_aside()
+
+
+def test_the_first_reject_of_the_file_is_told_where_it_can_be_read(tmp_path: Path) -> None:
+    sink = RejectFile(str(tmp_path / "rejects.jsonl"))
+    sink.write([reject(record=17, reason="why"), reject(record=1)])
+    assert sink.first().line(1_234) == f"1,234 rejected: see {sink.path} (first: record 17 of a.csv: why)"
+    assert RejectFile("/dev/null").first().line(1) == "1 rejected: see /dev/null"
+    assert RejectFile("/dev/null").first().as_dict() == {"file": "/dev/null", "first": None}
 
 
 def test_lines_of_several_writers_never_mix(tmp_path: Path) -> None:

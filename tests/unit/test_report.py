@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.report import COUNTED, COUNTERS, Example, Report, Tally, WorkerReport
+from etl.report import COUNTED, COUNTERS, Example, Rejected, Report, Tally, WorkerReport
 from tests.cases import cases
 
 LOADED = {"read": 1_000_000, "written": 999_000, "skipped": 900, "rejected": 100}
@@ -62,7 +62,30 @@ def test_the_json_has_the_keys_of_the_contract() -> None:
         ],
         "job": "train-1234",
         "target": "redis://host:6379/0",
+        "rejects": None,
     }
+
+
+def test_the_rejects_have_a_line_of_their_own_and_a_place_in_the_json() -> None:
+    rejected = Rejected("rejects-x.jsonl", "a.csv", 17, "it has no field {id}")
+    said = report(LOADED, rejected=rejected)
+    line = "100 rejected: see rejects-x.jsonl (first: record 17 of a.csv: it has no field {id})"
+    assert said.rejects_line == said.summary().splitlines()[-3] == line
+    assert said.as_dict()["rejects"] == {
+        "file": "rejects-x.jsonl",
+        "first": {"file": "a.csv", "record": 17, "reason": "it has no field {id}"},
+    }
+
+
+def test_a_verify_says_how_many_differences_it_does_not_show_or_where_all_are() -> None:
+    examples = (Example(3, b"k:3", b"v", None),)
+    said = report(VERIFIED, "verify", examples=examples)
+    assert "2 more differences not shown: --differences FILE writes all of them" in said.summary()
+    assert said.as_dict()["differences_not_shown"] == 2
+    said = dataclasses.replace(said, differences="d.jsonl")
+    assert "all 3 differences written to d.jsonl" in said.summary()
+    assert said.as_dict()["differences"] == "d.jsonl"
+    assert "shown" not in report(dict.fromkeys(VERIFIED, 0), "verify").summary()
 
 
 def test_the_json_of_a_verify_has_examples_and_that_of_a_failure_its_error() -> None:

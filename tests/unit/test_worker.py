@@ -590,6 +590,22 @@ def test_differences_are_counted_and_the_first_are_shown_with_their_numbers(tmp_
     assert ran.tally.total("records_read") == 20
 
 
+def test_all_differences_are_written_in_full_and_examples_are_cut(tmp_path: Path) -> None:
+    class Sink:
+        def __init__(self) -> None:
+            self.found: list[Example] = []
+
+        def write(self, differences: Sequence[Example]) -> None:
+            self.found += differences
+
+    sink = Sink()
+    lines = [b"%d" % number + b"x" * 500 for number in range(20)]
+    ran = run(plan_of(tmp_path, lines, encoder=Differing(), single=Differing(), differences=sink))
+    assert sink.found == [Example(number, b"k", line, None) for number, line in enumerate(lines)]
+    assert len(ran.word.examples) == MOST_EXAMPLES
+    assert ran.word.examples[0].expected == lines[0][:200] + b"..."
+
+
 def test_what_a_worker_says_at_its_end_travels(tmp_path: Path) -> None:
     probe = Probe(frozenset({3}))
     word = run(plan_of(tmp_path, encoder=probe, single=probe, preliminary=True)).word

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -279,6 +280,7 @@ _TOKENS = st.sampled_from(
 @given(st.binary(max_size=40) | st.lists(_TOKENS, max_size=12).map(b"".join), st.integers(1, 50))
 def test_any_bytes_are_records_or_rejects_line_by_line(data: bytes, block_bytes: int) -> None:
     assume(b"\0" not in data[:4] and not data.startswith((b"\xff\xfe", b"\xfe\xff")))
+    assume(not re.match(rb"(\xef\xbb\xbf)?[ \t\r\n]*\[[ \t\r\n]*\{", data))  # a JSON array
     found = batches(JSONL, data, Projection(all=True, line=True), block_bytes)
     kept = [line for batch in found if batch.line is not None for line in batch.line.to_pylist()]
     refused = [reject.raw for reject in rejects(found)]
@@ -291,3 +293,16 @@ def test_any_bytes_are_records_or_rejects_line_by_line(data: bytes, block_bytes:
         assert reject.record == lines.index(reject.raw) or lines.count(reject.raw) > 1
     for line in kept:
         assert isinstance(loads(line), dict)
+
+
+def test_an_array_of_objects_is_not_json_lines_but_a_line_that_is_one_is_a_bad_record() -> None:
+    for text in (
+        b'[{"a":1},\n{"a":2}]',
+        b'[\n  {"a": 1}\n]\n',
+        b' [{"a":1},{"a":2}]\n',
+        b'[{"a":' + b"1" * 9,
+    ):
+        with pytest.raises(SourceError, match=r"^x begins with \[: a JSON array is read with --format json$"):
+            Jsonl().begin(text, final=True, file="x")
+    for text in (b'[{"a":1}]\n{"a":2}\n', b"[1,2]\n", b"[]", b"[[", b'{"a":1}\n'):
+        assert Jsonl().begin(text, final=True, file="x") == (Jsonl(), 0)
