@@ -392,6 +392,7 @@ ONLY_WRITING = frozenset(
         "allow_eviction",
         "restart",
         "skip_unchanged",
+        "keep_record",
         "wait_lock",
         "wait_replicas",
     }
