@@ -23,12 +23,14 @@ COUNTERS = (
     "sent",
     "idle",
     "cpu_ms",
+    "dropped_ns",
 )
 """The counters of one worker, in the order of their cells.
 
 ``waiting``: it waits for a server that refuses for now. ``sent``: what a rate counts. ``idle``: it has
 nothing to do just now: no block of the stream, or others wait, or the rate does not allow it. ``cpu_ms``:
-milliseconds of processor time it has used.
+milliseconds of processor time it has used. ``dropped_ns``: nanoseconds of a rate's allowance that it found
+unused and dropped, since the start and for all workers.
 """
 
 COUNTED = {
@@ -119,6 +121,9 @@ class Tally:
 
     def total(self, counter: str) -> int:
         return sum(self.of(worker, counter) for worker in range(self.workers + 1))
+
+    def highest(self, counter: str) -> int:
+        return max(self.of(worker, counter) for worker in range(self.workers + 1))
 
     def progress(self, worker: int) -> int:
         """Give a number that grows with whatever a worker gets done."""

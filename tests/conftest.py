@@ -7,19 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from etl.embedded import server_binary
 from etl.errors import MissingExtraError
 from tests.examples import register_profiles
-from tests.support import FakeServer, RealServer, StartServer, heed_signals, server_version
+from tests.support import FakeServer, RealServer, StartServer, heed_signals
+from tests.support.versions import BINARIES, version_of
 
 register_profiles()
 
 
-def pytest_report_header() -> str:
-    try:
-        return f"server: {server_binary()} {server_version()}"
-    except MissingExtraError as error:
-        return f"server: NONE, tests with a real server will fail ({error})"
+def pytest_report_header() -> list[str]:
+    header = []
+    for name, find in BINARIES.items():
+        try:
+            binary = find()
+        except MissingExtraError as error:
+            header.append(f"server: NONE, tests with a real server will fail ({error})")
+            continue
+        header.append(f"server: {binary} {version_of(binary)}" if binary else f"server: NONE of {name}")
+    return header
 
 
 @pytest.fixture(scope="session", autouse=True)

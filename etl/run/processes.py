@@ -30,6 +30,7 @@ from etl.plan import Plan
 from etl.progress import painting
 from etl.report import Tally
 from etl.run.feed import Feeder, Larder, Line
+from etl.run.main_hidden import main_hidden
 from etl.run.pandas_hidden import pandas_is_hidden
 from etl.run.signals import WORKER_NAME, StopSignals, be_deaf, held_signals, signal_name
 from etl.run.stalls import StallClock
@@ -58,13 +59,13 @@ ORPHAN_GRACE_S = 5.0
 def make_context(start_method: str | None) -> Any:
     """Give the multiprocessing context; a fork server is started at once, to import while the parent plans.
 
-    Raises UsageError for a start method this system lacks, and where the calling script is being imported
-    by a worker of its own.
+    Raises UsageError for a start method this system lacks, and where the calling script is being imported by
+    a process that it has started itself (a worker of ours imports no script).
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise UsageError(
-            "this script starts its load while it is imported by its own workers; put the call under"
-            ' if __name__ == "__main__":'
+            "this script starts its load while it is imported by a process that it has started; put the call"
+            ' under if __name__ == "__main__":'
         )
     if multiprocessing.current_process().daemon:
         raise UsageError("a daemonic process cannot have worker processes of its own; give workers=1")
@@ -115,7 +116,7 @@ class Child:
             daemon=True,
         )
         try:
-            with held_signals():
+            with held_signals(), main_hidden():
                 self.process.start()
         except OSError as error:
             self.connection.close()

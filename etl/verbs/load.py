@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from etl.control import LastWord
+from etl.control import LastWord, StopFlag
 from etl.encode.example import Words
 from etl.encode.restore_probe import objection, probe
 from etl.encode.types import Shape
-from etl.errors import EtlError, StoppedError, TargetError, UsageError
+from etl.errors import EtlError, HungUpError, StoppedError, TargetError, UsageError
 from etl.job.lock import locked
 from etl.job.record import Job, Standing, Task
 from etl.option_values import parse_rate
@@ -22,7 +22,7 @@ from etl.progress import choose_mode, notice
 from etl.rejects import RejectFile
 from etl.report import Rejected, Report
 from etl.run.signals import StopSignals
-from etl.target.console import ask_once
+from etl.target.console import ask_through
 from etl.verbs.prepare import Encoders, carry_out
 from etl.verbs.rounds import Undertaking, run_rounds
 from etl.verbs.run import Run
@@ -36,8 +36,8 @@ def load(*sources: Any, options: LoadOptions | None = None, **changes: Any) -> R
     with the Arrow PyCapsule interface (a table of pyarrow, pandas, polars, DuckDB, ...) or an iterable of
     dicts. The options are keywords (``to=``, ``key=``, ``as_=``, ``workers=``, ...; see ``LoadOptions``), or
     ``options`` with those keywords on top. Gives the Report of a complete run; raises EtlError (UsageError,
-    SourceError, TargetError, ...) for everything else, whose ``report`` says how far the run came. In a
-    script, call it under ``if __name__ == "__main__":``, as multiprocessing demands.
+    SourceError, TargetError, ...) for everything else, whose ``report`` says how far the run came.
+    A script needs no ``if __name__ == "__main__":`` for it: workers do not import the script.
     """
     chosen = merged(LoadOptions, options, changes)
     return carry_out(Load(chosen), sources, chosen).report_or_raise()
@@ -94,8 +94,12 @@ class Load:
     def planned(self, plan: Plan, shape: Shape) -> Plan:
         options = self.options
         rate = None if options.max_rate is None else Rate(*parse_rate(options.max_rate))
+        target = plan.target
+        if rate is not None:
+            target = target.bounded(*rate.in_flight(plan.workers))
         return replace(
             plan,
+            target=target,
             fenced=not shape.repeatable,
             skips=shape.if_exists == "skip",
             replicas=options.wait_replicas,
@@ -124,14 +128,15 @@ class Load:
     def _rejects(self, job: str) -> RejectFile:
         return RejectFile(self.options.rejects or f"rejects-{job}.jsonl")
 
-    def settle(self, shape: Shape, target: Target, job: str) -> Shape:
+    def settle(self, shape: Shape, target: Target, job: str, stop: StopFlag) -> Shape:
         """Ask the server whether hashes can go by RESTORE. Raises TargetError where they must and cannot."""
         forms = () if self.options.wire == "hset" else shape.forms
         objections = []
+        key = f"etl:{{{job}}}:probe".encode()
         for form in forms:
             try:
-                why_not = objection(ask_once(target, probe(f"etl:{{{job}}}:probe".encode(), form)), form)
-            except TargetError as error:  # there are servers that hang up on what they do not know
+                why_not = objection(ask_through(target, probe(key, form), stop), form)
+            except HungUpError as error:
                 why_not = str(error)
             if why_not is None:
                 return replace(shape, restores=form)

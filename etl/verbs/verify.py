@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from etl.control import LastWord
+from etl.control import LastWord, StopFlag
 from etl.differences import DifferenceFile
 from etl.encode.check import checker
 from etl.encode.example import Words
@@ -55,7 +55,7 @@ class Verify:
         check = checker(shape)
         return Encoders(check, check)
 
-    def settle(self, shape: Shape, target: Target, job: str) -> Shape:
+    def settle(self, shape: Shape, target: Target, job: str, stop: StopFlag) -> Shape:
         """However records were written, they are read alike."""
         return shape
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import OLD_BINARY, RealServer, StartServer, data_size, run_cli
+from tests.support import RealServer, StartServer, data_size, run_cli
+from tests.support.versions import OLD, binary_of
 
 STRICT = ("--sanitize-dump-payload", "yes", "--enable-debug-command", "yes")
 
@@ -179,7 +180,7 @@ def test_a_user_who_may_not_restore_loads_by_hset(start_server: StartServer, tmp
 def test_a_server_older_than_listpacks_takes_packed_strings(
     start_server: StartServer, tmp_path: Path
 ) -> None:
-    server = start_server(binary=OLD_BINARY)
+    server = start_server(binary=binary_of(OLD))
     lines = some_lines(20_000)
     source = write(tmp_path / "lines.txt", lines)
     packed("load", source, server, "--pack", "128", "--workers", "2")

