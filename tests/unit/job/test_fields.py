@@ -115,7 +115,7 @@ def test_bounds_hold_though_the_check_fits() -> None:
         {"counts": {"records_read": -1}},
     ):
         with pytest.raises(DamagedError):
-            read(record_of(replace(HEAD, **changes)))  # type: ignore[arg-type]
+            read(record_of(replace(HEAD, **changes)))
 
 
 def test_a_mark_of_another_number_of_workers_is_refused() -> None:
