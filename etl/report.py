@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import MutableSequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl.units import counted, format_bytes, format_count, format_seconds
+
+if TYPE_CHECKING:
+    from etl.encode.gathered import Gathered
 
 COUNTERS = (
     "records_read",
@@ -76,6 +79,9 @@ class Verdict:
 
     present: tuple[int, ...] = ()
     """Records whose key was there before the run, and that a later pass is to pass over."""
+
+    gathered: Gathered | None = None
+    """What only all batches together can tell (``etl/encode/gathered.py``)."""
 
 
 class Tally:
