@@ -5,8 +5,9 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from etl.errors import UsageError
 from etl.option_effects import OBJECT, QUERY, refuse_for_format
@@ -17,6 +18,13 @@ from etl.source.files import find_files
 from etl.source.find import STDIN, find_text, local_path
 from etl.source.text import TextFormat
 from etl.source.uri import is_remote, parse_uri
+
+if TYPE_CHECKING:
+    from etl.source.records import RecordStream
+    from etl.source.table_files import TableFiles
+    from etl.source.table_stream import TableStream
+
+    Tables = TypeVar("Tables", TableFiles, TableStream, TableFiles | TableStream, TableStream | RecordStream)
 
 SUFFIXES = {
     ".csv": "csv",
@@ -47,13 +55,15 @@ def choose_source(sources: Sequence[Any], options: Options) -> Source:
         from etl.source.tables import open_table
 
         refuse_for_format(options, OBJECT)
-        return open_table(sources[0])
+        return _bounded(open_table(sources[0]), options)
     paths = [_path(source) for source in sources]
     name = options.format or format_by_name(paths)
     refuse_for_format(options, name)
     if name in TABLES:
-        return _tables(paths, name)
-    return find_text(paths, _text_format(name, options), sniff=options.format is None)
+        return _bounded(_tables(paths, name), options)
+    return find_text(
+        paths, _text_format(name, options), sniff=options.format is None, max_record=options.max_record
+    )
 
 
 def _query(sources: Sequence[Any], options: Options) -> Source:
@@ -63,7 +73,11 @@ def _query(sources: Sequence[Any], options: Options) -> Source:
 
     refuse_for_format(options, QUERY)
     assert options.sql is not None
-    return open_query(options.sql, options.database)
+    return _bounded(open_query(options.sql, options.database), options)
+
+
+def _bounded(source: Tables, options: Options) -> Tables:
+    return replace(source, max_record=options.max_record)
 
 
 def _path(source: Any) -> str:
@@ -132,7 +146,7 @@ def _text_format(name: str, options: Options) -> TextFormat:
     return JsonArray()
 
 
-def _tables(paths: Sequence[str], name: str) -> Source:
+def _tables(paths: Sequence[str], name: str) -> TableFiles | TableStream:
     remote = [path for path in paths if is_remote(path)]
     if remote:
         if len(remote) < len(paths):

@@ -21,6 +21,7 @@ FLOORS = (
         "etl.errors",
         "etl.units",
         "etl.budget",
+        "etl.limits",
     ),
     ("etl.encode", "etl.template", "etl.plan", "etl.report", "etl.marks"),
     ("etl.source", "etl.target", "etl.progress", "etl.embedded", "etl.job", "etl.rejects", "etl.differences"),
