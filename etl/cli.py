@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import etl
 from etl.errors import EtlError, InternalError
+from etl.limits import limit_reached, require_descriptors
 from etl.options import LoadOptions, Options, VerifyOptions, add_options, from_namespace
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ exit codes:
   0 complete; 1 complete, but records were rejected (verify: differences were found); 2 usage;
   3 source unreadable or changed; 4 target unreachable, refused or full; 5 stopped, too many rejects;
   129, 130, 131, 143 stopped by SIGHUP, SIGINT, SIGQUIT, SIGTERM; 128+n a worker was killed by signal n;
-  70 a bug of this program; 74 complete, but the report could not be written to stdout
+  70 a bug of this program; 71 a limit of the system is too low (ulimit);
+  74 complete, but the report could not be written to stdout
 """
 
 UNWRITTEN_REPORT = 74  # EX_IOERR
@@ -97,7 +99,10 @@ def main(argv: Sequence[str]) -> int:
         return _fail(error, arguments)
     except KeyboardInterrupt:  # before the run's own handlers were set
         return _fail(EtlError("stopped by SIGINT"), arguments, 130)
-    except Exception:  # noqa: BLE001 - the process ends here, and a bug must show itself
+    except Exception as error:  # noqa: BLE001 - the process ends here, and a bug must show itself
+        limit = limit_reached(error) if isinstance(error, OSError) else None
+        if limit is not None:
+            return _fail(limit, arguments)
         traceback.print_exc()
         return InternalError.exit_code
     if report.rejects_line is not None:
@@ -106,6 +111,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _carry_out(arguments: argparse.Namespace) -> Report:
+    require_descriptors(1)  # before all else is imported
     options = from_namespace(arguments, arguments.kind)
     verb = etl.load if arguments.verb == "load" else etl.verify
     return verb(*arguments.sources, options=options)

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from etl.budget import parse_budget
+from etl.units import MAX_RECORD_BYTES
 
 MOST_PACKED = 512
 """The most fields of a hash that Redis keeps as a listpack (``hash-max-listpack-entries``)."""
@@ -74,6 +75,18 @@ def parse_rate(text: str) -> tuple[float, str]:
         raise ValueError("is a number of records, or of bytes as in 50MB, a second")
     factor = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}[match[2]]
     return float(match[1]) * factor, "bytes" if match[3] else "records"
+
+
+def record_bytes(value: Any) -> int:
+    """Read ``64MB``, ``500kB``, ``1MiB`` or a number of bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKM]?)(i?)B?", str(value))
+    if isinstance(value, bool) or match is None or bool(match[3]) > bool(match[2]):
+        raise ValueError("is a size like 64MB, 500kB or 1MiB")
+    factor = (1024 if match[3] else 1000) ** {"": 0, "k": 1, "K": 1, "M": 2}[match[2]]
+    number = int(float(match[1]) * factor)
+    if not 1 <= number <= MAX_RECORD_BYTES:
+        raise ValueError("must be from 1 byte to 512MiB, the longest value that Redis takes")
+    return number
 
 
 def job_name(text: str) -> str:

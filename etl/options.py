@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from etl import option_values as values
 from etl.errors import UsageError
+from etl.units import DEFAULT_RECORD_BYTES
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 
@@ -193,6 +194,14 @@ class Options:
         shown_default="`replace`",
     )
     strip: bool = _option(False, "take white space off both ends of each line", shown_default="off")
+    max_record: int = _option(
+        DEFAULT_RECORD_BYTES,
+        "how long a record may be, as it is read, with its line break: at most 512MiB. A longer one is"
+        " rejected; where its end cannot be told (an open quote, a JSON array's element) the run ends",
+        metavar="SIZE",
+        parse=values.record_bytes,
+        shown_default="64MB",
+    )
     workers: int | None = _option(
         None,
         "number of worker processes",

@@ -59,7 +59,8 @@ class Block:
     ``offset``, where the payload begins in the file's decompressed text.
     ``records`` is how many there are, where whoever cut the block has counted them.
     ``passed_over`` has a bit for each record that an earlier pass has settled (None: none of them);
-    ``settled`` are the shares of it that an earlier run, or worker, has done.
+    ``settled`` are the shares of it that an earlier run, or worker, has done. ``long_bytes`` is the length of
+    the one record that it is, where that is longer than ``--max-record`` allows; None for all other blocks.
     """
 
     number: int
@@ -72,6 +73,7 @@ class Block:
     offset: int | None = None
     settled: tuple[Share, ...] = ()
     records: int | None = None
+    long_bytes: int | None = None
 
     @property
     def nbytes(self) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from etl.errors import UsageError
 from etl.options import Options
@@ -16,6 +17,13 @@ from etl.source.files import find_files
 from etl.source.find import STDIN, find_text, local_path
 from etl.source.text import TextFormat
 from etl.source.uri import is_remote, parse_uri
+
+if TYPE_CHECKING:
+    from etl.source.records import RecordStream
+    from etl.source.table_files import TableFiles
+    from etl.source.table_stream import TableStream
+
+    Tables = TypeVar("Tables", TableFiles, TableStream, TableFiles | TableStream, TableStream | RecordStream)
 
 SUFFIXES = {
     ".csv": "csv",
@@ -51,13 +59,15 @@ def choose_source(sources: Sequence[Any], options: Options) -> Source:
 
         _refuse(options, ("format",), "files, and this is a Python object")
         _require_plain(options, "a Python object")
-        return open_table(sources[0])
+        return _bounded(open_table(sources[0]), options)
     paths = [_path(source) for source in sources]
     name = options.format or format_by_name(paths)
     if name in TABLES:
         _require_plain(options, name)
-        return _tables(paths, name)
-    return find_text(paths, _text_format(name, options), sniff=options.format is None)
+        return _bounded(_tables(paths, name), options)
+    return find_text(
+        paths, _text_format(name, options), sniff=options.format is None, max_record=options.max_record
+    )
 
 
 def _query(sources: Sequence[Any], options: Options) -> Source:
@@ -68,7 +78,11 @@ def _query(sources: Sequence[Any], options: Options) -> Source:
     _refuse(options, ("format",), "files, and this is a query")
     _require_plain(options, "a query")
     assert options.sql is not None
-    return open_query(options.sql, options.database)
+    return _bounded(open_query(options.sql, options.database), options)
+
+
+def _bounded(source: Tables, options: Options) -> Tables:
+    return replace(source, max_record=options.max_record)
 
 
 def _path(source: Any) -> str:
@@ -152,7 +166,7 @@ def _refuse(options: Options, names: Sequence[str], what_for: str) -> None:
             raise UsageError(f"--{name.replace('_', '-')} is for {what_for}")
 
 
-def _tables(paths: Sequence[str], name: str) -> Source:
+def _tables(paths: Sequence[str], name: str) -> TableFiles | TableStream:
     remote = [path for path in paths if is_remote(path)]
     if remote:
         if len(remote) < len(paths):

@@ -19,6 +19,7 @@ from etl.encode.example import Words
 from etl.encode.types import Shape
 from etl.errors import EtlError
 from etl.job.record import Job, Standing, Task
+from etl.limits import require_descriptors
 from etl.option_values import parse_duration
 from etl.options import MOST_WORKERS, Options
 from etl.plan import Encoder, Plan, Source, Target, block_size
@@ -107,6 +108,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
         projection = projection_of(options, templates, source)
         with _opened_target(_place(options)) as (target, name), contextlib.ExitStack() as held:
             workers = options.workers or _worth(source)
+            require_descriptors(workers)
             context = make_context(options.start_method) if workers > 1 else None
             # A server of our own that ends does not come back.
             retry_for_s = 0.0 if target.own else options.retry_for

@@ -292,3 +292,27 @@ def test_verify_counts_what_the_load_refused(
     assert report["records"] == {"read": 100, "equal": 90, "missing": 0, "different": 0, "rejected": 10}
     assert sorted(os.listdir(tmp_path)) == before
     assert len(rejects_in(tmp_path / "r")) == 10
+
+
+def test_a_bomb_of_one_line_is_a_reject_of_which_the_beginning_is_kept(
+    tmp_path: Path, fake_server: FakeServer
+) -> None:
+    text = b"first\n" + b"x" * 5_000_000 + b"\nlast\n"
+    (tmp_path / "bomb.txt.gz").write_bytes(compress("gzip", text))
+    (tmp_path / "bomb.txt").write_bytes(text)
+    for name in ("bomb.txt.gz", "bomb.txt"):
+        out = tmp_path / f"{name}.jsonl"
+        call = ("load", tmp_path / name, "--to", fake_server.url, "--max-record", "1MB", "--rejects", out)
+        done = called(*call)
+        assert done.returncode == 5
+        assert "record 1 of" in done.stderr
+        assert (
+            "(byte 6) was refused: it takes 5,000,001 bytes, more than --max-record allows (1.0 MB)"
+            in done.stderr
+        )
+        report_of(*call, "--max-rejects", "1", "--restart", "--key", f"{name}:{{#}}", code=1)
+        (reject,) = map(json.loads, out.read_text().splitlines())
+        assert (reject["record"], reject["offset"]) == (1, 6)
+        assert reject["reason"].endswith("; the first 65,536 bytes are kept here")
+        assert reject["raw"] == "x" * 65_536
+        assert fake_server.client().mget(f"{name}:0", f"{name}:1", f"{name}:2") == [b"first", None, b"last"]

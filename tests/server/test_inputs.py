@@ -73,7 +73,7 @@ def test_a_line_of_200_megabytes_arrives(
         for _ in range(200):
             output.write(piece)
         output.write(b"\nlast\n")
-    report = etl.load(file, to=real_server.url, workers=2, progress="none", **options)
+    report = etl.load(file, to=real_server.url, workers=2, progress="none", max_record="256MB", **options)
     assert report.records["written"] == 3
     client = real_server.client()
     assert client.strlen("1") == 200 * MB

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import etl
+from etl import option_values
 from etl import options as declared
 from etl.errors import UsageError
 from etl.options import (
@@ -72,6 +73,7 @@ GOOD: list[tuple[str, Any]] = [
     ("if_exists", "skip"),
     ("if_exists", "merge"),
     ("strip", True),
+    ("max_record", 1_000_000),
     ("workers", 3),
     ("split", "record"),
     ("max_rejects", "10"),
@@ -343,3 +345,24 @@ def test_from_args_refuses_what_the_parser_let_through() -> None:
     etl.add_arguments(parser)
     with pytest.raises(UsageError, match="--workers 'x'"):
         etl.from_args(parser.parse_args(["--workers", "x"]))
+
+
+def test_the_longest_record_is_given_in_bytes_or_with_a_unit() -> None:
+    sizes = {
+        "1": 1,
+        "500kB": 500_000,
+        "64MB": 64_000_000,
+        "1.5 MB": 1_500_000,
+        "512MiB": 1 << 29,
+        "2KiB": 2048,
+    }
+    for text, nbytes in sizes.items():
+        assert option_values.record_bytes(text) == nbytes
+    for text, reason in {
+        "0": "from 1 byte to 512MiB",
+        "513MiB": "to 512MiB",
+        "much": "a size like",
+        "1G": "a size",
+    }.items():
+        with pytest.raises(ValueError, match=reason):
+            option_values.record_bytes(text)
