@@ -182,7 +182,7 @@ def test_a_template_with_an_unknown_field_is_a_usage_error(real_server: RealServ
     (tmp_path / "a.txt").write_text("a\n")
     code, sentence = refused(tmp_path / "a.txt", "--key", "{id}", url=real_server.url)
     assert code == 2
-    assert "a template names the field id, which the records do not have" in sentence
+    assert "uses {id}, but" in sentence
     assert data_size(real_server.client()) == 0
 
 
