@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from etl.errors import EtlError
 
 if TYPE_CHECKING:
+    from etl.encode.gathered import Gathered
     from etl.plan import Block
     from etl.report import Example
 
@@ -45,12 +46,14 @@ class Finished:
     """Worker to parent: my shard is done, or I was told to stop and everything in flight is answered.
 
     ``present`` has, by block number, a bit for each record whose key was there before the run.
+    ``gathered`` is what verdicts of this worker had gathered.
     """
 
     worker: int
     seconds: float
     examples: tuple[Example, ...] = ()
     present: dict[int, bytes] = field(default_factory=dict)
+    gathered: Gathered | None = None
 
 
 @dataclass(frozen=True, slots=True)

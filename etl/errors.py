@@ -52,6 +52,18 @@ class LostError(TargetError):
     """A connection broke or fell silent, or could not be made: what it had not answered for is unknown."""
 
 
+class UnreachedError(LostError):
+    """Nobody has taken the connection: more likely a wrong address, where it never went well before."""
+
+
+class BrokenHandshakeError(LostError):
+    """The connection was taken, and broke or fell silent before the server had let us in."""
+
+
+class HungUpError(LostError):
+    """The server ends each connection upon a question: some say in this way that they do not know it."""
+
+
 class LoadingError(LostError):
     """The server is there and loads its data set."""
 
@@ -114,6 +126,12 @@ class InterruptedRunError(EtlError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class LimitError(EtlError):
+    """A limit that the system sets to this process is too low (``ulimit``). Exit code: ``EX_OSERR``."""
+
+    exit_code = 71
 
 
 class InternalError(EtlError):

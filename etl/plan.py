@@ -7,7 +7,7 @@ same plan, each its own shard. The three contracts that a plan is made of stand 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = MIB
 """Long enough to make Arrow's cost per call vanish, short enough to stay in the processor's cache."""
+
+IN_FLIGHT_S = 0.2
+"""How much a rate lets be under way, in seconds of it.
+
+What lies in the sockets of a server that stands still reaches it at once when it goes on. Less would keep
+the rate from a server that is far away: this is a round trip.
+"""
 
 SMALLEST_BLOCK_BYTES = 64 * KIB
 BLOCKS_PER_WORKER = 4
@@ -52,7 +59,8 @@ class Block:
     ``offset``, where the payload begins in the file's decompressed text.
     ``records`` is how many there are, where whoever cut the block has counted them.
     ``passed_over`` has a bit for each record that an earlier pass has settled (None: none of them);
-    ``settled`` are the shares of it that an earlier run, or worker, has done.
+    ``settled`` are the shares of it that an earlier run, or worker, has done. ``long_bytes`` is the length of
+    the one record that it is, where that is longer than ``--max-record`` allows; None for all other blocks.
     """
 
     number: int
@@ -65,6 +73,7 @@ class Block:
     offset: int | None = None
     settled: tuple[Share, ...] = ()
     records: int | None = None
+    long_bytes: int | None = None
 
     @property
     def nbytes(self) -> int:
@@ -296,14 +305,23 @@ class Target(Protocol):
     def connect(self, client_name: str) -> Session:
         """Open a session of one's own. Raises TargetError."""
 
-    def met(self, client_name: str, stop: StopFlag, retry_for_s: float | None = None) -> Target:
+    def met(
+        self,
+        client_name: str,
+        stop: StopFlag,
+        retry_for_s: float | None = None,
+        told: Callable[[str], None] = ...,
+    ) -> Target:
         """Connect; give the target, knowing its server, and how long it is to be waited for.
 
-        Raises TargetError.
+        ``told`` hears why it is waited for. Raises TargetError.
         """
 
     def stay(self, client_name: str, stop: StopFlag) -> SteadySession:
         """Open a session that comes back when its connection breaks. Raises TargetError when it cannot."""
+
+    def bounded(self, records: int | None, nbytes: int | None) -> Target:
+        """Give the target for sessions that have no more than this under way (None: what is usual)."""
 
     def patience(self, stop: StopFlag) -> Patience:
         """Give the way to wait for a server that refuses for now."""
@@ -345,6 +363,11 @@ class Rate:
     per_second: float
     unit: str
     since: float = 0.0
+
+    def in_flight(self, workers: int) -> tuple[int | None, int | None]:
+        """Give how many records, or else bytes, one of the workers may have under way without an answer."""
+        most = max(1, int(self.per_second * IN_FLIGHT_S / workers))
+        return (most, None) if self.unit == "records" else (None, most)
 
 
 @dataclass(frozen=True, slots=True)

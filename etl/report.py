@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import MutableSequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl.units import counted, format_bytes, format_count, format_seconds
+
+if TYPE_CHECKING:
+    from etl.encode.gathered import Gathered
 
 COUNTERS = (
     "records_read",
@@ -23,12 +26,14 @@ COUNTERS = (
     "sent",
     "idle",
     "cpu_ms",
+    "dropped_ns",
 )
 """The counters of one worker, in the order of their cells.
 
 ``waiting``: it waits for a server that refuses for now. ``sent``: what a rate counts. ``idle``: it has
 nothing to do just now: no block of the stream, or others wait, or the rate does not allow it. ``cpu_ms``:
-milliseconds of processor time it has used.
+milliseconds of processor time it has used. ``dropped_ns``: nanoseconds of a rate's allowance that it found
+unused and dropped, since the start and for all workers.
 """
 
 COUNTED = {
@@ -75,6 +80,9 @@ class Verdict:
     present: tuple[int, ...] = ()
     """Records whose key was there before the run, and that a later pass is to pass over."""
 
+    gathered: Gathered | None = None
+    """What only all batches together can tell (``etl/encode/gathered.py``)."""
+
 
 class Tally:
     """Counters of all workers, in cells that processes may share.
@@ -119,6 +127,9 @@ class Tally:
 
     def total(self, counter: str) -> int:
         return sum(self.of(worker, counter) for worker in range(self.workers + 1))
+
+    def highest(self, counter: str) -> int:
+        return max(self.of(worker, counter) for worker in range(self.workers + 1))
 
     def progress(self, worker: int) -> int:
         """Give a number that grows with whatever a worker gets done."""
@@ -211,6 +222,12 @@ class Report:
         )
 
     @property
+    def rate(self) -> float:
+        """Records a second of this run alone: what an earlier one has read of the job does not count."""
+        read = max(0, self.records["read"] - (self.resumed_from or 0))
+        return read / self.seconds if self.seconds else 0.0
+
+    @property
     def exit_code(self) -> int:
         """Exit code of a run that ended on its own: 0, or 1 when something is amiss with some records."""
         amiss = ("rejected", "missing", "different")
@@ -234,6 +251,7 @@ class Report:
             "records": dict(self.records),
             "bytes": self.bytes,
             "seconds": round(self.seconds, 6),
+            "rate": round(self.rate, 1),
             "resumed_from": self.resumed_from,
             "workers": [
                 {"records": w.records, "blocks": w.blocks, "seconds": round(w.seconds, 6)}
@@ -255,7 +273,6 @@ class Report:
     def summary(self) -> str:
         """Give the lines for people; the last one reconciles the counts."""
         read = self.records["read"]
-        rate = read / self.seconds if self.seconds else 0
         parts = " + ".join(
             f"{format_count(count)} {name}" for name, count in self.records.items() if name != "read"
         )
@@ -265,7 +282,7 @@ class Report:
                 *self._about_others(),
                 *(line for line in [self.rejects_line] if line is not None),
                 f"{format_bytes(self.bytes)} in {format_seconds(self.seconds)}"
-                f" ({counted(round(rate), 'record')}/s), {counted(len(self.workers), 'worker')},"
+                f" ({counted(round(self.rate), 'record')}/s), {counted(len(self.workers), 'worker')},"
                 f" {self.target}",
                 f"{format_count(read)} read = {parts}",
             ]

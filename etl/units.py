@@ -8,6 +8,9 @@ MIB = 1 << 20
 MAX_RECORD_BYTES = 512 * MIB
 """Longest string a Redis server takes (``proto-max-bulk-len``, its default)."""
 
+DEFAULT_RECORD_BYTES = 64_000_000
+"""Longest record that is held in memory where ``--max-record`` does not say otherwise."""
+
 
 def format_count(count: int) -> str:
     """Write a count with thousands separators: ``1,234,567``."""

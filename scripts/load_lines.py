@@ -36,6 +36,5 @@ def main() -> int:
     return report.exit_code
 
 
-# The guard is needed: worker processes import this file again.
 if __name__ == "__main__":
     sys.exit(main())

@@ -13,25 +13,29 @@ The very bytes that a server answers when it holds what the source has are predi
 | set, ``SADD`` | ``SISMEMBER`` (constant key: ``SMISMEMBER``) | presence |
 | zset, ``ZADD`` | ``ZSCORE`` (constant key: ``ZMSCORE``) | the score as a number; GT, LT: at least, at most |
 | ``GEOADD`` | ``ZSCORE`` (constant key: ``ZMSCORE``) | the place, to the cell that Redis keeps of it |
-| list, ``RPUSH``, ``LPUSH`` | ``LPOS`` | presence; neither order nor number |
+| list, ``RPUSH``, ``LPUSH`` | ``LLEN``, then ``LRANGE`` of all | at least as often as in the source |
+| list that replaces | the same | exactly as often |
 
 ``NX`` and ``XX`` change nothing: a record they kept from being written is missing or different. Expiries are
 not compared, nor are keys and members that no record has. A record is missing when there is nothing in the
 place of any of its items that are not as the source has them, and different when something else is there.
-``LPOS`` reads a list from its head: over one list of a million elements that takes hours.
+The order of a list is not compared: workers write in no particular one. Of records with equal elements the
+last ones are missing, or different where the list has the element more often: NOTE(lists), ``gathered.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from etl.encode.check_command import POSSIBLE, check_of
 from etl.encode.check_hash import HashCheck
 from etl.encode.check_items import ItemsCheck
+from etl.encode.check_list import ListCheck
 from etl.encode.check_pack import PackCheck
 from etl.encode.columns import Columns, split, survivors
+from etl.encode.gathered import Gathered
 from etl.encode.question import Check, Finding
 from etl.encode.types import Shape
 from etl.encode.ways import STRING
@@ -42,19 +46,22 @@ from etl.report import Difference, Refusal, Verdict
 from etl.template import Template
 
 
-def checker(shape: Shape) -> Encoder:
-    """Make the encoder that compares. Raises UsageError for what cannot be compared, and says what can."""
+def checker(shape: Shape, seed: int = 0) -> Checker:
+    """Make the encoder that compares; ``seed`` is a random number of the run, for digests of lists.
+
+    Raises UsageError for what cannot be compared, and says what can.
+    """
     if shape.commands:
         checks = [check for command in shape.commands if (check := check_of(command)) is not None]
         if not checks:
             names = ", ".join(command.name.decode("utf-8", "replace") for command in shape.commands)
             raise UsageError(f"verify has nothing to compare: {names} adds no values. {POSSIBLE}")
-        return Checker(shape.encoder(), tuple(checks))
+        return Checker(shape.encoder(), tuple(checks), seed)
     if shape.kind == "stream":
         raise UsageError(
             "verify cannot compare a stream: Redis finds an entry by its id only, and the server has given it"
         )
-    return Checker(shape.encoder(), (_check_of_kind(shape),))
+    return Checker(shape.encoder(), (_check_of_kind(shape),), seed)
 
 
 def _check_of_kind(shape: Shape) -> Check:
@@ -72,10 +79,20 @@ def _check_of_kind(shape: Shape) -> Check:
 
 @dataclass(frozen=True, slots=True)
 class Checker:
-    """Asks for each record what ``checks`` ask; parts records as ``load``, the encoder that wrote them."""
+    """Asks for each record what ``checks`` ask; parts records as ``load``, the encoder that wrote them.
+
+    Of lists it gathers the elements, and those of the ``wanted`` buckets whole.
+    """
 
     load: Encoder
     checks: tuple[Check, ...]
+    seed: int = 0
+    wanted: frozenset[int] | None = None
+
+    @property
+    def of_lists(self) -> bool:
+        """Whether records are elements of lists, which are settled when all of them were read."""
+        return any(isinstance(check, ListCheck) for check in self.checks)
 
     @property
     def templates(self) -> tuple[Template, ...]:
@@ -109,14 +126,37 @@ class Checker:
         if replies is None:
             return Verdict(equal=wire.records)
         columns = Columns(batch)
-        remaining = iter(replies)
         findings: dict[int, Finding] = {}
-        for check in self.checks:
-            for finding in check.look(columns, remaining):
+        for check, answers in self._answers(columns, replies):
+            for finding in check.look(columns, iter(answers)):
                 known = findings.get(finding.index)
                 if known is None or finding.rank > known.rank:
                     findings[finding.index] = finding
-        return _verdict(wire.records, [findings[index] for index in sorted(findings)])
+        verdict = _verdict(wire.records, [findings[index] for index in sorted(findings)])
+        gathered = self._gathered(columns, replies, findings) if self.of_lists else None
+        return verdict if gathered is None else replace(verdict, gathered=gathered)
+
+    def _answers(self, columns: Columns, replies: Sequence[Any]) -> Iterator[tuple[Check, Sequence[Any]]]:
+        """Yield each check with the replies to what it has asked."""
+        if len(self.checks) == 1:
+            yield self.checks[0], replies
+            return
+        start = 0
+        for check in self.checks:
+            stop = start + check.ask(columns).commands
+            yield check, replies[start:stop]
+            start = stop
+
+    def _gathered(self, columns: Columns, replies: Sequence[Any], findings: Iterable[int]) -> Gathered:
+        """Gather the elements of the records about which nothing was found."""
+        gathered = Gathered()
+        without = set(findings)
+        for check, answers in self._answers(columns, replies):
+            if isinstance(check, ListCheck):
+                lengths = check.lengths(columns, iter(answers))
+                more = check.gather(columns, lengths, without, self.seed, self.wanted)
+                gathered = gathered.and_also(more)
+        return gathered
 
 
 def _joined(streams: Sequence[Sequence[bytes | memoryview] | None]) -> bytes | None:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from etl.encode.check_hash import HashCheck
 from etl.encode.check_items import ItemsCheck
 from etl.encode.check_json import JsonCheck
+from etl.encode.check_list import ListCheck
 from etl.encode.command import Command
 from etl.encode.question import Check
-from etl.encode.ways import ELEMENT, FIELD, MEMBER, PLACE, STRING, Way, score_way
+from etl.encode.ways import FIELD, MEMBER, PLACE, STRING, Way, score_way
 from etl.errors import UsageError
-from etl.template import Template
+from etl.template import Field, Template
 
 
 def check_of(command: Command) -> Check | None:
@@ -30,8 +31,8 @@ def check_of(command: Command) -> Check | None:
 
 
 def _written(word: Template) -> bytes:
-    parts = (part if isinstance(part, bytes) else b"{%b}" % part.name.encode() for part in word.parts)
-    return b"".join(parts)
+    parts = (b"{%b}" % part.name.encode() if isinstance(part, Field) else part for part in word.parts)
+    return b"".join(part for part in parts if isinstance(part, bytes))
 
 
 def _set(command: Command) -> Check | None:
@@ -95,6 +96,11 @@ def _members(command: Command, way: Way) -> Check | None:
     return ItemsCheck(way, key, tuple(words))
 
 
+def _elements(command: Command) -> Check | None:
+    key, *words = command.arguments
+    return None if key.spreads or not words else ListCheck(key, tuple(words))
+
+
 def _even(words: Sequence[Template], each: int) -> bool:
     if any(word.spreads for word in words):
         return True
@@ -121,8 +127,8 @@ _CHECKS: dict[bytes, Callable[[Command], Check | None]] = {
     b"SADD": lambda command: _members(command, MEMBER),
     b"ZADD": _zset,
     b"GEOADD": lambda command: _members(command, PLACE),
-    b"RPUSH": lambda command: _members(command, ELEMENT),
-    b"LPUSH": lambda command: _members(command, ELEMENT),
+    b"RPUSH": lambda command: _elements(command),
+    b"LPUSH": lambda command: _elements(command),
 }
 
 POSSIBLE = f"It compares what these write: {', '.join(sorted(name.decode() for name in _CHECKS))}"

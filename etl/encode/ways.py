@@ -127,7 +127,6 @@ SCORE = Way(2, 1, b"ZSCORE", b"ZMSCORE", _as_number, _show_score, answer=0)
 SCORE_AT_LEAST = Way(2, 1, b"ZSCORE", b"ZMSCORE", _at_least, _show_score, answer=0)
 SCORE_AT_MOST = Way(2, 1, b"ZSCORE", b"ZMSCORE", _at_most, _show_score, answer=0)
 PLACE = Way(3, 2, b"ZSCORE", b"ZMSCORE", _at_place, _show_place)
-ELEMENT = Way(1, 0, b"LPOS", None, _present, _show_last, kind=int)
 
 
 def score_way(flags: Collection[bytes]) -> Way:

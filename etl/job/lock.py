@@ -27,7 +27,7 @@ from etl.errors import EtlError, LockedError, TargetError
 from etl.job.presence import Seen, look_for
 from etl.job.record import Job
 from etl.plan import Session
-from etl.target.console import ask
+from etl.target.console import ask, questioned
 from etl.units import format_seconds
 
 LOCK_S = 30
@@ -170,10 +170,12 @@ def _take_over(job: Job, value: bytes, own: Holder) -> bool:
 
 
 def _release(job: Job) -> None:
-    with contextlib.closing(job.target.connect("redis-etl")) as session:
+    def give_back(session: Session) -> None:
         value = _ask(session, (b"WATCH", _key(job)), (b"GET", _key(job)))[1]
         if isinstance(value, bytes) and Holder.of(value).run == job.run:
             _ask(session, (b"MULTI",), (b"DEL", _key(job)), (b"EXEC",))
+
+    questioned(job.target, give_back, threading.Event())
 
 
 def _ask(session: Session, *commands: tuple[bytes, ...]) -> list[Any]:

@@ -26,10 +26,12 @@ from typing import Any
 
 from etl.control import Failed, Feed, Finished, LastWord, Stop, StopFlag, Took
 from etl.errors import DiedError, EtlError, InternalError, UsageError, WorkerError
+from etl.limits import limit_reached
 from etl.plan import Plan
 from etl.progress import painting
 from etl.report import Tally
 from etl.run.feed import Feeder, Larder, Line
+from etl.run.main_hidden import main_hidden
 from etl.run.pandas_hidden import pandas_is_hidden
 from etl.run.signals import WORKER_NAME, StopSignals, be_deaf, held_signals, signal_name
 from etl.run.stalls import StallClock
@@ -58,13 +60,13 @@ ORPHAN_GRACE_S = 5.0
 def make_context(start_method: str | None) -> Any:
     """Give the multiprocessing context; a fork server is started at once, to import while the parent plans.
 
-    Raises UsageError for a start method this system lacks, and where the calling script is being imported
-    by a worker of its own.
+    Raises UsageError for a start method this system lacks, and where the calling script is being imported by
+    a process that it has started itself (a worker of ours imports no script).
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise UsageError(
-            "this script starts its load while it is imported by its own workers; put the call under"
-            ' if __name__ == "__main__":'
+            "this script starts its load while it is imported by a process that it has started; put the call"
+            ' under if __name__ == "__main__":'
         )
     if multiprocessing.current_process().daemon:
         raise UsageError("a daemonic process cannot have worker processes of its own; give workers=1")
@@ -115,7 +117,7 @@ class Child:
             daemon=True,
         )
         try:
-            with held_signals():
+            with held_signals(), main_hidden():
                 self.process.start()
         except OSError as error:
             self.connection.close()
@@ -377,6 +379,7 @@ def _outcome(plan: Plan, worker: int, tally: Tally, stop: StopFlag, larder: Lard
         return run_shard(plan, worker, tally, stop, larder if plan.blocks is None else None)
     except EtlError as error:
         return Failed(worker, time.monotonic() - started_at, error)
-    except Exception:  # noqa: BLE001 - the process ends here; the parent shows the traceback
-        bug = InternalError(f"worker {worker} met a bug:\n{traceback.format_exc()}")
+    except Exception as error:  # noqa: BLE001 - the process ends here; the parent shows the traceback
+        limit = limit_reached(error) if isinstance(error, OSError) else None
+        bug = limit or InternalError(f"worker {worker} met a bug:\n{traceback.format_exc()}")
         return Failed(worker, time.monotonic() - started_at, bug)

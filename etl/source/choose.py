@@ -5,10 +5,12 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from etl.errors import UsageError
+from etl.option_effects import OBJECT, QUERY, refuse_for_format
 from etl.options import Options
 from etl.plan import Source
 from etl.source.compression import split_name
@@ -16,6 +18,13 @@ from etl.source.files import find_files
 from etl.source.find import STDIN, find_text, local_path
 from etl.source.text import TextFormat
 from etl.source.uri import is_remote, parse_uri
+
+if TYPE_CHECKING:
+    from etl.source.records import RecordStream
+    from etl.source.table_files import TableFiles
+    from etl.source.table_stream import TableStream
+
+    Tables = TypeVar("Tables", TableFiles, TableStream, TableFiles | TableStream, TableStream | RecordStream)
 
 SUFFIXES = {
     ".csv": "csv",
@@ -34,8 +43,6 @@ SUFFIXES = {
 
 TABLES = ("parquet", "arrow")
 
-_OF_CSV = ("fields", "no_header", "delimiter")
-
 
 def choose_source(sources: Sequence[Any], options: Options) -> Source:
     """Make the source of what was given: paths and URIs, one Python object, or ``--sql``.
@@ -44,20 +51,19 @@ def choose_source(sources: Sequence[Any], options: Options) -> Source:
     """
     if options.sql is not None:
         return _query(sources, options)
-    if options.database is not None:
-        raise UsageError("--database says nothing without --sql")
     if len(sources) == 1 and not isinstance(sources[0], str | os.PathLike):
         from etl.source.tables import open_table
 
-        _refuse(options, ("format",), "files, and this is a Python object")
-        _require_plain(options, "a Python object")
-        return open_table(sources[0])
+        refuse_for_format(options, OBJECT)
+        return _bounded(open_table(sources[0]), options)
     paths = [_path(source) for source in sources]
     name = options.format or format_by_name(paths)
+    refuse_for_format(options, name)
     if name in TABLES:
-        _require_plain(options, name)
-        return _tables(paths, name)
-    return find_text(paths, _text_format(name, options), sniff=options.format is None)
+        return _bounded(_tables(paths, name), options)
+    return find_text(
+        paths, _text_format(name, options), sniff=options.format is None, max_record=options.max_record
+    )
 
 
 def _query(sources: Sequence[Any], options: Options) -> Source:
@@ -65,10 +71,13 @@ def _query(sources: Sequence[Any], options: Options) -> Source:
         raise UsageError("--sql names its files itself: give no source beside it")
     from etl.source.sql import open_query
 
-    _refuse(options, ("format",), "files, and this is a query")
-    _require_plain(options, "a query")
+    refuse_for_format(options, QUERY)
     assert options.sql is not None
-    return open_query(options.sql, options.database)
+    return _bounded(open_query(options.sql, options.database), options)
+
+
+def _bounded(source: Tables, options: Options) -> Tables:
+    return replace(source, max_record=options.max_record)
 
 
 def _path(source: Any) -> str:
@@ -120,7 +129,6 @@ def _format_of(path: str) -> str:
 def _text_format(name: str, options: Options) -> TextFormat:
     """Make a text format; its library is imported only now."""
     if name in ("csv", "tsv"):
-        _refuse(options, ("strip",), f"lines, and this is {name}")
         from etl.source.csv import Csv
 
         delimiter = options.delimiter or ("\t" if name == "tsv" else ",")
@@ -128,9 +136,7 @@ def _text_format(name: str, options: Options) -> TextFormat:
     if name == "lines":
         from etl.source.lines import Lines
 
-        _refuse(options, _OF_CSV, "CSV files, and this is lines")
         return Lines(strip=options.strip)
-    _require_plain(options, name)
     if name == "jsonl":
         from etl.source.jsonl import Jsonl
 
@@ -140,19 +146,7 @@ def _text_format(name: str, options: Options) -> TextFormat:
     return JsonArray()
 
 
-def _require_plain(options: Options, what: str) -> None:
-    """Refuse the options of other formats than ``what``."""
-    _refuse(options, _OF_CSV, f"CSV files, and this is {what}")
-    _refuse(options, ("strip",), f"lines, and this is {what}")
-
-
-def _refuse(options: Options, names: Sequence[str], what_for: str) -> None:
-    for name in names:
-        if getattr(options, name):
-            raise UsageError(f"--{name.replace('_', '-')} is for {what_for}")
-
-
-def _tables(paths: Sequence[str], name: str) -> Source:
+def _tables(paths: Sequence[str], name: str) -> TableFiles | TableStream:
     remote = [path for path in paths if is_remote(path)]
     if remote:
         if len(remote) < len(paths):

@@ -7,6 +7,7 @@ Where records end, and what irregular quotes mean, stands in ``quotes.py``; how 
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +16,12 @@ from etl.errors import SourceError, UsageError
 from etl.plan import Batch, Projection, Reject
 from etl.source.csv_block import parse_block, reject
 from etl.source.quotes import Dialect, Span, scan_records, walk
-from etl.source.text import Origin, chosen
+from etl.source.text import BrokenTextError, Origin, chosen
 from etl.units import MIB, format_bytes
 
 _BOM = b"\xef\xbb\xbf"
 _UTF_16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+_LINE_BREAK = re.compile(rb"\r\n|\r|\n")
 _MAX_HEADER_BYTES = 16 * MIB
 
 
@@ -77,6 +79,20 @@ class Csv:
 
     def scan(self, data: bytes, *, final: bool) -> tuple[int, int]:
         return scan_records(data, self._dialect, final=final)
+
+    def end_of_long(self, data: bytes, *, first: bool) -> int:
+        dialect = self._dialect
+        if first:
+            span = next(walk(data, dialect), None)
+            if span is not None and not span.closed:
+                raise BrokenTextError("a quote is opened in it and not closed", 0)
+            return 0
+        end = _LINE_BREAK.search(data)
+        rest = data if end is None else data[: end.start()]
+        # What stood before the first byte is gone: a quote there may be an opening one.
+        if dialect.quote and (rest.startswith(dialect.quote) or dialect.delimiter + dialect.quote in rest):
+            raise BrokenTextError("a quote is opened in it, far from its beginning", 0)
+        return 0 if end is None else end.end()
 
     def parse(self, data: bytes, projection: Projection, origin: Origin) -> Batch:
         return parse_block(data, self._dialect, self.names or (), projection, origin)

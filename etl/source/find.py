@@ -13,11 +13,18 @@ from etl.source.text import TextFormat
 from etl.source.text_files import TextFiles, open_text_files
 from etl.source.text_stream import TextStream, open_text_stream
 from etl.source.uri import is_remote
+from etl.units import DEFAULT_RECORD_BYTES
 
 STDIN = "-"
 
 
-def find_text(sources: Sequence[str], format: TextFormat, *, sniff: bool = False) -> TextFiles | TextStream:
+def find_text(
+    sources: Sequence[str],
+    format: TextFormat,
+    *,
+    sniff: bool = False,
+    max_record: int = DEFAULT_RECORD_BYTES,
+) -> TextFiles | TextStream:
     """Find what the SOURCE arguments name and make the source of it, in the order given.
 
     Local files that are not compressed are read at many places at once (TextFiles). Where anything else is
@@ -27,8 +34,8 @@ def find_text(sources: Sequence[str], format: TextFormat, *, sniff: bool = False
     inputs = find_inputs(sources)
     plain = [input.file for input in inputs if isinstance(input, LocalFile) and input.codec is None]
     if len(plain) == len(inputs):
-        return open_text_files(tuple(plain), format, sniff=sniff)
-    return open_text_stream(inputs, format, sniff=sniff)
+        return open_text_files(tuple(plain), format, sniff=sniff, max_record=max_record)
+    return open_text_stream(inputs, format, sniff=sniff, max_record=max_record)
 
 
 def find_inputs(sources: Sequence[str]) -> tuple[Input, ...]:

@@ -76,6 +76,9 @@ class JsonArray:
         depth = rest.count(b"{") - rest.count(b"}")
         return _last_comma(blanked, depth, in_string=in_string), elements
 
+    def end_of_long(self, data: bytes, *, first: bool) -> int:
+        raise BrokenTextError("it is an element of an array", 0)
+
     def parse(self, data: bytes, projection: Projection, origin: Origin) -> Batch:
         literals = Literals.of(data)
         body = data.rstrip(WHITE)

@@ -47,6 +47,9 @@ class Jsonl:
         length = len(data) if final else data.rfind(b"\n") + 1
         return length, _count(data[:length])
 
+    def end_of_long(self, data: bytes, *, first: bool) -> int:
+        return data.find(b"\n") + 1
+
     def parse(self, data: bytes, projection: Projection, origin: Origin) -> Batch:
         flat = parse_flat(data, projection, origin)
         return parse_any(data, projection, origin) if flat is None else flat

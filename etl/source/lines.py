@@ -35,6 +35,9 @@ class Lines:
         length = data.rfind(b"\n") + 1
         return length, data.count(b"\n")
 
+    def end_of_long(self, data: bytes, *, first: bool) -> int:
+        return data.find(b"\n") + 1
+
     def parse(self, data: bytes, projection: Projection, origin: Origin) -> Batch:
         lines = split_lines(data)
         if self.strip:

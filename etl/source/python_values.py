@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from etl.units import format_bytes
+
 _LONGEST_REPR = 1 << 16
 
 
@@ -34,8 +36,9 @@ class Written:
 class Writer:
     """Writes elements as lines of JSON; ``listed`` is what its tokens (``prefix``, number, ``;``) mean."""
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, max_record: int) -> None:
         self.prefix = prefix
+        self._max_record = max_record
         self.listed: list[Written] = []
         self._encode = json.JSONEncoder(
             ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=self._other
@@ -43,7 +46,17 @@ class Writer:
 
     def lines(self, elements: list[Any]) -> bytes:
         """Write a line for each element; that of what is no record is a token by itself."""
-        return b"\n".join(map(self._line, elements))
+        lines = [*map(self._line, elements)]
+        if lines and max(map(len, lines)) > self._max_record:
+            lines = [line if len(line) <= self._max_record else self._too_long(line) for line in lines]
+        return b"\n".join(lines)
+
+    def _too_long(self, line: bytes) -> bytes:
+        reason = f"{self._limit(len(line))}; the beginning is kept here"
+        return f'"{self._token(Written(line[:_LONGEST_REPR], "null", reason))}"'.encode()
+
+    def _limit(self, nbytes: int) -> str:
+        return f"it takes {nbytes:,} bytes, more than --max-record allows ({format_bytes(self._max_record)})"
 
     def _line(self, element: Any) -> bytes:
         reason = "it is no dict"
@@ -84,6 +97,8 @@ class Writer:
         """Give what JSON has for a value of a type that it does not have. Raises UnfitError."""
         if isinstance(value, bytes | bytearray | memoryview):
             raw = bytes(value)
+            if len(raw) > self._max_record:
+                raise UnfitError(self._limit(len(raw)))
             return self._token(Written(raw, None)) if raw else ""
         if isinstance(value, Decimal):
             if not value.is_finite():

@@ -27,6 +27,7 @@ from etl.source.jsonl import Jsonl
 from etl.source.python_values import Writer, Written
 from etl.source.text_files import Place
 from etl.source.wide import parse_in_parts
+from etl.units import DEFAULT_RECORD_BYTES
 
 _FIRST_RECORDS = 64
 _MOST_RECORDS = 1 << 16
@@ -38,6 +39,7 @@ class RecordStream:
 
     name: str
     records: Records | None = field(default=None, repr=False, compare=False)
+    max_record: int = DEFAULT_RECORD_BYTES
 
     streamed = True
     fields = None
@@ -57,7 +59,7 @@ class RecordStream:
         count = _FIRST_RECORDS
         number = first_record = start = 0
         while some := list(islice(elements, count)):
-            payload = _payload(some)
+            payload = _payload(some, self.max_record)
             stop = start + len(payload)
             yield Block(number, 0, start, stop, first_record, payload=payload, offset=0)
             number += 1
@@ -97,9 +99,9 @@ class Records:
         return elements
 
 
-def _payload(elements: list[Any]) -> bytes:
+def _payload(elements: list[Any], max_record: int) -> bytes:
     """Write elements as a line that lists what stands for the tokens, and a line of JSON each."""
-    writer = Writer(f"etl-{token_hex(8)}-")
+    writer = Writer(f"etl-{token_hex(8)}-", max_record)
     lines = writer.lines(elements)
     listed = [[b64encode(written.text).decode(), written.json, written.reason] for written in writer.listed]
     return json.dumps([writer.prefix, listed]).encode() + b"\n" + lines

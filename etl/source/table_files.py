@@ -24,14 +24,15 @@ from etl.plan import Batch, Block, Projection, Reject
 from etl.source.arrow_batch import (
     BATCH_RECORDS,
     Layout,
-    batches_of,
     field_names,
     layout,
     records_json,
     require_distinct,
 )
+from etl.source.arrow_long import bounded_batches
 from etl.source.arrow_types import foreign_type
 from etl.source.files import File, fingerprint, restat
+from etl.units import DEFAULT_RECORD_BYTES
 
 ENOUGH_GROUPS = 16
 _SMALLEST_RUN = 2 * BATCH_RECORDS
@@ -95,6 +96,7 @@ class TableFiles:
     files: tuple[File, ...]
     pieces: tuple[tuple[Piece, ...], ...]
     fields: tuple[str, ...]
+    max_record: int = DEFAULT_RECORD_BYTES
 
     streamed = False
 
@@ -195,7 +197,9 @@ class TableFilesReader:
             self._open(block.file)
             assert self._layout is not None
             for records in self._records(piece):
-                yield from batches_of(records, self._layout, record)
+                yield from bounded_batches(
+                    records, self._layout, record, file=file.path, max_record=self._source.max_record
+                )
                 restat(file)
                 record += len(records)
         if record != piece.first_record + piece.records:

@@ -14,9 +14,11 @@ import pyarrow.ipc
 
 from etl.errors import SourceError
 from etl.plan import Batch, Block, Projection, Reject
-from etl.source.arrow_batch import Layout, batches_of, layout, records_json
+from etl.source.arrow_batch import Layout, layout, records_json
+from etl.source.arrow_long import bounded_batches
 from etl.source.arrow_size import decoded_bytes
 from etl.source.arrow_wrapped import settled
+from etl.units import DEFAULT_RECORD_BYTES
 
 _MOST_RECORDS = 1 << 18
 """Of a block, however short they are."""
@@ -55,11 +57,12 @@ class TableStream:
     nbytes: int | None
     input: Input | None = field(default=None, repr=False, compare=False)
     fingerprint: str | None = None
+    max_record: int = DEFAULT_RECORD_BYTES
 
     streamed = True
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return TableStream, (self.fields, self.names, self.parts, self.nbytes)
+        return TableStream, (self.fields, self.names, self.parts, self.nbytes, None, None, self.max_record)
 
     def blocks(self, block_bytes: int) -> Iterator[Block]:
         assert self.input is not None, "a stream is cut where it was opened"
@@ -166,7 +169,13 @@ class TableStreamReader:
         record = block.first_record
         for records in _unpacked(block):
             try:
-                yield from batches_of(records, self._layout_of(records.schema, block), record)
+                yield from bounded_batches(
+                    records,
+                    self._layout_of(records.schema, block),
+                    record,
+                    file=self._source.name_of(block),
+                    max_record=self._source.max_record,
+                )
             except pa.ArrowException as error:
                 raise SourceError(f"{self._source.name_of(block)} cannot be read: {error}") from None
             record = None if record is None else record + len(records)

@@ -49,6 +49,13 @@ class TextFormat(Protocol):
         Raises BrokenTextError where records can no longer be told apart.
         """
 
+    def end_of_long(self, data: bytes, *, first: bool) -> int:
+        """Return how many bytes of ``data`` still belong to a record that is too long to be kept.
+
+        ``data`` begins with the record (``first``: then it has no end in there) or continues it. 0 where the
+        record does not end in there. Raises BrokenTextError where only the whole record would tell its end.
+        """
+
     def parse(self, data: bytes, projection: Projection, origin: Origin) -> Batch:
         """Turn whole records into a batch; a record that cannot be parsed becomes a Reject of the batch.
 

@@ -11,16 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from etl.errors import RejectedError, SourceError
 from etl.plan import Batch, Block, Projection, Reject
+from etl.source import long_records
 from etl.source.compression import ByteStream, read_head
 from etl.source.inputs import Input, joint_fingerprint
 from etl.source.kinds import require_text
 from etl.source.lines import Lines
+from etl.source.long_records import end_of_long, long_record
 from etl.source.text import TextFormat, scan_at
-from etl.source.text_files import Place, all_fields
+from etl.source.text_files import Place, all_fields, endless_beginning
 from etl.source.wide import parse_in_parts
-from etl.units import KIB, MAX_RECORD_BYTES
+from etl.units import DEFAULT_RECORD_BYTES, KIB
 
 _HEAD_BYTES = 64 * KIB
 
@@ -32,6 +33,7 @@ class TextStream:
     inputs: tuple[Input, ...]
     formats: tuple[TextFormat, ...]
     begins: tuple[int, ...]
+    max_record: int = DEFAULT_RECORD_BYTES
 
     streamed = True
 
@@ -72,6 +74,7 @@ class TextStream:
                         first_record,
                         payload=piece.data,
                         offset=piece.offset,
+                        long_bytes=piece.long_bytes,
                     )
                     start = stream.consumed
                     number += 1
@@ -95,14 +98,22 @@ class TextStream:
                 wanted = block_bytes
                 continue
             assert not ahead.ended, "the format leaves bytes over at the end"
-            if len(data) > MAX_RECORD_BYTES:
-                raise RejectedError(
-                    f"{self.inputs[index].name}: the record at byte {offset:,} of its text is over"
-                    f" {MAX_RECORD_BYTES:,} bytes long, more than Redis takes for one value"
+            if len(data) >= self.max_record:
+                length, carry = end_of_long(
+                    format,
+                    data,
+                    lambda: b"".join(ahead.take(1)),
+                    file=name,
+                    start=offset,
+                    max_record=self.max_record,
                 )
+                yield _Piece(data[: long_records.KEPT_BYTES], offset, 1, long_bytes=length)
+                offset += length
+                wanted = block_bytes
+                continue
             # Doubled, so that a long record is scanned about twice, not once a block.
             carry = data
-            wanted = min(len(data), MAX_RECORD_BYTES + block_bytes - len(data))
+            wanted = min(len(data), self.max_record - len(data))
 
     def open(self, projection: Projection) -> TextStreamReader:
         return TextStreamReader(self, projection)
@@ -120,6 +131,7 @@ class _Piece:
     data: bytes
     offset: int
     records: int
+    long_bytes: int | None = None
 
 
 class _Ahead:
@@ -144,14 +156,21 @@ class _Ahead:
         return pieces
 
 
-def open_text_stream(inputs: Iterable[Input], format: TextFormat, *, sniff: bool = False) -> TextStream:
+def open_text_stream(
+    inputs: Iterable[Input],
+    format: TextFormat,
+    *,
+    sniff: bool = False,
+    max_record: int = DEFAULT_RECORD_BYTES,
+) -> TextStream:
     """Look at each input's beginning and make the source. Raises SourceError; ``sniff``: ``find_text``."""
     inputs = tuple(inputs)
-    begun = [_begin(input, format, sniff=sniff) for input in inputs]
-    return TextStream(inputs, tuple(format for format, _ in begun), tuple(start for _, start in begun))
+    begun = [_begin(input, format, max_record, sniff=sniff) for input in inputs]
+    formats, begins = tuple(format for format, _ in begun), tuple(start for _, start in begun)
+    return TextStream(inputs, formats, begins, max_record)
 
 
-def _begin(input: Input, format: TextFormat, *, sniff: bool) -> tuple[TextFormat, int]:
+def _begin(input: Input, format: TextFormat, max_record: int, *, sniff: bool) -> tuple[TextFormat, int]:
     stream = input.open()
     head = b""
     try:
@@ -164,10 +183,8 @@ def _begin(input: Input, format: TextFormat, *, sniff: bool) -> tuple[TextFormat
             begun = format.begin(head, final=len(more) < wanted, file=input.name)
             if begun is not None:
                 return begun
-            if len(head) > MAX_RECORD_BYTES:
-                raise SourceError(
-                    f"the beginning of {input.name} has no end in {len(head):,} bytes: is it of this format?"
-                )
+            if len(head) > max_record:
+                raise endless_beginning(input.name, len(head))
             wanted = len(head)
     finally:
         input.release(stream, head)
@@ -181,8 +198,18 @@ class TextStreamReader:
         self._projection = projection
 
     def read(self, block: Block) -> Iterator[Batch]:
-        format = self._format(block)
-        yield from parse_in_parts(format, _payload(block), self._projection, self._place(block))
+        data, place, max_record = _payload(block), self._place(block), self._source.max_record
+        if block.long_bytes is not None:
+            yield long_record(
+                place.file,
+                place.first_record,
+                place.offset,
+                data,
+                nbytes=block.long_bytes,
+                max_record=max_record,
+            )
+            return
+        yield from parse_in_parts(self._format(block), data, self._projection, place, max_record=max_record)
 
     def originals(self, block: Block, records: Sequence[int]) -> list[Reject]:
         indices = [record - (block.first_record or 0) for record in records]

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from etl.plan import Batch, Projection
+from etl.source.long_records import long_record
 from etl.source.text import Origin, TextFormat, WideError
-from etl.units import format_count
+from etl.units import MAX_RECORD_BYTES, format_count
 
 MAX_CELLS = 1 << 20
 """Most values of one batch, the absent ones included (4 bytes each, and 8 while it is made)."""
@@ -38,12 +39,26 @@ class _Part:
 
 
 def parse_in_parts(
-    format: TextFormat, data: bytes, projection: Projection, origin: Origin
+    format: TextFormat,
+    data: bytes,
+    projection: Projection,
+    origin: Origin,
+    *,
+    max_record: int = MAX_RECORD_BYTES,
 ) -> Iterator[Batch]:
-    """Parse whole records into one batch, or into several where one would be too wide."""
+    """Parse whole records into one batch, or into several where one would be too wide.
+
+    A record of more than ``max_record`` bytes, with its line break, becomes a reject.
+    """
     waiting = [(data, _Part(origin.file, origin.offset, origin.first_record))]
     while waiting:
         data, part = waiting.pop()
+        if len(data) > max_record and (halves := _halves(format, data, part)) is not None:
+            waiting += reversed(halves)
+            continue
+        if len(data) > max_record and (refusal := _too_long(format, data, part, max_record)) is not None:
+            yield refusal
+            continue
         try:
             batch = format.parse(data, projection, part)
         except WideError as error:
@@ -54,6 +69,16 @@ def parse_in_parts(
                 waiting += reversed(halves)
         else:
             yield batch
+
+
+def _too_long(format: TextFormat, data: bytes, part: _Part, max_record: int) -> Batch | None:
+    try:
+        (found,) = format.originals(data, [0], part)
+    except IndexError:
+        return None  # nothing but blank lines
+    return long_record(
+        part.file, found.record, found.offset, found.raw, nbytes=len(data), max_record=max_record, whole=True
+    )
 
 
 def _halves(format: TextFormat, data: bytes, part: _Part) -> list[tuple[bytes, _Part]] | None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from etl.control import StopFlag
 from etl.encode.resp import plain
 from etl.encode.wire import Wire
-from etl.errors import TargetError
+from etl.errors import HungUpError, LostError, TargetError
 from etl.plan import Session, SteadySession, Target
 from etl.target.replies import Action, failure, row_of
+
+T = TypeVar("T")
+
+MOST_HANG_UPS = 3
+"""Connections that may break upon one question before it is taken for the answer."""
 
 
 def ask(session: Session, wire: Wire) -> Sequence[Any]:
@@ -21,10 +26,56 @@ def ask(session: Session, wire: Wire) -> Sequence[Any]:
     return answer.replies or ()
 
 
-def ask_once(target: Target, wire: Wire) -> Sequence[Any]:
-    """Connect, ask and hang up. Raises TargetError."""
-    with contextlib.closing(target.connect("redis-etl")) as session:
-        return ask(session, wire)
+def ask_through(
+    target: Target,
+    wire: Wire,
+    stop: StopFlag,
+    client_name: str = "redis-etl",
+    *,
+    reaches: bool = True,
+) -> Sequence[Any]:
+    """Connect, ask what may be asked twice, and hang up; again as long as connections break.
+
+    Raises what ``questioned`` raises.
+    """
+    return questioned(target, lambda session: ask(session, wire), stop, client_name, reaches=reaches)
+
+
+def questioned(
+    target: Target,
+    use: Callable[[Session], T],
+    stop: StopFlag,
+    client_name: str = "redis-etl",
+    *,
+    reaches: bool = True,
+) -> T:
+    """Give what ``use`` finds on a connection of its own; again as long as connections break.
+
+    Raises HungUpError where connections break upon the question MOST_HANG_UPS times, or until the patience
+    ends; TargetError where none is made until then (without ``reaches``, at once), StoppedError.
+    """
+    patience = target.patience(stop)
+    hang_ups = 0
+    while True:
+        try:
+            session = target.connect(client_name)
+        except LostError as lost:
+            if not reaches:
+                raise
+            patience.wait(lost)
+            continue
+        with contextlib.closing(session):
+            try:
+                return use(session)
+            except LostError as lost:
+                broken = lost
+        hang_ups += 1
+        if hang_ups == MOST_HANG_UPS:
+            raise HungUpError(str(broken))
+        try:
+            patience.wait(broken)
+        except TargetError as over:
+            raise HungUpError(str(over)) from None
 
 
 class Console:
@@ -44,8 +95,12 @@ class Console:
         Raises TargetError for an error reply and a lost server (ServerChangedError: by now it is another
         one), StoppedError when the run is to stop meanwhile.
         """
+        return self.send(plain(*map(tuple, commands)))
+
+    def send(self, wire: Wire) -> list[Any]:
+        """Ask what a wire holds, as ``ask`` does."""
         try:
-            return self._ask(plain(*map(tuple, commands)))
+            return self._ask(wire)
         except TargetError:
             self.close()
             raise

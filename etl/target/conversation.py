@@ -43,7 +43,7 @@ class Conversation:
     """A Session (``etl/plan.py``) over one redis-py connection. ``name`` is the server's, for messages.
 
     ``client_id`` is the connection's number on the server (None: the server does not say), ``client_name``
-    the name it has there.
+    the name it has there. No more than ``most_records`` and ``most_bytes`` are under way, but for one wire.
     """
 
     def __init__(
@@ -54,7 +54,11 @@ class Conversation:
         silence_s: float = SILENCE_S,
         client_id: int | None = None,
         client_name: bytes = b"",
+        most_records: int | None = None,
+        most_bytes: int | None = None,
     ) -> None:
+        self._most_records = most_records
+        self._most_bytes = most_bytes
         self.client_id = client_id
         self.client_name = client_name
         self._connection = connection
@@ -66,6 +70,7 @@ class Conversation:
         self._answers: list[Answer] = []
         self._inflight_bytes = 0
         self._inflight_commands = 0
+        self._inflight_records = 0
         self._reader: hiredis.Reader | None = None  # None: replies are compared, not parsed
         self._replies: list[Any] = []
         self._failure: TargetError | None = None
@@ -78,6 +83,7 @@ class Conversation:
                 self._step()
             self._inflight_bytes += wire.nbytes
             self._inflight_commands += wire.commands
+            self._inflight_records += wire.records
             self._waiting.append(_Waiting(token, wire))
             self._unsent.extend(buffer for buffer in wire.buffers if len(buffer))
             while self._unsent:
@@ -94,8 +100,11 @@ class Conversation:
         self._connection.disconnect()
 
     def _has_room(self, wire: Wire) -> bool:
+        most_bytes = INFLIGHT_BYTES if self._most_bytes is None else min(self._most_bytes, INFLIGHT_BYTES)
+        records = self._inflight_records + wire.records
         return (
-            self._inflight_bytes + wire.nbytes <= INFLIGHT_BYTES
+            self._inflight_bytes + wire.nbytes <= most_bytes
+            and (self._most_records is None or records <= self._most_records)
             and self._inflight_commands + wire.commands <= INFLIGHT_COMMANDS
         )
 
@@ -204,4 +213,5 @@ class Conversation:
         waiting = self._waiting.popleft()
         self._inflight_bytes -= waiting.wire.nbytes
         self._inflight_commands -= waiting.wire.commands
+        self._inflight_records -= waiting.wire.records
         self._answers.append(Answer(waiting.token, waiting.wire, replies))

@@ -35,7 +35,8 @@ class Info:
     """What INFO tells (https://redis.io/docs/latest/commands/info/); None: see NOTE(unknown).
 
     Memory is in bytes; ``maxmemory`` is 0 where there is no limit. ``primary`` is the ``host:port`` that a
-    read-only replica follows.
+    read-only replica follows. A ``sentinel`` has no data, and watches primaries: ``watched``, by address and
+    name.
     """
 
     version: str | None = None
@@ -46,6 +47,8 @@ class Info:
     maxmemory: int | None = None
     policy: str | None = None
     evicted_keys: int | None = None
+    sentinel: bool = False
+    watched: tuple[str, ...] = ()
 
 
 UNKNOWN = Info()
@@ -97,7 +100,18 @@ def read_info(reply: Any) -> Info:
         maxmemory=number("maxmemory"),
         policy=values.get("maxmemory_policy"),
         evicted_keys=number("evicted_keys"),
+        sentinel=values.get("redis_mode") == "sentinel",
+        watched=tuple(filter(None, map(_watched, (v for n, v in values.items() if _MASTER.fullmatch(n))))),
     )
+
+
+_MASTER = re.compile(r"master\d+")
+
+
+def _watched(value: str) -> str | None:
+    """Read a Sentinel's ``name=mymaster,status=ok,address=10.0.0.1:6379,slaves=1,sentinels=3``."""
+    facts = dict(fact.partition("=")[::2] for fact in value.split(","))
+    return f"{facts['address']} ({facts['name']})" if facts.keys() >= {"name", "address"} else None
 
 
 def read_missing(names: Sequence[bytes], reply: Any) -> frozenset[bytes]:
@@ -129,6 +143,12 @@ def read_denials(user: str, commands: Sequence[Words], replies: Sequence[Any]) -
 
 def require_server(info: Info, target: object, *, writes: bool) -> None:
     """Refuse a server of the wrong kind. Raises TargetError."""
+    if info.sentinel:
+        named = f": {', '.join(info.watched)}" if info.watched else ""
+        raise TargetError(
+            f"{target}: this is a Sentinel, which has no data; give the address of the primary that it"
+            f" watches instead{named}"
+        )
     if info.cluster:
         raise TargetError(f"{target}: {TABLE['MOVED'].meaning}")
     if writes and info.replica:
@@ -153,7 +173,10 @@ def _is_about(denial: Denial, command: Words) -> bool:
 
 def _remedy(name: bytes) -> str:
     if name.startswith(b"JSON."):
-        return "load the module RedisJSON, or use Redis 8 or later"
+        return (
+            "load its module RedisJSON, use Redis 8 or later, or keep the JSON as text:"
+            " --as string --value '{json}'"
+        )
     return "it is misspelled, or needs a newer server or a module"
 
 

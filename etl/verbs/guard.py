@@ -34,6 +34,7 @@ class Guard:
 
     target: Target
     findings: Findings
+    stop: StopFlag
     writes: bool
     may_evict: bool
     more: tuple[Words, ...] = ()
@@ -45,6 +46,7 @@ class Guard:
         options: Options,
         encoders: Iterable[Encoder],
         source: Source,
+        stop: StopFlag,
         more: tuple[Words, ...] = (),
     ) -> Guard:
         """Ask the server, and refuse one that cannot take what is sent. Raises TargetError.
@@ -56,7 +58,7 @@ class Guard:
         writes = isinstance(options, LoadOptions) and not isinstance(options, VerifyOptions)
         may_evict = not writes or getattr(options, "allow_eviction", False)
         commands = examples(encoders)
-        guard = cls(target, survey(target, (*commands, *more)), writes, may_evict, more)
+        guard = cls(target, survey(target, (*commands, *more), stop), stop, writes, may_evict, more)
         require_server(guard.findings.info, target, writes=writes)
         if not may_evict:
             expiring = any(map(expires, commands))
@@ -71,12 +73,12 @@ class Guard:
         require_commands(self.findings, (*examples(encoders), *self.more), self.target)
 
     @contextlib.contextmanager
-    def watching(self, tally: Tally, stop: StopFlag, patience_s: float) -> Iterator[None]:
+    def watching(self, tally: Tally, patience_s: float) -> Iterator[None]:
         """Have the workers pause, while entered, before a server with a limit is full."""
         if not (self.writes and self.findings.info.maxmemory):
             yield
             return
-        with contextlib.closing(Console(self.target, stop)) as console:
+        with contextlib.closing(Console(self.target, self.stop)) as console:
             watch = MemoryGuard(tally, lambda: _memory(console), patience_s)
             watch.look(time.monotonic())
             watch.start()
@@ -89,7 +91,7 @@ class Guard:
         """Give the error of a run that went well while the server evicted keys, else None."""
         if self.may_evict or self.findings.info.evicted_keys is None:
             return None
-        return evicted(self.findings.info, info_now(self.target), self.target)
+        return evicted(self.findings.info, info_now(self.target, self.stop), self.target)
 
 
 def _memory(console: Console) -> Info:

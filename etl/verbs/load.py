@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from etl.control import LastWord
+from etl.budget import Budget
+from etl.control import LastWord, StopFlag
 from etl.encode.example import Words
 from etl.encode.restore_probe import objection, probe
 from etl.encode.types import Shape
-from etl.errors import EtlError, StoppedError, TargetError, UsageError
+from etl.errors import EtlError, HungUpError, StoppedError, TargetError, UsageError
 from etl.job.lock import locked
 from etl.job.record import Job, Standing, Task
 from etl.option_values import parse_rate
-from etl.options import LoadOptions, merged
+from etl.options import LoadOptions, merged, shows_options
 from etl.plan import Encoder, Plan, Rate, Source, Target
 from etl.progress import choose_mode, notice
 from etl.rejects import RejectFile
 from etl.report import Rejected, Report
 from etl.run.signals import StopSignals
-from etl.target.console import ask_once
+from etl.target.console import ask_through
 from etl.verbs.prepare import Encoders, carry_out
 from etl.verbs.rounds import Undertaking, run_rounds
 from etl.verbs.run import Run
 from etl.verbs.shape import shape_of
 
 
+@shows_options(LoadOptions)
 def load(*sources: Any, options: LoadOptions | None = None, **changes: Any) -> Report:
     """Load records into Redis with N worker processes; every reply is checked.
 
@@ -36,8 +39,8 @@ def load(*sources: Any, options: LoadOptions | None = None, **changes: Any) -> R
     with the Arrow PyCapsule interface (a table of pyarrow, pandas, polars, DuckDB, ...) or an iterable of
     dicts. The options are keywords (``to=``, ``key=``, ``as_=``, ``workers=``, ...; see ``LoadOptions``), or
     ``options`` with those keywords on top. Gives the Report of a complete run; raises EtlError (UsageError,
-    SourceError, TargetError, ...) for everything else, whose ``report`` says how far the run came. In a
-    script, call it under ``if __name__ == "__main__":``, as multiprocessing demands.
+    SourceError, TargetError, ...) for everything else, whose ``report`` says how far the run came.
+    A script needs no ``if __name__ == "__main__":`` for it: workers do not import the script.
     """
     chosen = merged(LoadOptions, options, changes)
     return carry_out(Load(chosen), sources, chosen).report_or_raise()
@@ -53,12 +56,23 @@ class Load:
 
     def shape(self, source: Source) -> Shape:
         shape = shape_of(self.options, source)
+        self._warn_of_the_past(shape)
         if self.options.wire == "restore" and not shape.may_restore:
             raise UsageError(
                 "--wire restore is for hashes (--as hash) that replace, skip or fail, and for packed strings"
                 " (--pack) that replace"
             )
         return shape
+
+    def _warn_of_the_past(self, shape: Shape) -> None:
+        expiry = shape.expiry
+        if expiry is None or expiry.word != "PXAT" or not expiry.value.constant:
+            return
+        (milliseconds,) = expiry.value.parts
+        assert isinstance(milliseconds, bytes)
+        if int(milliseconds) < time.time() * 1000:
+            mode = choose_mode(self.options.progress)
+            notice(mode, f"--expire-at {self.options.expire_at} is in the past: the keys are gone at once")
 
     def encoders(self, shape: Shape) -> Encoders:
         return Encoders(shape.encoder(), shape.single(), shape.before())
@@ -94,8 +108,12 @@ class Load:
     def planned(self, plan: Plan, shape: Shape) -> Plan:
         options = self.options
         rate = None if options.max_rate is None else Rate(*parse_rate(options.max_rate))
+        target = plan.target
+        if rate is not None:
+            target = target.bounded(*rate.in_flight(plan.workers))
         return replace(
             plan,
+            target=target,
             fenced=not shape.repeatable,
             skips=shape.if_exists == "skip",
             replicas=options.wait_replicas,
@@ -111,6 +129,8 @@ class Load:
         if aside is not None:
             notice(run.plan.progress, f"{rejects.path} of an earlier run is kept as {aside}")
         run = replace(run, plan=replace(run.plan, rejects=rejects, presence=undertaking.job.presence))
+        if self.options.rejects is not None or run.plan.budget != Budget(count=0):
+            rejects.require_writable()
         try:
             return run_rounds(run, undertaking, before)
         except StoppedError:
@@ -124,14 +144,15 @@ class Load:
     def _rejects(self, job: str) -> RejectFile:
         return RejectFile(self.options.rejects or f"rejects-{job}.jsonl")
 
-    def settle(self, shape: Shape, target: Target, job: str) -> Shape:
+    def settle(self, shape: Shape, target: Target, job: str, stop: StopFlag) -> Shape:
         """Ask the server whether hashes can go by RESTORE. Raises TargetError where they must and cannot."""
         forms = () if self.options.wire == "hset" else shape.forms
         objections = []
+        key = f"etl:{{{job}}}:probe".encode()
         for form in forms:
             try:
-                why_not = objection(ask_once(target, probe(f"etl:{{{job}}}:probe".encode(), form)), form)
-            except TargetError as error:  # there are servers that hang up on what they do not know
+                why_not = objection(ask_through(target, probe(key, form), stop), form)
+            except HungUpError as error:
                 why_not = str(error)
             if why_not is None:
                 return replace(shape, restores=form)

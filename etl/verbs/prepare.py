@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from etl.budget import parse_budget
-from etl.control import LastWord
+from etl.control import LastWord, StopFlag
 from etl.encode.example import Words
 from etl.encode.types import Shape
-from etl.errors import EtlError
+from etl.errors import EtlError, UsageError
 from etl.job.record import Job, Standing, Task
-from etl.option_values import parse_duration
+from etl.limits import require_descriptors
 from etl.options import MOST_WORKERS, Options
 from etl.plan import Encoder, Plan, Source, Target, block_size
-from etl.progress import choose_mode
+from etl.progress import choose_mode, notice
 from etl.report import Rejected
 from etl.run.plans import make_tally
 from etl.run.processes import make_context
@@ -32,7 +32,9 @@ from etl.target.address import Address, parse_address
 from etl.target.console import Console
 from etl.target.login import address_of, refuse_login
 from etl.target.standalone import StandaloneTarget
+from etl.times import parse_duration
 from etl.units import MIB
+from etl.verbs.fields import explained
 from etl.verbs.guard import Guard
 from etl.verbs.outcome import Outcome
 from etl.verbs.rounds import Undertaking, task_of
@@ -81,7 +83,7 @@ class Verb(Protocol):
     ) -> AbstractContextManager[Standing]:
         """Have the job to oneself while entered; give where it stands. Raises EtlError."""
 
-    def settle(self, shape: Shape, target: Target, job: str) -> Shape:
+    def settle(self, shape: Shape, target: Target, job: str, stop: StopFlag) -> Shape:
         """Settle what only the server can tell. Raises TargetError."""
 
     def planned(self, plan: Plan, shape: Shape) -> Plan:
@@ -107,16 +109,19 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
         projection = projection_of(options, templates, source)
         with _opened_target(_place(options)) as (target, name), contextlib.ExitStack() as held:
             workers = options.workers or _worth(source)
+            require_descriptors(workers)
             context = make_context(options.start_method) if workers > 1 else None
             # A server of our own that ends does not come back.
-            target = target.met("redis-etl", signals, 0.0 if target.own else options.retry_for)
+            retry_for_s = 0.0 if target.own else options.retry_for
+            mode = choose_mode(options.progress)
+            target = target.met("redis-etl", signals, retry_for_s, lambda text: notice(mode, text))
             console = held.enter_context(contextlib.closing(Console(target, signals)))
             may_vanish = getattr(options, "allow_eviction", False)
             keep_s = parse_duration(getattr(options, "keep_record", "30d"))
             job = Job(_job_name(source, name, options), _token(), console, may_vanish, keep_s)
-            guard = Guard.ask(target, options, encoders.always(), source, verb.commands(job, shape))
+            guard = Guard.ask(target, options, encoders.always(), source, signals, verb.commands(job, shape))
             task = task_of(source, shape, options)
-            settled = verb.settle(shape, target, job.name)
+            settled = verb.settle(shape, target, job.name, signals)
             encoders = verb.encoders(settled)
             guard.permit(encoders.always())
             with verb.claimed(job, task, shape, signals) as standing:
@@ -135,15 +140,20 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                     blocks=None if source.streamed else tuple(source.blocks(size)),
                     workers=workers,
                     split=options.split,
-                    progress=choose_mode(options.progress),
+                    progress=mode,
                     budget=parse_budget(options.max_rejects),
                     rejects=None,
                     block_bytes=size,
                 )
+                if plan.blocks is not None and source.nbytes is not None:
+                    # What is in no block (a header) is done from the beginning.
+                    outside = source.nbytes - sum(block.nbytes for block in plan.blocks)
+                    tally.set(workers, "bytes_done", outside)
                 undertaking = Undertaking(job, task, standing)
                 run = Run(verb.planned(plan, settled), context, signals, tally, guard.loss)
-                with guard.watching(tally, signals, options.retry_for):
+                with guard.watching(tally, options.retry_for):
                     words, error = verb.run(run, undertaking, encoders.before)
+                error = explained(error, templates, projection, source)
                 seconds = time.monotonic() - started_at
                 rejected = verb.rejected(job.name) if tally.total("records_rejected") else None
                 return Outcome(
@@ -165,7 +175,10 @@ def _place(options: Options) -> Address | str:
     if not url.startswith(EMBEDDED):
         return address_of(url, options)
     refuse_login(options)
-    return url.removeprefix(EMBEDDED)
+    folder = url.removeprefix(EMBEDDED)
+    if not folder:
+        raise UsageError(f"--to {EMBEDDED} needs a folder, where the data are kept: --to {EMBEDDED}FOLDER")
+    return folder
 
 
 @contextlib.contextmanager
@@ -194,7 +207,14 @@ def _job_name(source: Source, target: str, options: Options) -> str:
     if (given := getattr(options, "job", None)) is not None:
         return str(given)
     digest = hashlib.sha256()
-    parts = (*source.names, target, options.key, options.as_ or "", options.value or "", *options.command)
+    parts = (
+        *source.names,
+        target,
+        options.key or "{#}",
+        options.as_ or "",
+        options.value or "",
+        *options.command,
+    )
     if options.pack is not None:
         parts += (str(options.pack),)
     for part in parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,12 +13,11 @@ from etl.encode.passes import ClearEncoder
 from etl.encode.wire import Wire
 from etl.errors import EtlError, InterruptedRunError, RejectedError, UsageError
 from etl.job.record import Passed
-from etl.plan import NO_FIELDS, Batch, Encoder, Plan
+from etl.plan import Encoder, Plan
 from etl.report import Tally
 from etl.run.plans import make_tally, run_plan
 from etl.run.signals import StopSignals
-from etl.target.console import ask_once
-from etl.target.replies import failure
+from etl.target.console import Console
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Run:
     def keys_passed(self, before: Encoder) -> Passed:
         """Run a pass over the keys; give what it has settled. Raises EtlError when the pass fails."""
         if isinstance(before, ClearEncoder) and (wire := before.once()) is not None:
-            self._ask_once(before, wire)
+            self._send_once(wire)
             return Passed()
         if self.plan.blocks is None:
             raise UsageError(
@@ -85,10 +85,9 @@ class Run:
             return error
         return _over_budget(self.plan.budget, self.tally) or self.loss()
 
-    def _ask_once(self, encoder: Encoder, wire: Wire) -> None:
-        replies = ask_once(self.plan.target, wire)
-        for refusal in encoder.judge(Batch(NO_FIELDS, rows=1), wire, replies).refusals:
-            raise failure(refusal.reason, self.plan.target)
+    def _send_once(self, wire: Wire) -> None:
+        with contextlib.closing(Console(self.plan.target, self.signals)) as console:
+            console.send(wire)
 
 
 def _either(one: bytes, other: bytes) -> bytes:

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from etl.control import LastWord
+from etl.control import LastWord, StopFlag
 from etl.differences import DifferenceFile
-from etl.encode.check import checker
-from etl.encode.example import Words
+from etl.encode.check import Checker, checker
+from etl.encode.example import EXAMPLE, Words
 from etl.encode.types import Shape
 from etl.errors import EtlError, UsageError
 from etl.job.record import Job, Standing, Task
 from etl.option_values import parse_rate
-from etl.options import VerifyOptions, merged
+from etl.options import VerifyOptions, merged, shows_options
 from etl.plan import Encoder, Plan, Rate, Source, Target
 from etl.report import Report
 from etl.run.signals import StopSignals
+from etl.verbs.lists import ListsRun
 from etl.verbs.prepare import Encoders, carry_out
 from etl.verbs.rounds import Undertaking
 from etl.verbs.run import Run
 from etl.verbs.shape import shape_of
 
 
+@shows_options(VerifyOptions)
 def verify(*sources: Any, options: VerifyOptions | None = None, **changes: Any) -> Report:
     """Compare what Redis holds with the sources, with the options that they were loaded with.
 
@@ -52,15 +55,15 @@ class Verify:
         return shape_of(self.options, source)
 
     def encoders(self, shape: Shape) -> Encoders:
-        check = checker(shape)
+        check = checker(shape, secrets.randbits(64))
         return Encoders(check, check)
 
-    def settle(self, shape: Shape, target: Target, job: str) -> Shape:
+    def settle(self, shape: Shape, target: Target, job: str, stop: StopFlag) -> Shape:
         """However records were written, they are read alike."""
         return shape
 
     def commands(self, job: Job, shape: Shape) -> tuple[Words, ...]:
-        return ()
+        return ((b"LRANGE", EXAMPLE, b"0", b"0"),) if checker(shape).of_lists else ()
 
     def claimed(
         self, job: Job, task: Task, shape: Shape, signals: StopSignals
@@ -89,8 +92,16 @@ class Verify:
         if plan.rate is not None:
             plan = replace(plan, rate=replace(plan.rate, since=time.monotonic()))
         run = replace(run, plan=plan)
+        words: list[LastWord] = []
         try:
             words = run.words()
-        except EtlError as error:
-            return [], error
-        return words, run.first_error(words)
+            error = run.first_error(words)
+            check = run.plan.encoder
+            if error is None and isinstance(check, Checker) and check.of_lists:
+                words = ListsRun(run, check, exact=self._replaces()).settle(words)
+        except EtlError as failure:
+            error = failure
+        return words, error
+
+    def _replaces(self) -> bool:
+        return not self.options.command and self.options.if_exists in (None, "replace")

@@ -41,4 +41,6 @@ def run_shard(
     if not stop.is_set():
         tally.add(worker, "finished", 1)
     account = shard.account
-    return Finished(worker, time.monotonic() - started_at, tuple(account.examples), account.present)
+    return Finished(
+        worker, time.monotonic() - started_at, tuple(account.examples), account.present, account.gathered
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from etl.encode.excerpts import excerpts
+from etl.encode.gathered import Gathered
 from etl.errors import RejectedError
 from etl.plan import Batch, Block, Plan, Reject
 from etl.report import Difference, Example, Tally, Verdict
@@ -25,6 +26,7 @@ class Account:
         self._ledger = ledger
         self.examples: list[Example] = []
         self.present: dict[int, bytes] = {}
+        self.gathered: Gathered | None = None
 
     def settle(self, block: Block, batch: Batch, verdict: Verdict, records: int) -> None:
         """Count what was judged of a batch; ``records`` of it are settled: neither refused nor sent again."""
@@ -39,6 +41,9 @@ class Account:
             if count:
                 self._count(block, counter, count)
         self._note_differences(batch, verdict.differences)
+        if verdict.gathered is not None:
+            before = self.gathered
+            self.gathered = verdict.gathered if before is None else before.and_also(verdict.gathered)
         if verdict.present:
             self._note_present(block, batch, verdict.present)
 

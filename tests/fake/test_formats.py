@@ -67,7 +67,7 @@ def test_csv_of_any_dialect(
 ) -> None:
     path = tmp_path / "x.csv"
     path.write_bytes(text)
-    report = report_of("load", path, "--to", fake_server.url, *options)
+    report = report_of("load", path, "--to", fake_server.url, "--key", "{#}", *options)
     assert report["records"]["written"] == 2
     assert fake_server.client().hgetall("1") == expected
 
@@ -97,7 +97,7 @@ def test_an_empty_file_is_no_records_and_a_good_end(
     tmp_path: Path, fake_server: FakeServer, name: str, workers: str
 ) -> None:
     (tmp_path / name).write_bytes(EMPTY[name])
-    argv = (tmp_path / name, "--to", fake_server.url, "--workers", workers)
+    argv = (tmp_path / name, "--to", fake_server.url, "--key", "{#}", "--workers", workers)
     assert report_of("load", *argv)["records"]["read"] == 0
     assert report_of("verify", *argv)["records"]["read"] == 0
     assert data_size(fake_server.client()) == 0
@@ -114,20 +114,22 @@ def test_a_table_without_records_is_no_records_and_a_good_end(
     else:
         with (pa.ipc.new_stream if kind == "arrow-stream" else pa.ipc.new_file)(path, table.schema) as writer:
             writer.write_table(table)
-    assert report_of("load", path, "--to", fake_server.url)["records"]["read"] == 0
+    argv = ("load", path, "--to", fake_server.url, "--key", "{#}")
+    assert report_of(*argv)["records"]["read"] == 0
 
 
 def test_no_rows_and_no_dicts_are_no_records(fake_server: FakeServer) -> None:
     nothing: list[Any] = [[], iter([]), pa.table({"id": pa.array([], pa.int64())})]
     for source in nothing:
-        assert etl.load(source, to=fake_server.url, progress="none").records["read"] == 0
-    report = etl.load(sql="SELECT 1 AS id WHERE false", to=fake_server.url, progress="none")
+        assert etl.load(source, to=fake_server.url, key="{#}", progress="none").records["read"] == 0
+    report = etl.load(sql="SELECT 1 AS id WHERE false", to=fake_server.url, key="{#}", progress="none")
     assert report.records["read"] == 0
 
 
 def test_an_empty_standard_input_is_no_records(fake_server: FakeServer) -> None:
     for name in ("lines", "jsonl"):
-        done = run_cli("load", "-", "--format", name, "--to", fake_server.url, input="")
+        argv = ("load", "-", "--format", name, "--to", fake_server.url, "--key", "{#}")
+        done = run_cli(*argv, input="")
         assert (done.returncode, done.stdout.splitlines()[-1]) == (
             0,
             "0 read = 0 written + 0 skipped + 0 rejected",
@@ -161,7 +163,7 @@ def test_what_cannot_be_the_format_is_one_sentence(
     tmp_path: Path, fake_server: FakeServer, name: str, content: bytes, says: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    done = called("load", tmp_path / name, "--to", fake_server.url)
+    done = called("load", tmp_path / name, "--to", fake_server.url, "--key", "{#}")
     assert done.returncode == (2 if "compressed inside" in says else 3), done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("redis-etl: ")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGCONT, Signals
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -31,8 +31,10 @@ SOON_S = 4.0
 """What is left of a command must be gone by then: before a worker without a parent gives up by itself."""
 
 RUNS_THE_COMMAND = """\
-import sys
+import contextlib, sys
 from etl.cli import main
+import etl.run.processes
+etl.run.processes.main_hidden = contextlib.nullcontext  # workers import this script, and so the patch
 {patch}
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
@@ -157,15 +159,21 @@ def start_script(path: Path, *args: str | os.PathLike[str], patch: str = "") -> 
     return start_python(path, *args)
 
 
-def start_python(*args: str | os.PathLike[str], stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
+def start_python(
+    *args: str | os.PathLike[str],
+    stderr: int = subprocess.PIPE,
+    stdin: int | IO[str] = subprocess.DEVNULL,
+    cwd: Path | None = None,
+) -> subprocess.Popen[str]:
     """Start Python with these arguments as ``start_cli`` starts the command line."""
     environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
     return subprocess.Popen(
         [sys.executable, *(os.fspath(arg) for arg in args)],
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
+        cwd=cwd,
         env={**environment, "PYTHONPATH": str(REPO)},
         start_new_session=True,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,18 @@ from tests.fault.commands import START_METHODS, Command, start_python, write_lin
 from tests.support import RealServer, data_size
 
 UNGUARDED = """
-    import sys
+    import json, sys
     import etl
 
-    etl.load(sys.argv[1], to=sys.argv[2], workers=2, start_method=sys.argv[3])
+    class Row(dict):
+        pass
+
+    print("imported", file=sys.stderr)
+    options = dict(to=sys.argv[2], workers=2, start_method=sys.argv[3])
+    report = etl.load(sys.argv[1], **options)
+    print(json.dumps(report.as_dict()))
+    rows = [Row(id=str(number)) for number in range(30)]  # of a class that is defined here
+    assert etl.load(rows, key="row:{id}", **options).records["written"] == 30
 """
 
 GUARDED = """
@@ -99,28 +108,50 @@ WORKERS_HAVE_NO_HANDLERS = """
 """
 
 
-def run(code: str, folder: Path, server: RealServer, method: str) -> tuple[int, str, str]:
+def run(
+    code: str, folder: Path, server: RealServer, method: str, how: str = "a file"
+) -> tuple[int, str, str]:
+    """Run a script in one of HOWS; give its exit code, stdout and stderr."""
     script = folder / "script.py"
     script.write_text(textwrap.dedent(code))
     file = write_lines(folder / "some.txt", 3_000_000)
-    process = start_python(script, file, server.url, method)
-    command = Command(process)
-    try:
-        stdout, stderr = process.communicate(timeout=60)
-    finally:
-        command.clean_up()
+    with open(script) as stdin:
+        process = start_python(*HOWS[how](script), file, server.url, method, stdin=stdin, cwd=folder)
+        command = Command(process)
+        try:
+            stdout, stderr = process.communicate(timeout=60)
+        finally:
+            command.clean_up()
     return process.returncode, stdout, stderr
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
-def test_a_script_without_a_main_guard_is_told_to_have_one(
-    tmp_path: Path, real_server: RealServer, method: str
+HOWS: dict[str, Callable[[Path], tuple[str, ...]]] = {
+    "a file": lambda script: (str(script),),
+    "standard input": lambda script: ("-",),
+    "-c": lambda script: ("-c", script.read_text()),
+    "-m": lambda script: ("-m", script.stem),
+    "a notebook": lambda script: ("-c", f"exec(compile(open({str(script)!r}).read(), '<cell>', 'exec'))"),
+}
+
+
+@pytest.mark.parametrize(
+    ("how", "method"),
+    [
+        *((how, "forkserver") for how in HOWS),
+        ("a file", "spawn"),
+        ("standard input", "spawn"),
+        ("-m", "fork"),
+    ],
+)
+def test_a_script_without_a_main_guard_loads_and_is_run_once(
+    tmp_path: Path, real_server: RealServer, how: str, method: str
 ) -> None:
-    code, stdout, stderr = run(UNGUARDED, tmp_path, real_server, method)
-    assert code != 0
-    assert stdout == ""
-    assert 'put the call under if __name__ == "__main__":' in stderr
-    assert data_size(real_server.client()) == 0
+    code, stdout, stderr = run(UNGUARDED, tmp_path, real_server, method, how)
+    assert code == 0, stderr
+    assert json.loads(stdout)["records"]["written"] == 3_000
+    assert stderr.count("imported") == 1
+    assert "Traceback" not in stderr
+    assert data_size(real_server.client()) == 3_030
 
 
 @pytest.mark.parametrize(

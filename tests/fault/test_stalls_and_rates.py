@@ -11,7 +11,7 @@ import pytest
 
 from tests.fault.commands import StartCommand, connection_of, hold_in_the_middle, wait_for_the_middle
 from tests.fault.inline import RECORDS, Here, assert_loaded, complete, write_input
-from tests.support import RealServer, RecordingProxy, data_size
+from tests.support import RealServer, RecordingProxy, data_size, wait_until
 
 
 def test_a_stalled_worker_shows_where_it_stands_and_is_replaced(
@@ -71,6 +71,28 @@ def test_a_load_is_held_to_its_rate(here: Here, real_server: RealServer, unit: s
     complete(here.load(write_input(here.folder), real_server.url, "strings", *options))
     assert time.monotonic() - started_at >= least_s
     assert_loaded(real_server.client(), "strings")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_that_stood_still_gets_no_burst(
+    start: StartCommand, tmp_path: Path, real_server: RealServer, workers: str
+) -> None:
+    rate, frozen_s = 1_000, 4.0
+    file = write_input(tmp_path, 100_000)
+    options = ("--workers", workers, "--max-rate", str(rate))
+    command = start("load", file, "--to", real_server.url, *options)
+    client = real_server.client()
+    wait_until(lambda: client.dbsize() > rate / 2, what="half a second's records")
+    before, frozen_at = client.dbsize(), time.monotonic()
+    real_server.freeze()
+    wait_until(lambda: time.monotonic() - frozen_at > frozen_s, what="the time of the standstill")
+    thawed_at = time.monotonic()
+    real_server.thaw()
+    wait_until(lambda: time.monotonic() - thawed_at > 0.5, what="half a second")
+    more, seconds = client.dbsize() - before, time.monotonic() - thawed_at
+    assert more <= rate * (seconds + 1.0)  # of frozen_s that were not used
+    command.signal(SIGINT)
+    assert command.end().code == 130
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

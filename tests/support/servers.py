@@ -39,6 +39,14 @@ def free_port() -> int:
             return port
 
 
+def answers_ping(port: int) -> bool:
+    """Say whether a server on this port of 127.0.0.1 answers PING."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 30) as asking:
+        asking.sendall(b"PING\r\n")
+        return asking.recv(7) == b"+PONG\r\n"
+    return False
+
+
 class _Clients:
     """The clients that a server gave out, to be closed with it."""
 
@@ -156,10 +164,7 @@ class RealServer:
     def _answers(self) -> bool:
         assert self._process is not None, "the server was not started"
         assert self._process.poll() is None, f"the server ended:\n{self.log()}"
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 30) as asking:
-            asking.sendall(b"PING\r\n")
-            return asking.recv(7) == b"+PONG\r\n"
-        return False
+        return answers_ping(self.port)
 
 
 class FakeServer:

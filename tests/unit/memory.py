@@ -141,7 +141,12 @@ class Near:
     def stay(self, client_name: str, stop: StopFlag) -> Any:
         return self.connect(client_name)  # type: ignore[attr-defined]
 
-    def met(self, client_name: str, stop: StopFlag, retry_for_s: float | None = None) -> Any:
+    def met(
+        self, client_name: str, stop: StopFlag, retry_for_s: float | None = None, told: Any = None
+    ) -> Any:
+        return self
+
+    def bounded(self, records: int | None, nbytes: int | None) -> Any:
         return self
 
     def patience(self, stop: StopFlag) -> Patience:

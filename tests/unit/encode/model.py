@@ -144,9 +144,12 @@ class Model:
         there[:0] = reversed(values)
         return len(there)
 
-    def do_lpos(self, key: bytes, value: bytes) -> int | None:
-        there = self.get(key, list) or []
-        return there.index(value) if value in there else None
+    def do_llen(self, key: bytes) -> int:
+        return len(self.get(key, list) or [])
+
+    def do_lrange(self, key: bytes, first: bytes, last: bytes) -> list[bytes]:
+        there: list[bytes] = self.get(key, list) or []
+        return there[int(first) : int(last) + 1]
 
     # Sorted sets
 

@@ -16,9 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.errors import RejectedError, SourceError
+from etl.errors import SourceError
 from etl.plan import Batch, Block, Projection, Reject
-from etl.source import text_stream
 from etl.source.compression import ByteStream
 from etl.source.files import find_files
 from etl.source.inputs import LocalFile, StandardInput
@@ -215,23 +214,10 @@ def test_a_long_record_is_scanned_a_few_times_only() -> None:
     assert scanned < 4 * len(text)
 
 
-def test_a_record_that_is_too_long_is_refused_before_all_of_it_is_read(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(text_stream, "MAX_RECORD_BYTES", 100_000)
-    memory = Memory(b"a\nb\n" + bytes(10_000_000))
-    with pytest.raises(RejectedError, match="memory: the record at byte 4 of its text is over 100,000 bytes"):
-        read(open_text_stream([memory], Lines()), 1000)
-    assert memory.opened[-1].consumed < 300_000
-
-
-def test_a_beginning_without_an_end_is_refused_before_all_of_it_is_read(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(text_stream, "MAX_RECORD_BYTES", 100_000)
+def test_a_beginning_without_an_end_is_refused_before_all_of_it_is_read() -> None:
     memory = Memory(bytes(10_000_000))
     with pytest.raises(SourceError, match="the beginning of memory has no end"):
-        open_text_stream([memory], Headed())
+        open_text_stream([memory], Headed(), max_record=100_000)
     assert memory.opened[-1].consumed < 300_000
     assert memory.opened[-1].closed
 

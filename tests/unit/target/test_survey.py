@@ -10,13 +10,13 @@ import hiredis
 import pytest
 
 from etl.encode.wire import Wire
-from etl.errors import TargetError
+from etl.errors import LostError, TargetError
 from etl.plan import Answer
 from etl.target.preflight import UNKNOWN, Denial, Findings, Info
 from etl.target.survey import info_now, survey
 from tests.cases import cases
 from tests.unit.given import parse_commands, stream_of
-from tests.unit.memory import Near
+from tests.unit.memory import Near, Told
 
 COMMANDS = ((b"MSET", b"k:0", b"v"), (b"DEL", b"k:0"))
 
@@ -57,7 +57,7 @@ class Asked(Near):
         for command in parse_commands(stream_of(wire)):
             self.questions.append(command)
             if len(self.questions) >= self.hang_up:
-                raise TargetError("gone")
+                raise LostError("gone")
             replies.append(self.answer(command))
         self.waiting.append(Answer(token, wire, replies))
         return iter(())
@@ -73,7 +73,7 @@ class Asked(Near):
 
 def test_a_redis_tells_all_in_two_round_trips() -> None:
     target = Asked()
-    assert survey(target, COMMANDS) == Findings(
+    assert survey(target, COMMANDS, Told()) == Findings(
         info=Info(replica=False, evicted_keys=7),
         missing=frozenset({b"DEL"}),
         denials=(Denial("loader", b"MSET"),),
@@ -91,14 +91,14 @@ def test_a_redis_tells_all_in_two_round_trips() -> None:
 
 def test_a_server_that_knows_no_question_is_unknown() -> None:
     target = Asked(lambda command: ERROR)
-    assert survey(target, COMMANDS) == Findings()
+    assert survey(target, COMMANDS, Told()) == Findings()
     assert target.closed == [True]
 
 
 @cases("hang_up", [1, 2, 3, 4, 5])
 def test_a_server_that_hangs_up_on_a_question_is_unknown(hang_up: int) -> None:
     target = Asked(hang_up=hang_up)
-    assert survey(target, COMMANDS).denials == ()
+    assert survey(target, COMMANDS, Told()).denials == ()
     assert target.closed == [True]
 
 
@@ -108,16 +108,16 @@ class CutShort(Asked):
 
     def drain(self) -> Iterator[Answer]:
         yield self.waiting.pop(0)
-        raise TargetError("gone")
+        raise LostError("gone")
 
 
 def test_what_was_answered_before_the_server_hung_up_counts() -> None:
-    assert survey(CutShort(), COMMANDS) == Findings(info=Info(replica=False, evicted_keys=7))
+    assert survey(CutShort(), COMMANDS, Told()) == Findings(info=Info(replica=False, evicted_keys=7))
 
 
 def test_without_commands_nothing_is_tried() -> None:
     target = Asked()
-    assert survey(target, ()).denials == ()
+    assert survey(target, (), Told()).denials == ()
     assert target.rounds == [3]
 
 
@@ -129,8 +129,8 @@ class Unreachable(Near):
 
 def test_a_server_that_cannot_be_reached_is_an_error_before_the_load_and_none_behind_it() -> None:
     with pytest.raises(TargetError, match="refused"):
-        survey(Unreachable(), COMMANDS)
-    assert info_now(Unreachable()) == UNKNOWN
-    assert info_now(Asked(lambda command: ERROR)) == UNKNOWN
-    assert info_now(Asked(hang_up=1)) == UNKNOWN
-    assert info_now(Asked()).evicted_keys == 7
+        survey(Unreachable(), COMMANDS, Told())
+    assert info_now(Unreachable(), Told()) == UNKNOWN
+    assert info_now(Asked(lambda command: ERROR), Told()) == UNKNOWN
+    assert info_now(Asked(hang_up=1), Told()) == UNKNOWN
+    assert info_now(Asked(), Told()).evicted_keys == 7
