@@ -28,12 +28,16 @@ class Budget:
 
 def parse_budget(text: str) -> Budget:
     """Parse ``--max-rejects``. Raises ValueError."""
-    if text.endswith("%"):
-        percent = float(text[:-1])
-        if not 0 <= percent <= 100:
-            raise ValueError("a percentage is between 0 and 100")
-        return Budget(percent=percent)
-    count = int(text)
+    rule = "must be a whole number from 0, or a percentage such as 0.5%"
+    try:
+        if text.endswith("%"):
+            percent = float(text[:-1])
+            if not 0 <= percent <= 100:
+                raise ValueError("must be a percentage from 0% to 100%")
+            return Budget(percent=percent)
+        count = int(text)
+    except ValueError as error:
+        raise ValueError(str(error) if str(error).startswith("must") else rule) from None
     if count < 0:
-        raise ValueError("must be 0 or more")
+        raise ValueError(rule)
     return Budget(count=count)

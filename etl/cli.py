@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
+import difflib
 import json
 import os
 import re
@@ -15,7 +17,8 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import etl
 from etl.errors import EtlError, InternalError
-from etl.options import LoadOptions, Options, VerifyOptions, add_options, from_namespace
+from etl.limits import limit_reached, require_descriptors
+from etl.options import LoadOptions, Options, VerifyOptions, add_options, flag, from_namespace
 
 if TYPE_CHECKING:
     from etl.report import Report
@@ -25,7 +28,8 @@ exit codes:
   0 complete; 1 complete, but records were rejected (verify: differences were found); 2 usage;
   3 source unreadable or changed; 4 target unreachable, refused or full; 5 stopped, too many rejects;
   129, 130, 131, 143 stopped by SIGHUP, SIGINT, SIGQUIT, SIGTERM; 128+n a worker was killed by signal n;
-  70 a bug of this program; 74 complete, but the report could not be written to stdout
+  70 a bug of this program; 71 a limit of the system is too low (ulimit);
+  74 complete, but the report could not be written to stdout
 """
 
 UNWRITTEN_REPORT = 74  # EX_IOERR
@@ -47,10 +51,45 @@ VERBS = (
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse quotes what it does not know; this one quotes no password."""
+    """Says what is wrong in one sentence, without a page of usage, and quotes no password."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(_without_secret(message))
+        sentence = _without_secret(_in_plain_words(message))
+        self.exit(2, f"redis-etl: {sentence} (see {self.prog} --help)\n")
+
+
+def _in_plain_words(message: str) -> str:
+    """Say what argparse says in words that do not come from argparse."""
+    names = [verb.name for verb in VERBS]
+    if message.startswith("the following arguments are required: VERB"):
+        return f"say what to do: {' or '.join(names)}"
+    if match := re.search(r"argument VERB: invalid choice: (\S+) ", message):
+        close = difflib.get_close_matches(match[1].strip("'"), names, n=1)
+        return f"there is no command {match[1]}; {_meant(close) or 'there are ' + ' and '.join(names)}"
+    if match := re.fullmatch(r"argument (\S+): expected one argument", message):
+        return f"{match[1]} needs a value"
+    if match := re.fullmatch(r"argument (\S+): ignored explicit argument .*", message):
+        return f"{match[1]} takes no value"
+    return message
+
+
+def _meant(close: Sequence[str]) -> str:
+    return f"did you mean {' or '.join(close)}?" if close else ""
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse a command line; sources may stand anywhere in it. Raises SystemExit, as argparse does."""
+    parser = make_parser()
+    arguments, left = parser.parse_known_args(argv)
+    unknown = [word.partition("=")[0] for word in left if word.startswith("-") and word != "-"]
+    if unknown:
+        known = [flag(field) for field in dataclasses.fields(arguments.kind)] + ["--json", "--help"]
+        close = _meant(difflib.get_close_matches(unknown[0], known, n=2))
+        hint = f"; {close}" if close else ""
+        sentence = _without_secret(f"{arguments.verb} has no option {unknown[0]}{hint}")
+        parser.exit(2, f"redis-etl: {sentence} (see redis-etl {arguments.verb} --help)\n")
+    arguments.sources += left
+    return arguments
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -88,7 +127,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str]) -> int:
     """Carry out a command line; give the exit code. Only a bug of this program shows a traceback."""
     try:
-        arguments = make_parser().parse_args(argv)
+        arguments = parse(argv)
     except SystemExit as end:  # argparse has printed what is wrong, or the help that was asked for
         return end.code if isinstance(end.code, int) else 2
     try:
@@ -97,7 +136,10 @@ def main(argv: Sequence[str]) -> int:
         return _fail(error, arguments)
     except KeyboardInterrupt:  # before the run's own handlers were set
         return _fail(EtlError("stopped by SIGINT"), arguments, 130)
-    except Exception:  # noqa: BLE001 - the process ends here, and a bug must show itself
+    except Exception as error:  # noqa: BLE001 - the process ends here, and a bug must show itself
+        limit = limit_reached(error) if isinstance(error, OSError) else None
+        if limit is not None:
+            return _fail(limit, arguments)
         traceback.print_exc()
         return InternalError.exit_code
     if report.rejects_line is not None:
@@ -106,6 +148,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _carry_out(arguments: argparse.Namespace) -> Report:
+    require_descriptors(1)  # before all else is imported
     options = from_namespace(arguments, arguments.kind)
     verb = etl.load if arguments.verb == "load" else etl.verify
     return verb(*arguments.sources, options=options)

@@ -350,6 +350,8 @@ def _save_and_end(server: _Server) -> None:
 
 
 def _ending(code: int) -> str:
+    if code == -signal.SIGXFSZ:
+        return "grew a file beyond the limit of file sizes (raise it: ulimit -f), was killed by SIGXFSZ"
     return f"ended with exit code {code}" if code >= 0 else f"was killed by signal {-code}"
 
 

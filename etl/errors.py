@@ -128,6 +128,12 @@ class InterruptedRunError(EtlError):
         return str(self.args[0])
 
 
+class LimitError(EtlError):
+    """A limit that the system sets to this process is too low (``ulimit``). Exit code: ``EX_OSERR``."""
+
+    exit_code = 71
+
+
 class InternalError(EtlError):
     """A bug of this program in a worker; the message is that worker's traceback."""
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import difflib
+import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from etl import option_values as values
@@ -93,12 +95,12 @@ class Options:
         choices=TYPES,
         shown_default="`string` for lines, `hash` for records with fields",
     )
-    key: str = _option(
-        "{#}",
+    key: str | None = _option(
+        None,
         "the key of a record: text with {field} for a field, {#} for the record's number (from 0, through all"
         " files)",
         metavar="TEMPLATE",
-        shown_default="`{#}`",
+        shown_default="`{#}` for lines; required for records with fields",
     )
     value: str | None = _option(
         None,
@@ -238,8 +240,8 @@ class Options:
     retry_for: float = _option(
         120.0,
         "how long to try again while the server is away or refuses for now",
-        metavar="SECONDS",
-        parse=values.seconds,
+        metavar="TIME",
+        parse=values.duration,
         shown_default="120",
     )
     start_method: str | None = _option(
@@ -276,15 +278,17 @@ class LoadOptions(Options):
     )
     ttl: str | None = _option(
         None,
-        "let the keys expire after so many seconds",
-        metavar="SECONDS|TEMPLATE",
+        "let the keys expire after a time: 30 (seconds), 1.5, 90m, 1h, 7d, or a template that gives one",
+        metavar="TIME|TEMPLATE",
         parse=values.ttl,
         shown_default="none",
     )
     expire_at: str | None = _option(
         None,
-        "let the keys expire at a time, in seconds since 1970",
-        metavar="TEMPLATE",
+        "let the keys expire at a time: ISO 8601 (2030-01-31T12:00:00Z; without a zone it is UTC), seconds"
+        " since 1970, or a template that gives one",
+        metavar="TIME|TEMPLATE",
+        parse=values.instant,
         shown_default="none",
     )
     allow_eviction: bool = _option(
@@ -316,22 +320,22 @@ class LoadOptions(Options):
         "30d",
         "how long the record of a finished job stays in the target, in seconds or as in 90m, 12h, 30d:"
         " so long a repeated command whose records would add up (INCRBY, RPUSH, XADD, ...) loads nothing",
-        metavar="DURATION",
+        metavar="TIME",
         parse=values.keeping,
         shown_default="`30d`",
     )
     wait_lock: float = _option(
         0.0,
         "how long to wait for another run of the same job to end",
-        metavar="SECONDS",
-        parse=values.seconds,
+        metavar="TIME",
+        parse=values.duration,
         shown_default="0",
     )
     stall: float = _option(
         300.0,
         "end a worker that makes no progress for so long, and go on from its mark; 0: never",
-        metavar="SECONDS",
-        parse=values.seconds,
+        metavar="TIME",
+        parse=values.duration,
         shown_default="300",
     )
     max_rate: str | None = _option(
@@ -421,22 +425,47 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
     meta = field.metadata
     if meta["shown_default"] == "off":
         if not isinstance(value, bool):
-            raise UsageError(f"{field.name} is True or False, not {value!r}")
+            raise UsageError(f"{field.name} must be True or False, not {value!r}")
         return value
     if value is None:
         if field.default is not None:
             raise UsageError(f"{flag(field)} needs a value")
         return None
     if meta["choices"] and value not in meta["choices"]:
-        raise UsageError(f"{flag(field)} is one of {', '.join(meta['choices'])}, not {value!r}")
+        raise UsageError(_not_a_choice(field, value))
     try:
         if meta["many"]:
-            texts = (value,) if isinstance(value, str) else value
-            return tuple(meta["parse"](text) for text in texts)
+            parsed = []
+            for value in _several(value):  # noqa: B020 - the message below is about this one
+                parsed.append(meta["parse"](value))
+            return tuple(parsed)
         return meta["parse"](value)
     except (TypeError, ValueError, OverflowError) as error:
-        shown = repr(value) if field.repr else "is wrong"
-        raise UsageError(f"{flag(field)} {shown}: {error}") from None
+        shown = f", not {_shortened(value)}" if field.repr else ""
+        raise UsageError(f"{flag(field)} {error}{shown}") from None
+
+
+def _several(value: Any) -> Iterable[Any]:
+    """Return the texts of an option that may be given many times: one, several, or pairs as a mapping."""
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, Mapping):
+        return tuple(f"{old}={new}" for old, new in value.items())
+    if isinstance(value, bytes) or not isinstance(value, Iterable):
+        raise TypeError("must be text (str), or a list of texts")
+    return value
+
+
+def _shortened(value: Any, limit: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def _not_a_choice(field: dataclasses.Field[Any], value: Any) -> str:
+    choices = field.metadata["choices"]
+    close = difflib.get_close_matches(str(value), choices, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"{flag(field)} must be one of {', '.join(choices)}, not {_shortened(value)}{hint}"
 
 
 def add_options(parser: argparse._ActionsContainer, kind: type[Options]) -> None:
@@ -447,11 +476,11 @@ def add_options(parser: argparse._ActionsContainer, kind: type[Options]) -> None
         if field.type in ("bool", bool):
             keywords["action"] = "store_true"
         else:
-            keywords["metavar"] = meta["metavar"]
+            # What is none of the choices is refused with the other values: it names the nearest one.
+            keywords["metavar"] = meta["metavar"] or "|".join(meta["choices"])
             if meta["many"]:
                 keywords["action"] = "append"
                 keywords["default"] = None
-            keywords["choices"] = meta["choices"] or None
         keywords["help"] += f" (default: {meta['shown_default'].replace('`', '').replace('%', '%%')})"
         if kind is VerifyOptions and field.name in ONLY_WRITING:
             keywords["help"] = "no effect: verify only reads"
@@ -471,10 +500,43 @@ def merged(kind: type[AnyOptions], options: AnyOptions | None, changes: Mapping[
     known = {field.name for field in dataclasses.fields(kind)}
     for name in changes:
         if name not in known:
-            raise UsageError(f"there is no option {name!r}; there are {', '.join(sorted(known))}")
+            close = difflib.get_close_matches(name, known)
+            hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(sorted(known))}"
+            raise UsageError(f"there is no option {name!r}; {hint}")
     if options is None:
         return kind(**changes)
     return dataclasses.replace(options, **changes)
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def shows_options(kind: type[Options]) -> Callable[[Function], Function]:
+    """Return a decorator that adds the options of ``kind`` to a function's signature and docstring.
+
+    The function takes ``*sources`` and ``options``, and the options as keywords: ``help()`` shows them.
+    """
+
+    def decorate(function: Function) -> Function:
+        own = inspect.signature(function).parameters
+        parameters = [
+            inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default)
+            for field in dataclasses.fields(kind)
+        ]
+        parameters = [own["sources"], own["options"], *parameters]
+        function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        lines = [
+            f"    {field.name}: {field.metadata['help']} (default: {_plain_default(field)})"
+            for field in dataclasses.fields(kind)
+        ]
+        function.__doc__ = "\n".join([inspect.cleandoc(function.__doc__ or ""), "", "Options:", *lines, ""])
+        return function
+
+    return decorate
+
+
+def _plain_default(field: dataclasses.Field[Any]) -> str:
+    return str(field.metadata["shown_default"]).replace("`", "")
 
 
 def markdown_table(kind: type[Options]) -> str:

@@ -10,7 +10,8 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from etl.plan import Plan
@@ -31,6 +32,17 @@ class Painter(Protocol):
 
     def close(self) -> None:
         """Leave the terminal as a next line finds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What was done when this run began: part of the whole, and no part of its speed."""
+
+    records: int = 0
+    nbytes: int = 0
+
+
+NOTHING_BEFORE = Before()
 
 
 def choose_mode(asked: str) -> str:
@@ -56,7 +68,8 @@ def notice(mode: str, text: str) -> None:
 def painting(plan: Plan, tally: Tally) -> Iterator[Painting | None]:
     """Show a plan's progress while entered. A stderr that cannot be written to never disturbs the run."""
     total = plan.source.nbytes
-    painter = None if total == 0 else _painter(plan.progress, total)
+    before = Before(tally.of(tally.workers, "records_read"), tally.of(tally.workers, "bytes_done"))
+    painter = None if total == 0 else _painter(plan.progress, total, before)
     if painter is None:
         yield None
         return
@@ -68,11 +81,11 @@ def painting(plan: Plan, tally: Tally) -> Iterator[Painting | None]:
         thread.leave()
 
 
-def _painter(mode: str, total: int | None) -> Painter | None:
+def _painter(mode: str, total: int | None, before: Before) -> Painter | None:
     if mode == "none" or sys.stderr is None:
         return None
     try:
-        return BarPainter(total) if mode == "bar" else LogPainter(total)
+        return BarPainter(total, before) if mode == "bar" else LogPainter(total, before)
     except (OSError, ValueError):  # tqdm writes as soon as there is a bar
         return None
 
@@ -94,15 +107,13 @@ class Painting(threading.Thread):
                 self.paint()
 
     def paint(self) -> None:
-        """Show the counters once; all of the bytes are shown only when every worker has finished."""
+        """Show the counters once; all of the bytes are shown when every worker has finished, not before."""
         bytes_done = self._tally.total("bytes_done")
         if self._total is not None:
-            bytes_done = min(bytes_done, self._total - (0 if self._tally.finished() else 1))
-        self._painter.paint(
-            bytes_done,
-            self._tally.total("records_read"),
-            time.monotonic() - self._started_at,
-        )
+            bytes_done = self._total if self._tally.finished() else min(bytes_done, self._total - 1)
+        records = self._tally.total("records_read")
+        elapsed_s = time.monotonic() - self._started_at
+        self._painter.paint(bytes_done, records, elapsed_s)
 
     def leave(self) -> None:
         """Stop painting, after a last look when everything is done."""
@@ -122,20 +133,44 @@ class BarPainter:
 
     every_s = BAR_EVERY_S
 
-    def __init__(self, total: int | None) -> None:
-        self._bar = _make_bar(total)
+    def __init__(self, total: int | None, before: Before = NOTHING_BEFORE) -> None:
+        self._bar = _make_bar(total, before)
+        self._before = before
 
     def paint(self, bytes_done: int, records: int, elapsed_s: float) -> None:
         self._bar.n = bytes_done
-        rate = records / elapsed_s if elapsed_s else 0.0
-        self._bar.set_postfix_str(f"{format_count(records)} records, {format_count(round(rate))}/s", False)
+        self._bar.records = f"{format_count(records)} records"
+        self._bar.rate = f"{format_count(_rate(records, elapsed_s, self._before))}/s"
         self._bar.refresh()
 
     def close(self) -> None:
         self._bar.close()
 
 
-def _make_bar(total: int | None) -> Any:
+_BAR_FORMATS = (
+    "{percent:3d}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, RECORDS, RATE]",
+    "{percent:3d}%|{bar}| [{elapsed}<{remaining}, RECORDS, RATE]",
+    "{percent:3d}%|{bar}| {remaining} left, RECORDS, RATE",
+    "{percent:3d}%|{bar}| {remaining} left, RATE",
+    "{percent:3d}%|{bar}| {remaining} left",
+    "{percent:3d}%|{bar}|",
+    "{percent:3d}%",
+)
+_SIZELESS_FORMATS = (
+    "{n_fmt} [{elapsed}, RECORDS, RATE]",
+    "{elapsed}, RECORDS, RATE",
+    "RECORDS, RATE",
+    "RECORDS",
+    "{elapsed}",
+)
+"""What a bar shows: the first that fits with ten columns of bar. The least needed goes first."""
+
+
+def _rate(records: int, elapsed_s: float, before: Before) -> int:
+    return round(max(0, records - before.records) / elapsed_s) if elapsed_s else 0
+
+
+def _make_bar(total: int | None, before: Before = NOTHING_BEFORE) -> Any:
     from tqdm import tqdm
 
     class Bar(tqdm):  # type: ignore[type-arg]
@@ -143,25 +178,34 @@ def _make_bar(total: int | None) -> Any:
 
         # No thread of tqdm's own and no lock shared between processes: one process draws, from one thread.
         monitor_interval = 0
+        records = "0 records"
+        rate = "0/s"
 
         @property
         def format_dict(self) -> Any:
             values = super().format_dict
             values["percent"] = 100 * min(self.n, total) // total if total else 0
             values["ncols"] = values["ncols"] or None  # a terminal that does not know its width says 0
+            values["bar_format"] = self._fitting(values)
             return values
+
+        def _fitting(self, values: Mapping[str, Any]) -> str:
+            for format in _SIZELESS_FORMATS if total is None else _BAR_FORMATS:
+                said = format.replace("RECORDS", self.records).replace("RATE", self.rate)
+                columns = len(self.format_meter(**{**values, "ncols": None, "bar_format": said}))
+                if values["ncols"] is None or columns <= values["ncols"]:
+                    break
+            return said
 
     Bar.set_lock(threading.RLock())
     return Bar(
         total=total,
+        initial=before.nbytes,
         unit="B",
         unit_scale=True,
         dynamic_ncols=True,
         file=sys.stderr,
         leave=True,
-        bar_format="{n_fmt} [{elapsed}{postfix}]"
-        if total is None
-        else "{percent:3d}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
     )
 
 
@@ -170,23 +214,30 @@ class LogPainter:
 
     every_s = LOG_EVERY_S
 
-    def __init__(self, total: int | None) -> None:
+    def __init__(self, total: int | None, before: Before = NOTHING_BEFORE) -> None:
         self._total = total
+        self._before = before
 
     def paint(self, bytes_done: int, records: int, elapsed_s: float) -> None:
-        sys.stderr.write(log_line(bytes_done, self._total, records, elapsed_s) + "\n")
+        line = log_line(bytes_done, self._total, records, elapsed_s, self._before)
+        sys.stderr.write(line + "\n")
         sys.stderr.flush()
 
     def close(self) -> None:
         """Nothing to tidy up."""
 
 
-def log_line(bytes_done: int, total: int | None, records: int, elapsed_s: float) -> str:
-    """Write one log line: percent is rounded down, so 100 % means all; no ``total``: nobody knows it."""
-    rate = records / elapsed_s if elapsed_s else 0.0
-    counts = f"{format_count(records)} records, {format_count(round(rate))} records/s"
+def log_line(
+    bytes_done: int, total: int | None, records: int, elapsed_s: float, before: Before = NOTHING_BEFORE
+) -> str:
+    """Write one log line: percent is rounded down, so 100 % means all; no ``total``: nobody knows it.
+
+    The rate, and the time that is left, go by what was done since ``before``.
+    """
+    counts = f"{format_count(records)} records, {format_count(_rate(records, elapsed_s, before))} records/s"
     if total is None:
         return f"redis-etl: {format_bytes(bytes_done)}, {counts}"
     percent = 100 * bytes_done // total
-    left = f", {format_seconds(elapsed_s * (total - bytes_done) / bytes_done)} left" if bytes_done else ""
+    own = bytes_done - before.nbytes
+    left = f", {format_seconds(elapsed_s * (total - bytes_done) / own)} left" if own > 0 else ""
     return f"redis-etl: {percent} % ({format_bytes(bytes_done)} of {format_bytes(total)}), {counts}{left}"

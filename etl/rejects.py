@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import functools
 import itertools
 import json
@@ -68,6 +69,17 @@ class RejectFile:
                     entry = json.loads(lines.readline())
         return Rejected(self.path, entry.get("file"), entry.get("record"), entry.get("reason"))
 
+    def require_writable(self) -> None:
+        """Raise SourceError where the file cannot be made: before a load, not at its first reject."""
+        made = not os.path.lexists(self.path)
+        try:
+            os.close(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600))
+            if made:
+                os.unlink(self.path)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # a pipe that is not read yet
+                raise self._unwritten(error.strerror) from None
+
     def write(self, rejects: list[Reject]) -> None:
         """Append rejects. Raises SourceError where the file cannot be written: no reject is dropped."""
         if self.turn:
@@ -80,7 +92,9 @@ class RejectFile:
             raise self._unwritten(error.strerror) from None
 
     def _unwritten(self, why: str | None) -> SourceError:
-        return SourceError(f"cannot write rejects to {self.path}: {why}")
+        return SourceError(
+            f"cannot write rejects to {self.path}: {why}; name another file with --rejects FILE"
+        )
 
 
 def append(path: str, lines: bytes) -> None:

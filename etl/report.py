@@ -222,6 +222,12 @@ class Report:
         )
 
     @property
+    def rate(self) -> float:
+        """Records a second of this run alone: what an earlier one has read of the job does not count."""
+        read = max(0, self.records["read"] - (self.resumed_from or 0))
+        return read / self.seconds if self.seconds else 0.0
+
+    @property
     def exit_code(self) -> int:
         """Exit code of a run that ended on its own: 0, or 1 when something is amiss with some records."""
         amiss = ("rejected", "missing", "different")
@@ -245,6 +251,7 @@ class Report:
             "records": dict(self.records),
             "bytes": self.bytes,
             "seconds": round(self.seconds, 6),
+            "rate": round(self.rate, 1),
             "resumed_from": self.resumed_from,
             "workers": [
                 {"records": w.records, "blocks": w.blocks, "seconds": round(w.seconds, 6)}
@@ -266,7 +273,6 @@ class Report:
     def summary(self) -> str:
         """Give the lines for people; the last one reconciles the counts."""
         read = self.records["read"]
-        rate = read / self.seconds if self.seconds else 0
         parts = " + ".join(
             f"{format_count(count)} {name}" for name, count in self.records.items() if name != "read"
         )
@@ -276,7 +282,7 @@ class Report:
                 *self._about_others(),
                 *(line for line in [self.rejects_line] if line is not None),
                 f"{format_bytes(self.bytes)} in {format_seconds(self.seconds)}"
-                f" ({counted(round(rate), 'record')}/s), {counted(len(self.workers), 'worker')},"
+                f" ({counted(round(self.rate), 'record')}/s), {counted(len(self.workers), 'worker')},"
                 f" {self.target}",
                 f"{format_count(read)} read = {parts}",
             ]

@@ -9,7 +9,7 @@ the field of that name; what a dot means is the source's to say.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from etl.errors import UsageError
 
@@ -36,19 +36,37 @@ class Field:
     members: bool = False
 
 
-Part = bytes | Field
+@dataclass(frozen=True, slots=True)
+class Milliseconds:
+    """The milliseconds that the text of a template means: a duration, or (``absolute``) a time since 1970.
+
+    Null for a record whose text means none.
+    """
+
+    text: Template
+    absolute: bool = False
+
+
+Part = bytes | Field | Milliseconds
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A parsed template: ``parts`` are literals (bytes) and fields, in order."""
+    """A parsed template: ``parts`` are literals (bytes) and fields, in order.
+
+    ``origin`` is the option and its text, for messages: two templates with the same parts are equal.
+    """
 
     parts: tuple[Part, ...]
+    origin: str = field(default="a template", compare=False, repr=False)
 
     @property
     def fields(self) -> frozenset[str]:
         """Names of the fields that the template needs, ``#``, ``line``, ``json`` and ``*`` among them."""
-        return frozenset(part.name for part in self.parts if isinstance(part, Field) and not part.members)
+        names = {part.name for part in self.parts if isinstance(part, Field) and not part.members}
+        return frozenset(names).union(
+            *(part.text.fields for part in self.parts if isinstance(part, Milliseconds))
+        )
 
     @property
     def lists(self) -> frozenset[str]:
@@ -94,7 +112,7 @@ def parse_template(text: str, *, option: str, argument: bool = False) -> Templat
             parts[-1] += piece
         else:
             parts.append(piece)
-    template = Template(tuple(parts))
+    template = Template(tuple(parts), f"{option} {text!r}")
     if ALL in template.fields and not (argument and template.everything):
         raise _bad(
             text, text.index("{*}"), option, "{*}, which can only be an argument of a command by itself"

@@ -12,7 +12,7 @@ from etl.encode.command import Command
 from etl.encode.question import Check
 from etl.encode.ways import FIELD, MEMBER, PLACE, STRING, Way, score_way
 from etl.errors import UsageError
-from etl.template import Template
+from etl.template import Field, Template
 
 
 def check_of(command: Command) -> Check | None:
@@ -31,8 +31,8 @@ def check_of(command: Command) -> Check | None:
 
 
 def _written(word: Template) -> bytes:
-    parts = (part if isinstance(part, bytes) else b"{%b}" % part.name.encode() for part in word.parts)
-    return b"".join(parts)
+    parts = (b"{%b}" % part.name.encode() if isinstance(part, Field) else part for part in word.parts)
+    return b"".join(part for part in parts if isinstance(part, bytes))
 
 
 def _set(command: Command) -> Check | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from etl.errors import UsageError
@@ -188,7 +188,10 @@ def parse_command(text: str) -> Command:
         raise UsageError(f"{option} {text!r}: {str(error).lower()}") from None
     if not words or not words[0]:
         raise UsageError(f"{option} is empty: it is a Redis command such as 'SADD city:{{city}} {{id}}'")
-    templates = tuple(parse_template(word, option=option, argument=True) for word in words)
+    templates = tuple(
+        replace(parse_template(word, option=option, argument=True), origin=f"{option} {text!r}")
+        for word in words
+    )
     if not templates[0].constant:
         raise UsageError(f"{option} {text!r}: the command's name cannot come from data")
     parsed = Command(templates)

@@ -92,7 +92,10 @@ def part_spread(
             none = pc.indices_nonzero(pc.less(spread_counts(word, columns), 1)).to_pylist()
             empty += [Refusal(index, _nothing(word)) for index in none]
     plain = [word for word in words if not word.spreads]
-    return split(batch, plain, integers=integers, more=empty)
+    # The first argument is the key, or (BITOP, XGROUP) a word of the command's, which is constant.
+    keys = dict.fromkeys(command.arguments[0] for command in commands if command.arguments)
+    keyed = [key for key in keys if not key.spreads]
+    return split(batch, plain, keys=keyed, integers=integers, more=empty)
 
 
 def _nothing(word: Template) -> str:

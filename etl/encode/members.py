@@ -64,7 +64,7 @@ class MembersEncoder:
         return self.command.arguments
 
     def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
-        return split(batch, self.templates)
+        return split(batch, self.templates, keys=self.templates[:1])
 
     def encode(self, batch: Batch) -> Wire:
         columns = Columns(batch)

@@ -35,7 +35,7 @@ class MsetEncoder:
         return (self.key, self.value)
 
     def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
-        return split(batch, self.templates)
+        return split(batch, self.templates, keys=(self.key,))
 
     def encode(self, batch: Batch) -> Wire:
         """Make the batch's MSETs. MSET is atomic: a group is applied whole or not at all."""

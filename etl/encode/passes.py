@@ -21,7 +21,7 @@ from etl.template import Template
 
 def _keyed(key: Template, batch: Batch) -> tuple[Batch, list[Refusal]]:
     """Pass over records without a key: the load itself refuses them and says why."""
-    good, _ = split(batch, [key])
+    good, _ = split(batch, [key], keys=(key,))
     return good, []
 
 

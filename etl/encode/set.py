@@ -36,7 +36,7 @@ class SetEncoder:
         return (self.key, self.value, *self.expiry)
 
     def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
-        return split(batch, self.templates, integers=self.expiry[1:])
+        return split(batch, self.templates, keys=(self.key,), integers=self.expiry[1:])
 
     def encode(self, batch: Batch) -> Wire:
         """Make the batch's SETs, one reply each."""

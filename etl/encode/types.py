@@ -35,14 +35,17 @@ IF_EXISTS = ("replace", "merge", "skip", "fail")
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """When keys expire: ``word`` is PX (milliseconds), EX or EXAT (seconds, a time), ``value`` the number."""
+    """When keys expire: ``word`` is PX or EX (how long), or PXAT or EXAT (when), ``value`` the number.
+
+    The number counts milliseconds after PX and PXAT, seconds after EX and EXAT.
+    """
 
     word: str
     value: Template
 
     def command(self, key: Template) -> Command:
         """Give the command that sets it, for types whose own commands cannot."""
-        names = {"PX": "PEXPIRE", "EX": "EXPIRE", "EXAT": "EXPIREAT"}
+        names = {"PX": "PEXPIRE", "EX": "EXPIRE", "PXAT": "PEXPIREAT", "EXAT": "EXPIREAT"}
         return command(names[self.word], key, self.value)
 
 
@@ -185,8 +188,8 @@ class Shape:
         if self.expiry is not None:
             if not self.expiry.value.constant:
                 raise UsageError("--pack lets many strings expire as one: the expiry cannot name a field")
-            absolute = self.expiry.word == "EXAT"
-            ttl = _constant(self.expiry.value) + (b"" if self.expiry.word == "PX" else b"000")
+            absolute = self.expiry.word.endswith("AT")
+            ttl = _constant(self.expiry.value) + (b"" if self.expiry.word.startswith("P") else b"000")
         return PackEncoder(
             self.key, self.value, size, ttl, absolute, self.if_exists == "replace", self.restores is LISTPACK
         )

@@ -6,6 +6,7 @@ import ctypes
 from typing import Any
 
 from etl.control import LastWord
+from etl.limits import limit_reached
 from etl.plan import Plan
 from etl.report import Tally
 from etl.run.inline import run_inline
@@ -16,7 +17,10 @@ from etl.run.signals import StopSignals
 def make_tally(context: Any, workers: int) -> Tally:
     """Make counters that worker processes share; ``context`` is None where there will be no processes."""
     size = Tally.size(workers)
-    cells = [0] * size if context is None else context.RawArray(ctypes.c_uint64, size)
+    try:
+        cells = [0] * size if context is None else context.RawArray(ctypes.c_uint64, size)
+    except OSError as error:  # it is a file, that nobody else sees
+        raise limit_reached(error) or error from None
     return Tally(cells, workers)
 
 

@@ -26,6 +26,7 @@ from typing import Any
 
 from etl.control import Failed, Feed, Finished, LastWord, Stop, StopFlag, Took
 from etl.errors import DiedError, EtlError, InternalError, UsageError, WorkerError
+from etl.limits import limit_reached
 from etl.plan import Plan
 from etl.progress import painting
 from etl.report import Tally
@@ -378,6 +379,7 @@ def _outcome(plan: Plan, worker: int, tally: Tally, stop: StopFlag, larder: Lard
         return run_shard(plan, worker, tally, stop, larder if plan.blocks is None else None)
     except EtlError as error:
         return Failed(worker, time.monotonic() - started_at, error)
-    except Exception:  # noqa: BLE001 - the process ends here; the parent shows the traceback
-        bug = InternalError(f"worker {worker} met a bug:\n{traceback.format_exc()}")
+    except Exception as error:  # noqa: BLE001 - the process ends here; the parent shows the traceback
+        limit = limit_reached(error) if isinstance(error, OSError) else None
+        bug = limit or InternalError(f"worker {worker} met a bug:\n{traceback.format_exc()}")
         return Failed(worker, time.monotonic() - started_at, bug)

@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from etl.errors import UsageError
+from etl.option_effects import OBJECT, QUERY, refuse_for_format
 from etl.options import Options
 from etl.plan import Source
 from etl.source.compression import split_name
@@ -42,8 +43,6 @@ SUFFIXES = {
 
 TABLES = ("parquet", "arrow")
 
-_OF_CSV = ("fields", "no_header", "delimiter")
-
 
 def choose_source(sources: Sequence[Any], options: Options) -> Source:
     """Make the source of what was given: paths and URIs, one Python object, or ``--sql``.
@@ -52,18 +51,15 @@ def choose_source(sources: Sequence[Any], options: Options) -> Source:
     """
     if options.sql is not None:
         return _query(sources, options)
-    if options.database is not None:
-        raise UsageError("--database says nothing without --sql")
     if len(sources) == 1 and not isinstance(sources[0], str | os.PathLike):
         from etl.source.tables import open_table
 
-        _refuse(options, ("format",), "files, and this is a Python object")
-        _require_plain(options, "a Python object")
+        refuse_for_format(options, OBJECT)
         return _bounded(open_table(sources[0]), options)
     paths = [_path(source) for source in sources]
     name = options.format or format_by_name(paths)
+    refuse_for_format(options, name)
     if name in TABLES:
-        _require_plain(options, name)
         return _bounded(_tables(paths, name), options)
     return find_text(
         paths, _text_format(name, options), sniff=options.format is None, max_record=options.max_record
@@ -75,8 +71,7 @@ def _query(sources: Sequence[Any], options: Options) -> Source:
         raise UsageError("--sql names its files itself: give no source beside it")
     from etl.source.sql import open_query
 
-    _refuse(options, ("format",), "files, and this is a query")
-    _require_plain(options, "a query")
+    refuse_for_format(options, QUERY)
     assert options.sql is not None
     return _bounded(open_query(options.sql, options.database), options)
 
@@ -134,7 +129,6 @@ def _format_of(path: str) -> str:
 def _text_format(name: str, options: Options) -> TextFormat:
     """Make a text format; its library is imported only now."""
     if name in ("csv", "tsv"):
-        _refuse(options, ("strip",), f"lines, and this is {name}")
         from etl.source.csv import Csv
 
         delimiter = options.delimiter or ("\t" if name == "tsv" else ",")
@@ -142,9 +136,7 @@ def _text_format(name: str, options: Options) -> TextFormat:
     if name == "lines":
         from etl.source.lines import Lines
 
-        _refuse(options, _OF_CSV, "CSV files, and this is lines")
         return Lines(strip=options.strip)
-    _require_plain(options, name)
     if name == "jsonl":
         from etl.source.jsonl import Jsonl
 
@@ -152,18 +144,6 @@ def _text_format(name: str, options: Options) -> TextFormat:
     from etl.source.json_array import JsonArray
 
     return JsonArray()
-
-
-def _require_plain(options: Options, what: str) -> None:
-    """Refuse the options of other formats than ``what``."""
-    _refuse(options, _OF_CSV, f"CSV files, and this is {what}")
-    _refuse(options, ("strip",), f"lines, and this is {what}")
-
-
-def _refuse(options: Options, names: Sequence[str], what_for: str) -> None:
-    for name in names:
-        if getattr(options, name):
-            raise UsageError(f"--{name.replace('_', '-')} is for {what_for}")
 
 
 def _tables(paths: Sequence[str], name: str) -> TableFiles | TableStream:

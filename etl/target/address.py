@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import os
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
@@ -11,6 +14,7 @@ from etl.errors import UsageError
 SCHEMES = ("redis", "rediss", "unix")
 
 _TLS_PARAMETERS = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs")
+_TLS_FILES = _TLS_PARAMETERS[:-1]
 _PARAMETERS = ("db", *_TLS_PARAMETERS)
 
 
@@ -50,8 +54,7 @@ def parse_address(url: str, *, insecure: bool = False) -> Address:
     """
     scheme, separator, _ = url.partition("://")
     if not separator or scheme not in SCHEMES:
-        known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-        raise UsageError(f"the target's URL starts with one of {known} or embedded:")
+        raise _no_scheme(url, scheme if separator else "")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -75,6 +78,46 @@ def parse_address(url: str, *, insecure: bool = False) -> Address:
     return Address(
         urlunsplit((scheme, f"{host}:{port or 6379}", f"/{database}", "", "")), url, insecure=insecure
     )
+
+
+_HOST_AND_PORT = re.compile(r"(localhost|[A-Za-z0-9-]+([.][A-Za-z0-9-]+)*):[0-9]{1,5}(/[0-9]{1,5})?")
+_HOST = re.compile(r"localhost|[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+")
+_SOCKET = re.compile(r"/[A-Za-z0-9/._-]+")
+
+
+def _no_scheme(url: str, scheme: str) -> UsageError:
+    """Make the error of a URL that is none, with what was probably meant.
+
+    Quotes only what looks like a host with a port, a socket's path or a scheme: no password does.
+    """
+    if _HOST_AND_PORT.fullmatch(url) or _HOST.fullmatch(url):
+        end = "" if "/" in url else "/0"
+        return UsageError(f"--to {url} has no scheme: did you mean redis://{url}{end}?")
+    if _SOCKET.fullmatch(url):
+        return UsageError(f"--to {url} has no scheme: did you mean unix://{url}, or embedded:{url}?")
+    known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+    sentence = f"--to: the target's URL starts with one of {known} or embedded:FOLDER"
+    if re.fullmatch("[a-z][a-z+.-]{1,19}", scheme.lower()):
+        close = difflib.get_close_matches(scheme.lower(), SCHEMES, n=1)
+        meant = f"; did you mean {close[0]}://?" if close else ""
+        return UsageError(f"{sentence}, not with {scheme}://{meant}")
+    return UsageError(sentence)
+
+
+def require_files(address: Address) -> None:
+    """Raise UsageError where a certificate, key or folder that the URL names cannot be read."""
+    for name, path in parse_qsl(urlsplit(address.secret_url).query):
+        if name not in _TLS_FILES or (name == "ssl_ca_path" and os.path.isdir(path)):
+            continue
+        shown = name if "@" in path else f"{name}={path}"  # it may be the end of a password
+        try:
+            with open(path, "rb") as file:
+                file.read(1)
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "this is no path"
+            raise UsageError(f"--to: {shown} in the target's URL cannot be read: {why}") from None
+        if name == "ssl_ca_path":
+            raise UsageError(f"--to: {shown} in the target's URL is no folder; for a file it is ssl_ca_certs")
 
 
 def _parameters(query: str, *, tls: bool, insecure: bool) -> dict[str, str]:

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from etl.errors import UsageError
 from etl.options import Options
-from etl.target.address import Address, has_password, parse_address
+from etl.target.address import Address, has_password, parse_address, require_files
 
 PASSWORD_VARIABLE = "REDISCLI_AUTH"
 
@@ -29,6 +29,7 @@ def address_of(url: str, options: Options, environment: Mapping[str, str] = os.e
     ``--ask-password``, ``$REDISCLI_AUTH``. The user is the URL's, else ``--user``.
     """
     address = parse_address(url, insecure=options.tls_insecure)
+    require_files(address)
     return replace(address, user=options.user, password=_password(address, options, environment))
 
 

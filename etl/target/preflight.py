@@ -173,7 +173,10 @@ def _is_about(denial: Denial, command: Words) -> bool:
 
 def _remedy(name: bytes) -> str:
     if name.startswith(b"JSON."):
-        return "load the module RedisJSON, or use Redis 8 or later"
+        return (
+            "load its module RedisJSON, use Redis 8 or later, or keep the JSON as text:"
+            " --as string --value '{json}'"
+        )
     return "it is misspelled, or needs a newer server or a module"
 
 

@@ -41,9 +41,14 @@ TABLE: dict[str, Row] = {
     "BUSY": Row(Action.AGAIN, "the server is busy with a script"),
     "TRYAGAIN": Row(Action.AGAIN, "the server is moving the keys just now"),
     "NOAUTH": Row(
-        Action.STOP, "the server wants a password; put it into the URL, in front of the host: :PASSWORD@host"
+        Action.STOP,
+        "the server wants a password: put it into a file and name that with --password-file FILE,"
+        " or set $REDISCLI_AUTH",
     ),
-    "WRONGPASS": Row(Action.STOP, "the user name or password is wrong"),
+    "WRONGPASS": Row(
+        Action.STOP,
+        "the user name or password is wrong (--user, --password-file or $REDISCLI_AUTH, or the URL)",
+    ),
     "NOPERM": Row(
         Action.STOP,
         "this user may not run the command or touch the key; give it the permission (ACL SETUSER)",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from etl.budget import Budget
 from etl.control import LastWord, StopFlag
 from etl.encode.example import Words
 from etl.encode.restore_probe import objection, probe
@@ -16,7 +18,7 @@ from etl.errors import EtlError, HungUpError, StoppedError, TargetError, UsageEr
 from etl.job.lock import locked
 from etl.job.record import Job, Standing, Task
 from etl.option_values import parse_rate
-from etl.options import LoadOptions, merged
+from etl.options import LoadOptions, merged, shows_options
 from etl.plan import Encoder, Plan, Rate, Source, Target
 from etl.progress import choose_mode, notice
 from etl.rejects import RejectFile
@@ -29,6 +31,7 @@ from etl.verbs.run import Run
 from etl.verbs.shape import shape_of
 
 
+@shows_options(LoadOptions)
 def load(*sources: Any, options: LoadOptions | None = None, **changes: Any) -> Report:
     """Load records into Redis with N worker processes; every reply is checked.
 
@@ -53,12 +56,23 @@ class Load:
 
     def shape(self, source: Source) -> Shape:
         shape = shape_of(self.options, source)
+        self._warn_of_the_past(shape)
         if self.options.wire == "restore" and not shape.may_restore:
             raise UsageError(
                 "--wire restore is for hashes (--as hash) that replace, skip or fail, and for packed strings"
                 " (--pack) that replace"
             )
         return shape
+
+    def _warn_of_the_past(self, shape: Shape) -> None:
+        expiry = shape.expiry
+        if expiry is None or expiry.word != "PXAT" or not expiry.value.constant:
+            return
+        (milliseconds,) = expiry.value.parts
+        assert isinstance(milliseconds, bytes)
+        if int(milliseconds) < time.time() * 1000:
+            mode = choose_mode(self.options.progress)
+            notice(mode, f"--expire-at {self.options.expire_at} is in the past: the keys are gone at once")
 
     def encoders(self, shape: Shape) -> Encoders:
         return Encoders(shape.encoder(), shape.single(), shape.before())
@@ -115,6 +129,8 @@ class Load:
         if aside is not None:
             notice(run.plan.progress, f"{rejects.path} of an earlier run is kept as {aside}")
         run = replace(run, plan=replace(run.plan, rejects=rejects, presence=undertaking.job.presence))
+        if self.options.rejects is not None or run.plan.budget != Budget(count=0):
+            rejects.require_writable()
         try:
             return run_rounds(run, undertaking, before)
         except StoppedError:

@@ -17,9 +17,9 @@ from etl.budget import parse_budget
 from etl.control import LastWord, StopFlag
 from etl.encode.example import Words
 from etl.encode.types import Shape
-from etl.errors import EtlError
+from etl.errors import EtlError, UsageError
 from etl.job.record import Job, Standing, Task
-from etl.option_values import parse_duration
+from etl.limits import require_descriptors
 from etl.options import MOST_WORKERS, Options
 from etl.plan import Encoder, Plan, Source, Target, block_size
 from etl.progress import choose_mode, notice
@@ -32,7 +32,9 @@ from etl.target.address import Address, parse_address
 from etl.target.console import Console
 from etl.target.login import address_of, refuse_login
 from etl.target.standalone import StandaloneTarget
+from etl.times import parse_duration
 from etl.units import MIB
+from etl.verbs.fields import explained
 from etl.verbs.guard import Guard
 from etl.verbs.outcome import Outcome
 from etl.verbs.rounds import Undertaking, task_of
@@ -107,6 +109,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
         projection = projection_of(options, templates, source)
         with _opened_target(_place(options)) as (target, name), contextlib.ExitStack() as held:
             workers = options.workers or _worth(source)
+            require_descriptors(workers)
             context = make_context(options.start_method) if workers > 1 else None
             # A server of our own that ends does not come back.
             retry_for_s = 0.0 if target.own else options.retry_for
@@ -142,10 +145,15 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                     rejects=None,
                     block_bytes=size,
                 )
+                if plan.blocks is not None and source.nbytes is not None:
+                    # What is in no block (a header) is done from the beginning.
+                    outside = source.nbytes - sum(block.nbytes for block in plan.blocks)
+                    tally.set(workers, "bytes_done", outside)
                 undertaking = Undertaking(job, task, standing)
                 run = Run(verb.planned(plan, settled), context, signals, tally, guard.loss)
                 with guard.watching(tally, options.retry_for):
                     words, error = verb.run(run, undertaking, encoders.before)
+                error = explained(error, templates, projection, source)
                 seconds = time.monotonic() - started_at
                 rejected = verb.rejected(job.name) if tally.total("records_rejected") else None
                 return Outcome(
@@ -167,7 +175,10 @@ def _place(options: Options) -> Address | str:
     if not url.startswith(EMBEDDED):
         return address_of(url, options)
     refuse_login(options)
-    return url.removeprefix(EMBEDDED)
+    folder = url.removeprefix(EMBEDDED)
+    if not folder:
+        raise UsageError(f"--to {EMBEDDED} needs a folder, where the data are kept: --to {EMBEDDED}FOLDER")
+    return folder
 
 
 @contextlib.contextmanager
@@ -196,7 +207,14 @@ def _job_name(source: Source, target: str, options: Options) -> str:
     if (given := getattr(options, "job", None)) is not None:
         return str(given)
     digest = hashlib.sha256()
-    parts = (*source.names, target, options.key, options.as_ or "", options.value or "", *options.command)
+    parts = (
+        *source.names,
+        target,
+        options.key or "{#}",
+        options.as_ or "",
+        options.value or "",
+        *options.command,
+    )
     if options.pack is not None:
         parts += (str(options.pack),)
     for part in parts:

@@ -127,7 +127,8 @@ def _round(run: Run, job: Job, turn: int, done: Done, passed: Passed) -> Run:
             if block is not None
         )
         # Whoever ends a block counts its bytes: those of a block that is done in part come once more.
-        all_bytes = sum(block.nbytes for block in plan.blocks)
+        # What is in no block (a header) is done from the beginning.
+        all_bytes = plan.source.nbytes or sum(block.nbytes for block in plan.blocks)
         counts["bytes_done"] = all_bytes - sum(block.nbytes for block in blocks)
     run.tally.clear()
     for name, count in counts.items():

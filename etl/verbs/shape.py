@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from etl.encode.command import parse_command
 from etl.encode.types import Expiry, Shape, default_value
 from etl.errors import UsageError
+from etl.option_effects import COMMAND, given, refuse_for_kind
 from etl.options import Options
 from etl.plan import Projection, Source
-from etl.template import ALL, JSON, LINE, NUMBER, Template, parse_template
+from etl.template import ALL, JSON, LINE, NUMBER, Field, Milliseconds, Template, parse_template
+from etl.times import parse_duration, parse_instant
+from etl.verbs.fields import no_key, unknown_field
 
 
 def shape_of(options: Options, source: Source) -> Shape:
@@ -18,10 +22,9 @@ def shape_of(options: Options, source: Source) -> Shape:
     of_lines = source.fields == (LINE,)
     commands = tuple(parse_command(text) for text in options.command)
     if_exists = getattr(options, "if_exists", None)
-    if commands:
-        _refuse_beside_commands(options)
     kind = options.as_ or ("string" if of_lines else "hash")
-    key = parse_template(options.key, option="--key")
+    refuse_for_kind(options, COMMAND if commands else kind)
+    key = _key(options, source)
     if options.pack is not None and options.split == "record":
         raise UsageError("--pack wants --split block: a bucket's records would be with as many workers")
     if key.constant and not commands and kind in ("string", "hash", "json"):
@@ -36,7 +39,7 @@ def shape_of(options: Options, source: Source) -> Shape:
         kind=kind,
         key=key,
         value=value,
-        score=parse_template(options.score, option="--score"),
+        score=_score(options),
         expiry=_expiry(options),
         if_exists=if_exists or ("merge" if commands else "replace"),
         commands=commands,
@@ -44,11 +47,21 @@ def shape_of(options: Options, source: Source) -> Shape:
     )
 
 
-def _refuse_beside_commands(options: Options) -> None:
-    for name in ("as_", "value", "pack", "if_exists", "ttl", "expire_at"):
-        if getattr(options, name, None) is not None:
-            option = "--" + name.strip("_").replace("_", "-")
-            raise UsageError(f"{option} says nothing beside --command: put it into the command itself")
+def _key(options: Options, source: Source) -> Template:
+    """Return the template of ``--key``: lines are numbered by default, as records with fields are not.
+
+    Numbers would be written over whatever keys a database has of that kind. Raises UsageError.
+    """
+    if options.key is not None:
+        return parse_template(options.key, option="--key")
+    if source.fields == (LINE,) or options.command:
+        return Template((Field(NUMBER),))
+    raise no_key(source)
+
+
+def _score(options: Options) -> Template:
+    template = parse_template(options.score, option="--score")
+    return template if given(options, "score") else replace(template, origin=f"{template.origin} (default)")
 
 
 def _expiry(options: Options) -> Expiry | None:
@@ -57,12 +70,18 @@ def _expiry(options: Options) -> Expiry | None:
     if ttl is not None and expire_at is not None:
         raise UsageError("--ttl and --expire-at contradict each other: give one of them")
     if expire_at is not None:
-        return Expiry("EXAT", parse_template(expire_at, option="--expire-at"))
-    if ttl is None:
-        return None
-    if "{" in ttl:
-        return Expiry("EX", parse_template(ttl, option="--ttl"))
-    return Expiry("PX", Template((b"%d" % round(float(ttl) * 1000),)))
+        return Expiry("PXAT", _milliseconds(expire_at, "--expire-at"))
+    return None if ttl is None else Expiry("PX", _milliseconds(ttl, "--ttl"))
+
+
+def _milliseconds(text: str, option: str) -> Template:
+    """Return an expiry's template in milliseconds: a number here, or what each record's text means."""
+    absolute = option == "--expire-at"
+    template = parse_template(text, option=option)
+    if not template.constant:
+        return Template((Milliseconds(template, absolute),), template.origin)
+    number = parse_instant(text) if absolute else round(parse_duration(text) * 1000)
+    return Template((b"%d" % number,), template.origin)
 
 
 def projection_of(options: Options, templates: Iterable[Template], source: Source) -> Projection:
@@ -86,11 +105,28 @@ def projection_of(options: Options, templates: Iterable[Template], source: Sourc
         if count > 1:
             raise UsageError(f"--rename gives two names to the field {name}")
     if source.fields is not None:
-        _require_fields(projection, source.fields)
+        _require_fields(projection, templates, source, source.fields)
         if len(source.names) == 1:
             # Fields of different files may be given one name: where they meet the source objects.
             _require_own_names(projection, source.fields)
+    _require_effect(options, projection)
     return projection
+
+
+def _require_effect(options: Options, projection: Projection) -> None:
+    """Refuse options about fields that nothing uses. Raises UsageError."""
+    if projection.all or projection.json:
+        return
+    for option in ("include", "exclude", "flatten"):
+        if getattr(options, option):
+            raise UsageError(
+                f"--{option} has no effect here: it is about {{*}} and {{json}}, and no template uses them"
+            )
+    for old, new in projection.rename:
+        if new not in projection.names | projection.lists:
+            raise UsageError(
+                f"--rename {old}={new} has no effect here: no template uses {{{new}}}, {{*}} or {{json}}"
+            )
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -98,13 +134,14 @@ def _pair(text: str) -> tuple[str, str]:
     return old, new
 
 
-def _require_fields(projection: Projection, fields: tuple[str, ...]) -> None:
+def _require_fields(
+    projection: Projection, templates: Sequence[Template], source: Source, fields: tuple[str, ...]
+) -> None:
     """Refuse names that no record can have. What is nested (``a.b``) only the records tell."""
 
     def known(name: str) -> bool:
         return name in fields or name.partition(".")[0] in fields
 
-    templates = sorted(projection.names | projection.lists)
     named = {
         "--include": list(projection.include or ()),
         "--exclude": list(projection.exclude),
@@ -113,10 +150,12 @@ def _require_fields(projection: Projection, fields: tuple[str, ...]) -> None:
     for option, names in named.items():
         for name in names:
             if not known(name):
-                raise _unknown(option, name, fields)
-    for name in templates:
-        if name not in (LINE, JSON) and not any(map(known, projection.source_names(name))):
-            raise _unknown("a template", name, [projection.new_name(field) for field in fields])
+                raise unknown_field(f"{option} names {name}", name, source, fields)
+    for template in templates:
+        for name in sorted((template.fields | template.lists) - {ALL, NUMBER, LINE, JSON}):
+            if not any(map(known, projection.source_names(name))):
+                new_names = [projection.new_name(field) for field in fields]
+                raise unknown_field(f"{template.origin} uses {{{name}}}", name, source, new_names)
 
 
 def _require_own_names(projection: Projection, fields: tuple[str, ...]) -> None:
@@ -126,8 +165,3 @@ def _require_own_names(projection: Projection, fields: tuple[str, ...]) -> None:
             raise UsageError(
                 f"--rename: two fields would be named {name}: rename the other one too, or exclude it"
             )
-
-
-def _unknown(option: str, name: str, fields: Sequence[str]) -> UsageError:
-    there = ", ".join(fields[:20]) + (", ..." if len(fields) > 20 else "")
-    return UsageError(f"{option} names the field {name}, which the records do not have: {there}")

@@ -18,7 +18,7 @@ from etl.encode.types import Shape
 from etl.errors import EtlError, UsageError
 from etl.job.record import Job, Standing, Task
 from etl.option_values import parse_rate
-from etl.options import VerifyOptions, merged
+from etl.options import VerifyOptions, merged, shows_options
 from etl.plan import Encoder, Plan, Rate, Source, Target
 from etl.report import Report
 from etl.run.signals import StopSignals
@@ -29,6 +29,7 @@ from etl.verbs.run import Run
 from etl.verbs.shape import shape_of
 
 
+@shows_options(VerifyOptions)
 def verify(*sources: Any, options: VerifyOptions | None = None, **changes: Any) -> Report:
     """Compare what Redis holds with the sources, with the options that they were loaded with.
 

@@ -12,7 +12,7 @@ from redis import Redis
 from tests.fake.loaded import all_of, called, numbered, report_of, some_lines, write
 from tests.support import FakeServer, RealServer, data_size, run_cli
 
-JSON_KEYS = {"status", "records", "bytes", "seconds", "resumed_from", "workers", "job", "target"}
+JSON_KEYS = {"status", "records", "bytes", "seconds", "rate", "resumed_from", "workers", "job", "target"}
 
 
 @pytest.fixture

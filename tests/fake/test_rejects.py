@@ -132,7 +132,18 @@ def test_numbers_and_files_of_rejects_are_counted_through_all_files(
     for index in range(3):
         (tmp_path / f"{index}.csv").write_text("id,name\n1,a\nbad\n2,b\n")
     rejects = tmp_path / "rejects.jsonl"
-    argv = ("load", tmp_path / "*.csv", "--to", fake_server.url, "--rejects", rejects, "--workers", "2")
+    argv = (
+        "load",
+        tmp_path / "*.csv",
+        "--to",
+        fake_server.url,
+        "--key",
+        "{#}",
+        "--rejects",
+        rejects,
+        "--workers",
+        "2",
+    )
     report_of(*argv, "--max-rejects", "3", code=1)
     assert [(one["file"], one["record"], one["offset"]) for one in rejects_in(rejects)] == [
         (str(tmp_path / f"{index}.csv"), 3 * index + 1, len("id,name\n1,a\n")) for index in range(3)
@@ -173,7 +184,8 @@ def test_so_many_rejects_are_allowed_in_records_or_percent(
 def test_by_default_the_first_reject_stops_the_run_and_says_where_it_stands(
     ten_of_hundred: Path, fake_server: FakeServer, tmp_path: Path
 ) -> None:
-    done = run_cli("load", ten_of_hundred, "--to", fake_server.url, "--workers", "1", cwd=tmp_path)
+    argv = ("load", ten_of_hundred, "--to", fake_server.url, "--key", "{#}", "--workers", "1")
+    done = run_cli(*argv, cwd=tmp_path)
     assert done.returncode == 5
     assert done.stderr.splitlines()[-1] == (
         f"redis-etl: stopped: record 9 of {ten_of_hundred} (byte {len('id,name') + 1 + 9 * 4}) was refused:"
@@ -187,11 +199,11 @@ def test_the_api_raises_and_has_the_report(
     ten_of_hundred: Path, fake_server: FakeServer, tmp_path: Path
 ) -> None:
     with pytest.raises(RejectedError, match="record 9 of") as caught:
-        etl.load(ten_of_hundred, to=fake_server.url, rejects=tmp_path / "r", progress="none")
+        etl.load(ten_of_hundred, to=fake_server.url, key="{#}", rejects=tmp_path / "r", progress="none")
     assert caught.value.report is not None
     assert caught.value.report.records["rejected"] == 10  # those of its block
     report = etl.load(
-        ten_of_hundred, to=fake_server.url, max_rejects=10, rejects=tmp_path / "r", progress="none"
+        ten_of_hundred, to=fake_server.url, key="{#}", max_rejects=10, rejects=tmp_path / "r", progress="none"
     )
     assert report.exit_code == 1
     assert len(rejects_in(tmp_path / "r")) == 10
@@ -212,7 +224,7 @@ def test_a_run_without_rejects_leaves_no_file_and_takes_an_old_one_away(
     (tmp_path / "x.csv").write_text("id\n1\n")
     rejects = tmp_path / "rejects.jsonl"
     rejects.write_text("of an earlier run\n")
-    report_of("load", tmp_path / "x.csv", "--to", fake_server.url, "--rejects", rejects)
+    report_of("load", tmp_path / "x.csv", "--to", fake_server.url, "--key", "{#}", "--rejects", rejects)
     assert not rejects.exists()
 
 
@@ -220,7 +232,7 @@ def test_rejects_that_cannot_be_written_end_the_run(
     ten_of_hundred: Path, fake_server: FakeServer, tmp_path: Path
 ) -> None:
     done = called(
-        *("load", ten_of_hundred, "--to", fake_server.url, "--max-rejects", "100%"),
+        *("load", ten_of_hundred, "--to", fake_server.url, "--key", "{#}", "--max-rejects", "100%"),
         *("--rejects", tmp_path / "missing" / "rejects.jsonl"),
     )
     assert done.returncode == 3

@@ -143,9 +143,10 @@ def test_a_field_that_no_record_has_cannot_be_chosen(
 ) -> None:
     path = tmp_path / "x.csv"
     path.write_text("id,name\n1,Ada\n")
-    done = called("load", path, "--to", fake_server.url, option, "nam=n" if option == "--rename" else "nam")
+    chosen = "nam=n" if option == "--rename" else "nam"
+    done = called("load", path, "--to", fake_server.url, "--key", "{id}", option, chosen)
     assert done.returncode == 2
-    assert f"{option} names the field nam, which the records do not have: id, name" in done.stderr
+    assert f"{option} names nam, which" in done.stderr
 
 
 def test_nested_values_are_json_text_and_null_is_absent(nested: Path, fake_server: FakeServer) -> None:
@@ -277,7 +278,7 @@ def test_members_of_one_key_are_merged(tmp_path: Path, real_server: RealServer) 
         (["SET 'x {id}"], "no closing quotation"),
         (["SET {id} {"], "a lone {"),
         (["SET {id} {*}x"], "{*}"),
-        (["SET {id} {nothing}"], "a template names the field nothing"),
+        (["SET {id} {nothing}"], "uses {nothing}, which"),
     ],
 )
 def test_a_command_that_cannot_be_is_a_usage_error(
@@ -292,8 +293,8 @@ def test_a_command_that_cannot_be_is_a_usage_error(
     assert data_size(fake_server.client()) == 0
 
 
-@pytest.mark.parametrize("ttl", ["0", "-5", "1.5", "x", "", "99999999999999999999"])
-def test_an_expiry_from_a_field_that_is_no_number_is_a_reject(
+@pytest.mark.parametrize("ttl", ["0", "-5", "0.0001", "x", "", "99999999999999999999"])
+def test_an_expiry_from_a_field_that_is_no_time_is_a_reject(
     tmp_path: Path, fake_server: FakeServer, ttl: str
 ) -> None:
     path = tmp_path / "x.csv"
@@ -305,9 +306,24 @@ def test_an_expiry_from_a_field_that_is_no_number_is_a_reject(
         assert report["records"] == {"read": 3, "written": 2, "skipped": 0, "rejected": 1}
         (reject,) = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
         assert (reject["record"], reject["raw"]) == (1, f"2,{ttl}")
-        assert reject["reason"] == "its expiry is no positive whole number"
+        assert reject["reason"].startswith("its expiry is not a time such as 30 (seconds), 1.5, 90m")
         assert not fake_server.client().exists(f"{kind}:2")
         assert 0 < fake_server.client().ttl(f"{kind}:3") <= 60
+
+
+def test_an_expiry_from_a_field_is_written_as_in_the_option(tmp_path: Path, fake_server: FakeServer) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("id,ttl,at\n1,1.5,5000-01-01T00:00:00Z\n2,90m,95617584000.5\n3,7d,5000-01-01\n")
+    client: Any = fake_server.client()
+    for kind in ("string", "hash", "set", "list"):
+        argv = ("load", path, "--to", fake_server.url, "--key", kind + ":{id}", "--as", kind)
+        report_of(*argv, "--ttl", "{ttl}")
+        for number, seconds in ((1, 1.5), (2, 5400), (3, 604_800)):
+            assert 0 < client.pttl(f"{kind}:{number}") <= seconds * 1000
+        assert client.pttl(f"{kind}:2") > 5_000_000
+        report_of(*argv, "--expire-at", "{at}", "--restart")
+        at = [client.execute_command("PEXPIRETIME", f"{kind}:{number}") for number in (1, 2, 3)]
+        assert at == [95_617_584_000_000, 95_617_584_000_500, 95_617_584_000_000]
 
 
 def test_a_table_of_the_api_takes_the_same_options(fake_server: FakeServer) -> None:

@@ -46,7 +46,8 @@ REPLIES = {
     ),
     "NOAUTH": (
         "NOAUTH Authentication required.",
-        "the server wants a password; put it into the URL, in front of the host: :PASSWORD@host",
+        "the server wants a password: put it into a file and name that with --password-file FILE,"
+        " or set $REDISCLI_AUTH",
     ),
     "NOPERM": ("NOPERM this user has no permissions to run the 'mset' command", "this user may not run"),
     "MOVED": ("MOVED 3999 127.0.0.1:6381", "the server is part of a Redis Cluster"),

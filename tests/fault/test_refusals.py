@@ -99,7 +99,11 @@ def test_a_replica_that_takes_writes_is_loaded_into(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--as", "json"), "the server has no JSON.SET: load the module RedisJSON, or use Redis 8 or later"),
+        (
+            ("--as", "json"),
+            "the server has no JSON.SET: load its module RedisJSON, use Redis 8 or later, or keep the JSON as"
+            " text: --as string --value '{json}'",
+        ),
         (("--command", "HSTE {id} {*}"), "the server has no HSTE: it is misspelled"),
         (("--command", "SADD a {id}", "--command", "BF.ADD b {id}"), "the server has no BF.ADD: "),
     ],

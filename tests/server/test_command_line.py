@@ -66,6 +66,7 @@ def test_the_json_report_is_the_only_thing_on_stdout(real_server: RealServer, tm
         "status",
         "records",
         "bytes",
+        "rate",
         "seconds",
         "resumed_from",
         "workers",

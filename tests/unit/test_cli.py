@@ -273,3 +273,38 @@ def test_a_stdout_that_is_full_is_an_error_and_no_traceback(
     assert code != 0
     assert "No space left on device" in err
     assert "Traceback" not in err
+
+
+def test_a_mistyped_command_line_is_answered_by_one_sentence_that_helps(
+    capsys: pytest.CaptureFixture[str], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").write_bytes(b"x\n")
+    see = "(see redis-etl load --help)"
+    for line, says in {
+        "": "say what to do: load or verify (see redis-etl --help)",
+        "lod a": "there is no command 'lod'; did you mean load? (see redis-etl --help)",
+        "frob a": "there is no command 'frob'; there are load and verify (see redis-etl --help)",
+        "load a --formt csv": f"load has no option --formt; did you mean --format? {see}",
+        "load a --zzzzz=3": f"load has no option --zzzzz {see}",
+        "load a --work 3": f"load has no option --work; did you mean --workers or --wire? {see}",
+        "load a --workers": f"--workers needs a value {see}",
+        "load a --restart=yes": f"--restart takes no value {see}",
+        "load a --workers abc": "--workers must be a whole number from 1, not 'abc'",
+        "load a --as hsh": "--as must be one of string, hash, json, list, set, zset, stream, not 'hsh';"
+        " did you mean hash?",
+        "load a --quote '": "--quote has no effect on a source read as lines: it is for csv and tsv;"
+        " if it is one, say --format csv",
+        "load a --vectors text": "--vectors has no effect on a source read as lines: it is for parquet,"
+        " arrow, a query and a Python object",
+        "load a --score {#}": "--score has no effect with --as string, the default here: it is for --as zset",
+        "load a --command SADD --key x": "--command 'SADD': SADD needs a key",
+    }.items():
+        assert cli.main(line.split()) == 2
+        assert capsys.readouterr() == ("", f"redis-etl: {says}\n")
+
+
+def test_sources_may_stand_before_and_behind_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    verb = replaced(monkeypatch, REPORT)
+    assert cli.main(["load", "a", "--workers", "3", "b", "--strip", "c"]) == 0
+    assert verb.calls == [(("a", "b", "c"), LoadOptions(workers=3, strip=True))]

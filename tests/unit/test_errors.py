@@ -23,6 +23,9 @@ CODES = {
     "SourceError": (3, "failed"),
     "TargetError": (4, "failed"),
     "LostError": (4, "failed"),
+    "UnreachedError": (4, "failed"),
+    "BrokenHandshakeError": (4, "failed"),
+    "HungUpError": (4, "failed"),
     "LoadingError": (4, "failed"),
     "ServerChangedError": (4, "failed"),
     "RecordGoneError": (4, "failed"),
@@ -32,6 +35,7 @@ CODES = {
     "WorkerError": (70, "failed"),
     "DiedError": (70, "failed"),
     "InterruptedRunError": (143, "interrupted"),
+    "LimitError": (71, "failed"),
     "InternalError": (70, "failed"),
 }
 

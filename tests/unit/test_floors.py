@@ -12,7 +12,17 @@ from tests.cases import cases
 PACKAGE = Path(etl.__file__).parent
 
 FLOORS = (
-    ("etl.control", "etl.options", "etl.option_values", "etl.errors", "etl.units", "etl.budget"),
+    (
+        "etl.control",
+        "etl.options",
+        "etl.option_values",
+        "etl.times",
+        "etl.option_effects",
+        "etl.errors",
+        "etl.units",
+        "etl.budget",
+        "etl.limits",
+    ),
     ("etl.encode", "etl.template", "etl.plan", "etl.report", "etl.marks"),
     ("etl.source", "etl.target", "etl.progress", "etl.embedded", "etl.job", "etl.rejects", "etl.differences"),
     ("etl.worker",),

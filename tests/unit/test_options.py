@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import inspect
 import math
 import pickle
+import pydoc
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +88,7 @@ GOOD: list[tuple[str, Any]] = [
     ("ttl", "1.5"),
     ("ttl", "{seconds}"),
     ("expire_at", "{ts}"),
+    ("expire_at", "2030-01-31T12:00:00Z"),
     ("allow_eviction", True),
 ]
 
@@ -150,7 +154,6 @@ def test_a_verify_takes_every_option_of_a_load() -> None:
         ("to", b"redis://host"),
         ("format", "xml"),
         ("as_", "bitmap"),
-        ("key", None),
         ("key", 3),
         ("key", b"{#}"),
         ("value", 3),
@@ -217,7 +220,19 @@ def test_a_verify_takes_every_option_of_a_load() -> None:
         ("ttl", 10**400),
         ("ttl", True),
         ("ttl", 0.0001),
-        ("expire_at", 3.5),
+        ("ttl", "1 fortnight"),
+        ("expire_at", "tomorrow"),
+        ("expire_at", "2030-02-30"),
+        ("expire_at", "1969-12-31"),
+        ("expire_at", True),
+        ("include", [3]),
+        ("include", {"a": "b"}),
+        ("include", ["a,b"]),
+        ("rename", [3]),
+        ("delimiter", 3),
+        ("stall", "soon"),
+        ("retry_for", -1),
+        ("wait_lock", []),
         ("if_exists", "overwrite"),
     ],
 )
@@ -235,6 +250,17 @@ def test_a_value_that_cannot_be_is_a_usage_error_that_names_the_option(name: str
         ("rename", iter(["a=b"]), ("a=b",)),
         ("delimiter", "\\t", "\t"),
         ("quote", "\\t", "\t"),
+        ("rename", {"a": "b", "c": "d"}, ("a=b", "c=d")),
+        ("include", ["a", "b"], "a,b"),
+        ("exclude", ("a",), "a"),
+        ("fields", iter(["a", "b"]), "a,b"),
+        ("ttl", timedelta(minutes=1), "60.0"),
+        ("ttl", "7d", "7d"),
+        ("stall", "90m", 5400.0),
+        ("retry_for", timedelta(seconds=5), 5.0),
+        ("wait_lock", "1.5", 1.5),
+        ("expire_at", 1_900_000_000, "1900000000"),
+        ("expire_at", datetime(2030, 1, 31, tzinfo=timezone.utc), "2030-01-31T00:00:00+00:00"),
         ("ttl", 3, "3"),
         ("ttl", 1.5, "1.5"),
         ("max_rejects", 5, "5"),
@@ -244,6 +270,42 @@ def test_a_value_that_cannot_be_is_a_usage_error_that_names_the_option(name: str
 )
 def test_a_keyword_may_be_given_as_python_has_it(name: str, value: Any, parsed: Any) -> None:
     assert getattr(LoadOptions(**{name: value}), name) == parsed
+
+
+def test_what_is_wrong_with_a_value_is_said_in_plain_words() -> None:
+    """No message of Python's own, and always: the option, what it must be, and what it is."""
+    time = "must be a time such as 30 (seconds), 1.5, 90m, 1h or 7d"
+    for name, value, says in [
+        ("workers", "abc", "--workers must be a whole number from 1, not 'abc'"),
+        ("wait_replicas", "x", "--wait-replicas must be a whole number from 0, not 'x'"),
+        ("pack", "1", "--pack must be a whole number from 2 to 512, not '1'"),
+        ("stall", "x", f"--stall {time}, not 'x'"),
+        ("ttl", "x", f"--ttl {time}, or a template, not 'x'"),
+        (
+            "max_rejects",
+            "x",
+            "--max-rejects must be a whole number from 0, or a percentage such as 0.5%, not 'x'",
+        ),
+        (
+            "max_rate",
+            "x",
+            "--max-rate must be records a second (5000), or bytes a second (800kB, 50MB, 1.5GB)",
+        ),
+        (
+            "as_",
+            "hsh",
+            "--as must be one of string, hash, json, list, set, zset, stream, not 'hsh'; did you mean hash?",
+        ),
+        ("rename", "a", "--rename must be OLD=NEW, not 'a'"),
+        ("delimiter", "ab", "--delimiter must be one ASCII character, no line break, not 'ab'"),
+        ("key", 3, "--key must be text (str), not 3"),
+        ("strip", 1, "strip must be True or False, not 1"),
+    ]:
+        with pytest.raises(UsageError) as caught:
+            merged(LoadOptions, None, {name: value})
+        assert str(caught.value).startswith(says), str(caught.value)
+    with pytest.raises(UsageError, match=r"there is no option 'worker'; did you mean workers"):
+        merged(LoadOptions, None, {"worker": 3})
 
 
 def test_an_option_that_may_be_given_many_times_is_empty_unless_it_is() -> None:
@@ -266,7 +328,7 @@ def test_as_is_called_so_on_the_command_line_and_as_with_a_dash_below_in_python(
     assert flag(fields["as_"]) == "--as"
     assert flag(fields["omit_empty"]) == "--omit-empty"
     assert LoadOptions(as_="set").as_ == "set"
-    with pytest.raises(UsageError, match=r"there is no option 'as'; there are .*\bas_,"):
+    with pytest.raises(UsageError, match=r"there is no option 'as'; did you mean as_"):
         merged(LoadOptions, None, {"as": "set"})
 
 
@@ -343,8 +405,18 @@ def test_somebody_elses_script_chooses_the_type_and_the_commands_by_its_command_
 def test_from_args_refuses_what_the_parser_let_through() -> None:
     parser = argparse.ArgumentParser()
     etl.add_arguments(parser)
-    with pytest.raises(UsageError, match="--workers 'x'"):
+    with pytest.raises(UsageError, match="--workers must be a whole number from 1, not 'x'"):
         etl.from_args(parser.parse_args(["--workers", "x"]))
+
+
+def test_help_of_the_functions_shows_every_option() -> None:
+    for function, kind in ((etl.load, LoadOptions), (etl.verify, VerifyOptions)):
+        text = pydoc.plain(pydoc.render_doc(function))
+        parameters = inspect.signature(function).parameters
+        for field in dataclasses.fields(kind):
+            assert field.metadata["help"] in text
+            assert parameters[field.name].default == field.default
+        assert list(parameters)[:2] == ["sources", "options"]
 
 
 def test_the_longest_record_is_given_in_bytes_or_with_a_unit() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from etl import progress
 from etl.plan import Plan
-from etl.progress import BarPainter, LogPainter, Painting, choose_mode, log_line, painting
+from etl.progress import BarPainter, Before, LogPainter, Painting, choose_mode, log_line, painting
 from etl.report import Tally
 from tests.cases import cases
 from tests.unit.given import source_of
@@ -121,7 +121,16 @@ def test_a_log_line_says_how_far_how_fast_and_how_long_still() -> None:
 
 @cases(
     ("finished", "bytes_done", "shown"),
-    [(0, 0, 0), (0, 50, 50), (1, 100, 99), (0, 100, 99), (2, 100, 100), (0, 150, 99), (2, 150, 100)],
+    [
+        (0, 0, 0),
+        (0, 50, 50),
+        (1, 100, 99),
+        (0, 100, 99),
+        (2, 100, 100),
+        (0, 150, 99),
+        (2, 150, 100),
+        (2, 90, 100),
+    ],
 )
 def test_all_of_the_bytes_are_shown_only_when_every_worker_has_finished(
     finished: int, bytes_done: int, shown: int
@@ -246,3 +255,48 @@ def test_tqdm_starts_no_thread_and_no_lock_between_processes() -> None:
         assert "RLock" in type(type(bar).get_lock()).__name__
     finally:
         bar.close()
+
+
+def test_rates_and_the_time_left_are_of_this_run_where_an_earlier_one_has_done_a_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Before(records=900_000, nbytes=90_000_000)
+    assert log_line(95_000_000, 100_000_000, 950_000, 10, before) == (
+        "redis-etl: 95 % (95.0 MB of 100.0 MB), 950,000 records, 5,000 records/s, 10.0 s left"
+    )
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    painter = BarPainter(100_000_000, before)
+    painter.paint(95_000_000, 950_000, 10)
+    assert painter._bar.initial == before.nbytes
+    assert isinstance(sys.stderr, Terminal)
+    assert "950,000 records, 5,000/s" in sys.stderr.getvalue()
+    tally = tally_of(2)
+    tally.set(2, "records_read", 7)
+    tally.set(2, "bytes_done", 2)
+    with painting(plan_of(tmp_path, "bar"), tally) as thread:
+        assert thread is not None
+        assert thread._painter._before == Before(7, 2)  # type: ignore[attr-defined]
+
+
+def test_a_narrow_terminal_is_shown_what_is_needed_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    painter = BarPainter(1_000_000)
+    bar = painter._bar
+    for columns, shown, dropped in [
+        (120, ["25%|", "250k/1.00M", "left", "5,000 records", "2,500/s"], []),
+        (80, ["25%|", "5,000 records", "2,500/s"], []),
+        (60, ["25%|", "5,000 records", "2,500/s"], ["250k"]),
+        (40, ["25%|", "left", "2,500/s"], ["250k", "records"]),
+        (25, ["25%|"], ["250k", "records", "/s"]),
+        (4, ["25%"], ["|"]),
+    ]:
+        bar.dynamic_ncols = lambda file, columns=columns: (columns, 24)
+        painter.paint(250_000, 5_000, 2.0)
+        assert isinstance(sys.stderr, Terminal)
+        line = sys.stderr.getvalue().rpartition("\r")[2].rstrip()
+        assert len(line) <= columns
+        for text in shown:
+            assert text in line or (text == "left" and "<" in line), (columns, line)
+        for text in dropped:
+            assert text not in line, (columns, line)
+    painter.close()

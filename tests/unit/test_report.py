@@ -54,6 +54,7 @@ def test_the_json_has_the_keys_of_the_contract() -> None:
         "records": LOADED,
         "bytes": 405_000_000,
         "seconds": 2.5,
+        "rate": 400_000.0,
         "resumed_from": None,
         "workers": [
             {"records": 600_000, "blocks": 300, "seconds": 2.25},
@@ -166,3 +167,19 @@ def test_a_tally_is_finished_when_every_worker_is() -> None:
     assert not tally.finished()
     tally.add(0, "finished", 1)
     assert tally.finished()
+
+
+def test_the_rate_is_of_this_run_where_an_earlier_one_has_read_a_part() -> None:
+    report = Report(
+        verb="load",
+        status="complete",
+        job="job",
+        target="redis://host:6379/0",
+        records={"read": 1000, "written": 1000, "skipped": 0, "rejected": 0},
+        bytes=4,
+        seconds=2.0,
+        workers=(),
+        resumed_from=900,
+    )
+    assert "(50 records/s)" in report.summary()
+    assert (report.as_dict()["rate"], report.as_dict()["records"]["read"]) == (50.0, 1000)

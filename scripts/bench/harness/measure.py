@@ -20,7 +20,7 @@ class Contender:
     ``command`` makes the argv for a server; ``standard_input`` is a file. ``check`` gets the server and
     the command's stdout and raises BenchError for a wrong result. ``prepare`` is run before, unmeasured.
     ``own_seconds`` finds in the stdout how long the work itself took, without the start of the program.
-    ``read`` reads from the server afterwards and says how long that takes.
+    ``read`` reads from the server afterwards and says how long that takes. ``exit_code`` is the good one.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Contender:
     prepare: Callable[[Server], list[str]] | None = None
     own_seconds: Callable[[str], float] | None = None
     read: Callable[[Server], Reads] | None = None
+    exit_code: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,9 @@ def measure(contender: Contender) -> Measurement:
         if contender.prepare:
             run_command(contender.prepare(server))
         cpu_before_s, bytes_before = server.cpu_s(), server.used_bytes()
-        finished = run_command(contender.command(server), stdin=contender.standard_input)
+        finished = run_command(
+            contender.command(server), stdin=contender.standard_input, good=contender.exit_code
+        )
         cpu_s, redis_bytes = server.cpu_s() - cpu_before_s, server.used_bytes() - bytes_before
         contender.check(server, finished.stdout)
         reads = contender.read(server) if contender.read else None

@@ -40,11 +40,11 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def run(argv: list[str], *, stdin: Path | None = None, sampled: bool = True) -> Finished:
+def run(argv: list[str], *, stdin: Path | None = None, sampled: bool = True, good: int = 0) -> Finished:
     """Runs the command in the project folder to its end.
 
     Raises:
-        BenchError: it ended with another code than 0, or left a process behind that does not end.
+        BenchError: it ended with another code than ``good``, or left a process behind that does not end.
     """
     with (
         Path(stdin or "/dev/null").open("rb") as given,
@@ -67,7 +67,7 @@ def run(argv: list[str], *, stdin: Path | None = None, sampled: bool = True) -> 
         cpu_s = children_cpu_s() - cpu_before_s
         out.seek(0)
         err.seek(0)
-        if exit_code != 0:
+        if exit_code != good:
             tail = err.read().decode(errors="replace")[-2000:]
             raise BenchError(f"exit code {exit_code} from: {' '.join(argv)}\n{tail}")
         return Finished(seconds, cpu_s, sampler.peak_bytes, out.read().decode())

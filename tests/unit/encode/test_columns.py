@@ -123,3 +123,16 @@ def test_refusals_from_elsewhere_are_added_once_and_in_order() -> None:
 @given(st.integers(0, 20), st.sets(st.integers(0, 20)))
 def test_survivors_are_where_they_stood(records: int, refused: set[int]) -> None:
     assert survivors(records, refused) == sorted(set(range(records)) - refused)
+
+
+def test_a_record_whose_key_has_only_empty_fields_is_refused() -> None:
+    batch = batch_of({"a": [b"1", b"", b"", None], "b": [b"", b"2", b"", b""]})
+    reasons = {
+        "k:{a}": {1: "its key is empty: {a} has no text", 2: "its key is empty: {a} has no text"},
+        "{a}{b}{a}": {2: "its key is empty: {a} and {b} have no text"},
+        "{a}:{#}": {},
+        "constant": {},
+    }
+    for key, refused in reasons.items():
+        _, refusals = split(batch, [template(key)], keys=[template(key)])
+        assert {refusal.index: refusal.reason for refusal in refusals if refusal.index != 3} == refused

@@ -70,10 +70,20 @@ def test_an_address_is_shown_as_it_is_connected_to(url: str, shown: str, argumen
     ("url", "says"),
     [
         ("", "starts with one of redis://, rediss://, unix:// or embedded:"),
-        ("host:6379", "starts with one of"),
+        (
+            "host:6379",
+            "--to host:6379 has no scheme: did you mean redis://host:6379/0?",
+        ),
+        ("127.0.0.1:6379/3", "did you mean redis://127.0.0.1:6379/3?"),
+        ("redis.example.com", "did you mean redis://redis.example.com/0?"),
+        ("/run/redis.sock", "did you mean unix:///run/redis.sock, or embedded:/run/redis.sock?"),
         ("redis:host", "starts with one of"),
-        ("http://host", "starts with one of"),
-        ("REDIS://host", "starts with one of"),
+        (
+            "http://host",
+            "starts with one of redis://, rediss://, unix:// or embedded:FOLDER, not with http://",
+        ),
+        ("reddis://host", "not with reddis://; did you mean redis://?"),
+        ("REDIS://host", "not with REDIS://; did you mean redis://?"),
         (" redis://host", "starts with one of"),
         ("redis://host:port", "host or port"),
         ("redis://host:65536", "host or port"),

@@ -163,7 +163,11 @@ def test_a_command_is_missing_only_where_the_server_knows_its_commands(
 @pytest.mark.parametrize(
     ("name", "remedy"),
     [
-        (b"JSON.SET", "the server has no JSON.SET: load the module RedisJSON, or use Redis 8 or later"),
+        (
+            b"JSON.SET",
+            "the server has no JSON.SET: load its module RedisJSON, use Redis 8 or later, or keep the JSON as"
+            " text: --as string --value '{json}'",
+        ),
         (b"HSTE", "the server has no HSTE: it is misspelled, or needs a newer server or a module"),
         (b"\xff\n", "the server has no \\xff\\n: it is misspelled, or needs a newer server or a module"),
     ],

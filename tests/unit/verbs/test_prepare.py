@@ -138,8 +138,13 @@ def plain(value: Any) -> Any:
 
 
 def loaded(source: Any, **options: Any) -> Report:
-    chosen: dict[str, Any] = {"progress": "none", "workers": 1, "wire": "hset"} | options
-    return load(source, **chosen)
+    """Load; records are numbered unless the test says otherwise, and hashes go by HSET."""
+    chosen: dict[str, Any] = {"progress": "none", "workers": 1}
+    if "command" not in options:
+        chosen["key"] = "{#}"
+        if options.get("as_", "hash") == "hash":
+            chosen["wire"] = "hset"
+    return load(source, **(chosen | options))
 
 
 def counts(report: Report) -> list[int]:
@@ -303,7 +308,7 @@ def test_a_stream_is_refused_where_all_keys_have_to_be_looked_at_first(
     server: Server, kind: str, if_exists: str
 ) -> None:
     with pytest.raises(UsageError, match=r"can be read only once: give a file, or --if-exists merge"):
-        loaded(iter(STREAM), as_=kind, key="k:{id}", value="{v}", score="1", if_exists=if_exists)
+        loaded(iter(STREAM), as_=kind, key="k:{id}", if_exists=if_exists)
     assert server.keys == {}
 
 
@@ -402,7 +407,7 @@ def test_rejects_of_an_earlier_run_are_forgotten_by_a_load_and_kept_by_a_verify(
     path = Path(f"rejects-{report.job}.jsonl")
     rejects = path.read_bytes()
     path.write_bytes(b"mended by hand")
-    verified = verify(source, progress="none", workers=1, max_rejects=1)
+    verified = verify(source, progress="none", workers=1, max_rejects=1, key="{#}")
     assert verified.job == report.job
     assert (verified.records["equal"], verified.records["rejected"]) == (1, 1)
     assert path.read_bytes() == b"mended by hand"
@@ -596,16 +601,29 @@ def test_a_load_and_its_verify_are_the_same_job(tmp_path: Path) -> None:
 @cases(
     ("changes", "says"),
     [
-        ({"key": "{id}"}, "a template names the field id, which the records do not have: line"),
+        ({"key": "{id}"}, "--key '{id}' uses {id}, but a is read as lines"),
         ({"key": "{"}, "lone {"),
         ({"key": "constant"}, "names no field"),
         ({"to": "http://host"}, "the target's URL starts with"),
+        ({"to": "embedded:"}, "--to embedded: needs a folder"),
+        (
+            {"to": "rediss://h?ssl_ca_certs=/none.pem"},
+            "ssl_ca_certs=/none.pem in the target's URL cannot be read",
+        ),
+        (
+            {"to": "rediss://h?ssl_ca_path=/none"},
+            "ssl_ca_path=/none in the target's URL cannot be read: No such",
+        ),
         ({"nothing": 1}, "there is no option 'nothing'"),
-        ({"workers": 0}, "--workers 0"),
+        ({"workers": 0}, "--workers must be a whole number from 1, not 0"),
         ({"as_": "string", "if_exists": "merge"}, "no meaning for a string"),
+        (
+            {"format": "csv"},
+            "need --key TEMPLATE, the key that each is written to: for example --key 'a:{#}'",
+        ),
         ({"command": "KEYS *"}, "KEYS is refused"),
-        ({"format": "csv", "strip": True}, "--strip is for lines"),
-        ({"wire": "restore"}, "--wire restore"),
+        ({"format": "csv", "strip": True}, "--strip has no effect on a source read as csv"),
+        ({"wire": "restore"}, "--wire has no effect with --as string, the default here"),
     ],
 )
 def test_a_usage_error_is_raised_before_anything_is_connected_to(
@@ -616,3 +634,55 @@ def test_a_usage_error_is_raised_before_anything_is_connected_to(
         load(tmp_path / "a", **{"to": "redis://127.0.0.1:1", **changes})
     assert says in str(caught.value)
     assert caught.value.report is None
+
+
+def test_rejects_for_want_of_a_field_are_explained_by_those_that_there_are(server: Server) -> None:
+    with pytest.raises(RejectedError) as caught:
+        loaded(jsonl({"ident": 1, "at": {"zip": 1}}), key="k:{idnt}")
+    assert "it has no field {idnt}" in str(caught.value)
+    assert str(caught.value).endswith(
+        "--key 'k:{idnt}' uses {idnt}, and the first records of records.jsonl have: ident, at."
+        " Did you mean {ident}?"
+    )
+    with pytest.raises(RejectedError) as caught:
+        loaded(jsonl({"id": 1}, "oops"), key="k:{id}")
+    assert "uses {id}" not in str(caught.value)
+
+
+def test_a_key_is_proposed_for_json_by_the_first_records(server: Server) -> None:
+    with pytest.raises(UsageError, match=r"--key 'records:{user_id}', or --key 'records:{#}'"):
+        load(jsonl({"name": "a", "user_id": 1}))
+    assert server.asked == []
+
+
+def test_an_expiry_in_the_past_is_told(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    for at, told in (("2001-01-31", True), ("5000-01-01T00:00:00Z", False)):
+        loaded(jsonl(), key="k:{id}", expire_at=at, progress="log")
+        said = f"redis-etl: --expire-at {at} is in the past: the keys are gone at once\n"
+        assert (said in capsys.readouterr().err) == told
+
+
+def test_a_file_for_rejects_that_cannot_be_written_is_told_before_the_first_record(server: Server) -> None:
+    """Where rejects are allowed; else the load ends with the first one anyway."""
+    os.mkdir("folder")
+    source = jsonl({"id": 1})
+    for options in (
+        {"rejects": "none/r.jsonl"},
+        {"rejects": "folder"},
+        {"rejects": "none/r", "max_rejects": 1},
+    ):
+        with pytest.raises(
+            SourceError, match=r"cannot write rejects to .*name another file with --rejects FILE"
+        ):
+            loaded(source, **options)
+    assert server.keys == {}
+    assert counts(loaded(source, rejects="r.jsonl", max_rejects=1)) == [1, 0, 0]
+    assert set(os.listdir()) == {"records.jsonl", "folder"}
+
+
+def test_what_is_in_no_block_counts_as_done(server: Server) -> None:
+    """A header: else no bar and no report would come to the end."""
+    Path("people.csv").write_text("id,name\n1,Ada\n")
+    for verb in (load, verify):
+        report = verb("people.csv", key="p:{id}", progress="none", workers=1)
+        assert report.bytes == os.path.getsize("people.csv")
