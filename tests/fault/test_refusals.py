@@ -125,7 +125,7 @@ def test_what_verify_cannot_ask_is_refused(
     capsys: pytest.CaptureFixture[str], real_server: RealServer, rows: Path
 ) -> None:
     ended = run_here(capsys, "verify", rows, *NUMBERED, "--to", real_server.url, "--as", "json")
-    assert refused(ended, real_server.url).startswith("the server has no JSON.GET: load the module")
+    assert refused(ended, real_server.url).startswith("the server has no JSON.GET: load its module")
 
 
 # Users
