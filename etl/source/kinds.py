@@ -67,7 +67,7 @@ def require_text(head: bytes, file: str, *, lines: bool) -> None:
     if found is not None:
         name, advice = found
         what = f"{file} looks like {name}, which cannot be loaded as text: {advice}"
-    elif lines and head.startswith(_UTF_16):
+    elif lines and head.startswith(_UTF_16) and b"\0" in head:
         what = f"{file} is UTF-16 text: convert it first (iconv -f UTF-16 -t UTF-8)"
     elif lines and b"\0" in head:
         at = head.index(b"\0")

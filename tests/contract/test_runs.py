@@ -57,10 +57,24 @@ def processes(method: str) -> Run:
 IN_PROCESSES = {method: processes(method) for method in START_METHODS}
 WAYS: dict[str, Run] = {"inline": inline, **IN_PROCESSES}
 
+# A spawned worker imports everything anew. It is given its plan as one of a fork server is, and then does the
+# same: it is tried where records are loaded, from files and streams, where a bug is told, and where it dies.
+SHARED = ("inline", "fork", "forkserver")
+
 
 @pytest.fixture(params=WAYS)
+def every_way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=SHARED)
 def way(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(params=["fork", "forkserver"])
+def run_shared(request: pytest.FixtureRequest) -> Run:
+    return IN_PROCESSES[request.param]
 
 
 @pytest.fixture(params=IN_PROCESSES)
@@ -95,7 +109,9 @@ def folder_target(folder: Path) -> FolderTarget:
     return FolderTarget(folder / "out")
 
 
-@pytest.mark.parametrize("split", ["block", "record"])
+@pytest.mark.parametrize(
+    ("way", "split"), [*((way, "record") for way in WAYS), *((way, "block") for way in SHARED)]
+)
 def test_every_record_is_loaded_once_by_its_worker_and_all_is_counted(
     way: str, tmp_path: Path, split: str
 ) -> None:
@@ -157,10 +173,10 @@ def failures(messages: list[LastWord]) -> list[EtlError]:
 
 
 def test_one_workers_failure_ends_the_others_and_every_one_has_a_last_word(
-    run_apart: Run, tmp_path: Path
+    run_shared: Run, tmp_path: Path
 ) -> None:
     (tmp_path / "out").mkdir()
-    messages, _ = run_apart(plan_of(tmp_path, LosingTarget(tmp_path / "out"), workers=3))
+    messages, _ = run_shared(plan_of(tmp_path, LosingTarget(tmp_path / "out"), workers=3))
     assert len(messages) == 3
     assert [str(error) for error in failures(messages)] == ["lost"]
 
@@ -186,13 +202,13 @@ def test_a_worker_that_is_killed_is_named_with_its_signal(run_apart: Run, tmp_pa
 
 
 def test_a_stream_is_loaded_once_each_block_by_its_worker(
-    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    every_way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workers = 1 if way == "inline" else 3
+    workers = 1 if every_way == "inline" else 3
     target = folder_target(tmp_path)
     source = stream_of(tmp_path, gzip.compress(b"\n".join(LINES)))
     plan = plan_for(source, target, block_bytes=100, encoder=SET, single=SET, workers=workers)
-    messages, tally = WAYS[way](plan)
+    messages, tally = WAYS[every_way](plan)
     assert [type(message) for message in messages] == [Finished] * workers
     sent = target.records()
     assert sorted(record for records in sent.values() for record in records) == list(enumerate(LINES))

@@ -1,4 +1,7 @@
-"""Every format through the command line, with real workers: what arrives is what Python's readers say."""
+"""Formats through the command line: dialects, what is empty, and what cannot be the format.
+
+That every format arrives as Python reads it is the matter of ``tests/server/test_formats.py``.
+"""
 
 from __future__ import annotations
 
@@ -14,35 +17,13 @@ import pyarrow.parquet
 import pytest
 
 import etl
+from tests.cases import cases
 from tests.fake.loaded import all_of, called, numbered, report_of
 from tests.support import REPO, FakeServer, data_size, people, run_cli
-from tests.support.people import SUFFIXES, TEXT_SUFFIXES, by_id, hashes, read_by_python
-from tests.unit.source.streams import CODECS, SUFFIX, compress
+from tests.support.people import TEXT_SUFFIXES
+from tests.unit.source.streams import compress
 
 PEOPLE = people.people(60)
-
-
-@pytest.mark.parametrize(("workers", "split"), [("1", "block"), ("2", "record"), ("3", "block")])
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_hashes_are_what_python_reads(
-    tmp_path: Path, fake_server: FakeServer, suffix: str, workers: str, split: str
-) -> None:
-    path = people.write(tmp_path / f"people{suffix}", PEOPLE)
-    argv = (path, "--to", fake_server.url, "--key", "p:{id}", "--workers", workers, "--split", split)
-    report = report_of("load", *argv)
-    assert report["records"] == {"read": 60, "written": 60, "skipped": 0, "rejected": 0}
-    assert hashes(fake_server.client()) == by_id(read_by_python(path))
-    assert report_of("verify", *argv)["records"]["equal"] == 60
-
-
-@pytest.mark.parametrize("codec", CODECS)
-def test_compressed_text_is_fed_to_the_workers(tmp_path: Path, fake_server: FakeServer, codec: str) -> None:
-    path = tmp_path / f"people.csv{SUFFIX[codec]}"
-    path.write_bytes(compress(codec, people.text_of(".csv", PEOPLE)))
-    report = report_of("load", path, "--to", fake_server.url, "--key", "p:{id}", "--workers", "2")
-    assert (report["records"]["written"], report["bytes"]) == (60, path.stat().st_size)
-    plain = people.write(tmp_path / "plain.csv", PEOPLE)
-    assert hashes(fake_server.client()) == by_id(read_by_python(plain))
 
 
 @pytest.mark.parametrize("suffix", TEXT_SUFFIXES)
@@ -64,7 +45,7 @@ def test_files_of_two_formats_are_not_loaded_together(tmp_path: Path, fake_serve
 # CSV of any kind
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "options", "expected"),
     [
         (b"1,Ada\n2,Bob\n", ("--fields", "id,name"), {b"id": b"2", b"name": b"Bob"}),
@@ -108,8 +89,10 @@ EMPTY: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("name", EMPTY)
+@cases(
+    ("name", "workers"),
+    [*((name, "1") for name in EMPTY), ("header.csv", "2"), ("array.json", "2"), ("x.csv.zst", "2")],
+)
 def test_an_empty_file_is_no_records_and_a_good_end(
     tmp_path: Path, fake_server: FakeServer, name: str, workers: str
 ) -> None:
@@ -156,7 +139,7 @@ def test_an_empty_standard_input_is_no_records(fake_server: FakeServer) -> None:
 # What cannot be the format at all
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "content", "says"),
     [
         ("x.json", b"", "x.json"),

@@ -28,6 +28,7 @@ from tests.support import (
 )
 
 SECRET = "se/same"
+NUMBERED = ("--key", "{#}")
 ROW = '{"id": 1, "name": "Ada"}\n'
 
 
@@ -68,7 +69,7 @@ def test_a_node_of_a_cluster_is_refused(
     capsys: pytest.CaptureFixture[str], start_server: StartServer, rows: Path, verb: str
 ) -> None:
     server = start_server("--cluster-enabled", "yes")
-    ended = run_here(capsys, verb, rows, "--to", server.url)
+    ended = run_here(capsys, verb, rows, *NUMBERED, "--to", server.url)
     assert refused(ended, server.url) == (
         "the server is part of a Redis Cluster, which cannot be loaded into yet"
     )
@@ -78,14 +79,14 @@ def test_a_replica_is_refused_by_a_load_and_verified_with(
     capsys: pytest.CaptureFixture[str], start_server: StartServer, rows: Path
 ) -> None:
     primary, replica = start_server(), start_server()
-    loaded(run_here(capsys, "load", rows, "--to", primary.url), 1)
+    loaded(run_here(capsys, "load", rows, *NUMBERED, "--to", primary.url), 1)
     replica.client().replicaof("127.0.0.1", primary.port)
     wait_until(lambda: replica.client().exists("0"), what="the replica to have the key")
-    ended = run_here(capsys, "load", rows, "--to", replica.url)
+    ended = run_here(capsys, "load", rows, *NUMBERED, "--to", replica.url)
     assert refused(ended, replica.url) == (
         f"the server is a read-only replica; load into its primary, 127.0.0.1:{primary.port}"
     )
-    assert run_here(capsys, "verify", rows, "--to", replica.url).code == 0
+    assert run_here(capsys, "verify", rows, *NUMBERED, "--to", replica.url).code == 0
 
 
 def test_a_replica_that_takes_writes_is_loaded_into(
@@ -93,14 +94,14 @@ def test_a_replica_that_takes_writes_is_loaded_into(
 ) -> None:
     replica = start_server("--replicaof", "127.0.0.1", str(real_server.port), "--replica-read-only", "no")
     wait_until(lambda: replica.client().info()["master_link_status"] == "up", what="the replica to be one")
-    loaded(run_here(capsys, "load", rows, "--to", replica.url), 1)
+    loaded(run_here(capsys, "load", rows, *NUMBERED, "--to", replica.url), 1)
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         (
-            ("--as", "json"),
+            ("--as", "json", *NUMBERED),
             "the server has no JSON.SET: load its module RedisJSON, use Redis 8 or later, or keep the JSON as"
             " text: --as string --value '{json}'",
         ),
@@ -123,8 +124,8 @@ def test_a_command_that_the_server_does_not_have_is_refused(
 def test_what_verify_cannot_ask_is_refused(
     capsys: pytest.CaptureFixture[str], real_server: RealServer, rows: Path
 ) -> None:
-    ended = run_here(capsys, "verify", rows, "--to", real_server.url, "--as", "json")
-    assert refused(ended, real_server.url).startswith("the server has no JSON.GET: load the module")
+    ended = run_here(capsys, "verify", rows, *NUMBERED, "--to", real_server.url, "--as", "json")
+    assert refused(ended, real_server.url).startswith("the server has no JSON.GET: load its module")
 
 
 # Users
@@ -148,13 +149,29 @@ def with_user(server: RealServer, *rules: str) -> str:
     [
         (
             ("~*", "+@all", "-hset"),
-            ("--wire", "hset"),
+            ("--wire", "hset", *NUMBERED),
             "may not run HSET; give it the permission (ACL SETUSER",
         ),
-        (("~*", "+@all", "-rpush"), ("--as", "list"), "may not run RPUSH; give it the permission"),
-        (("~*", "+@all", "-del"), ("--as", "list"), "may not run DEL; give it the permission"),
-        (("~k:*", "+@all"), ("--as", "list", "--key", "l:{#}"), "may not run RPUSH on the key l:0; give it"),
-        (("%R~*", "%W~k:*", "+@all"), ("--key", "all", "--as", "set"), "may not run SADD on the key all; "),
+        (
+            ("~*", "+@all", "-rpush"),
+            ("--as", "list", "--value", "{name}", *NUMBERED),
+            "may not run RPUSH; give it the permission",
+        ),
+        (
+            ("~*", "+@all", "-del"),
+            ("--as", "list", "--value", "{name}", *NUMBERED),
+            "may not run DEL; give it the permission",
+        ),
+        (
+            ("~k:*", "+@all"),
+            ("--as", "list", "--value", "{name}", "--key", "l:{#}"),
+            "may not run RPUSH on the key l:0; give it",
+        ),
+        (
+            ("%R~*", "%W~k:*", "+@all"),
+            ("--key", "all", "--as", "set", "--value", "{name}"),
+            "may not run SADD on the key all; ",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
@@ -167,7 +184,7 @@ def test_a_user_who_may_not_is_told_what_before_the_first_record(
     says: str,
 ) -> None:
     url = with_user(real_server, *rules)
-    ended = run_here(capsys, "load", rows, "--to", url, "--value", "{name}", *options)
+    ended = run_here(capsys, "load", rows, "--to", url, *options)
     assert refused(ended, real_server.url).startswith(f"the user loader {says}")
     assert real_server.client().info("commandstats").keys().isdisjoint({"cmdstat_hset", "cmdstat_rpush"})
 
@@ -205,7 +222,7 @@ def test_a_user_who_may_not_restore_loads_by_hset(
     capsys: pytest.CaptureFixture[str], real_server: RealServer, rows: Path
 ) -> None:
     url = with_user(real_server, "~*", "+@all", "-restore")
-    loaded(run_here(capsys, "load", rows, "--to", url), 1)
+    loaded(run_here(capsys, "load", rows, *NUMBERED, "--to", url), 1)
     assert "cmdstat_hset" in real_server.client().info("commandstats")
 
 
@@ -213,7 +230,7 @@ def test_a_user_who_may_only_restore_loads_by_it(
     capsys: pytest.CaptureFixture[str], real_server: RealServer, rows: Path
 ) -> None:
     url = with_user(real_server, "~*", "+@all", "-hset", "(~etl:* +hset)")
-    loaded(run_here(capsys, "load", rows, "--to", url), 1)
+    loaded(run_here(capsys, "load", rows, *NUMBERED, "--to", url), 1)
     assert "cmdstat_restore" in real_server.client().info("commandstats")
 
 
@@ -223,7 +240,7 @@ def test_a_wrong_password_is_refused_once_and_shown_nowhere(
 ) -> None:
     with_user(real_server, "~*", "+@all")
     url = f"redis://loader:{SECRET.replace('/', '%2F')}x@127.0.0.1:{real_server.port}/0"
-    ended = start("load", rows, "--to", url, "--workers", workers).end()
+    ended = start("load", rows, *NUMBERED, "--to", url, "--workers", workers).end()
     assert refused(ended, real_server.url) == (
         " refused the connection: the user name or password is wrong"
         " (invalid username-password pair or user is disabled.)"
@@ -238,11 +255,11 @@ def test_too_many_clients_is_one_clear_error(
     server = start_server("--maxclients", "1")
     client = server.client(single_connection_client=True)
     client.ping()
-    ended = start("load", rows, "--to", server.url, "--workers", "2").end()
+    ended = start("load", rows, *NUMBERED, "--to", server.url, "--workers", "2").end()
     assert ended.code == 4
     assert "max number of clients reached" in ended.sentence
     client.config_set("maxclients", 100)
-    loaded(start("load", rows, "--to", server.url, "--workers", "2").end(), 1)
+    loaded(start("load", rows, *NUMBERED, "--to", server.url, "--workers", "2").end(), 1)
 
 
 def test_a_server_of_another_authority_is_one_clear_error(
@@ -255,7 +272,7 @@ def test_a_server_of_another_authority_is_one_clear_error(
     with TlsFront(context, real_server.port) as front:
         shown = f"rediss://localhost:{front.port}/0"
         url = f"rediss://:{SECRET.replace('/', '%2F')}@localhost:{front.port}/0"
-        ended = start("load", rows, "--to", f"{url}?ssl_ca_certs={tmp_path / 'ours.pem'}").end()
+        ended = start("load", rows, *NUMBERED, "--to", f"{url}?ssl_ca_certs={tmp_path / 'ours.pem'}").end()
         assert ended.code == 4
         assert ended.sentence.startswith(f"cannot reach {shown}: its certificate is not trusted: ")
         assert SECRET not in ended.stdout + ended.stderr
@@ -373,7 +390,7 @@ def test_what_was_evicted_before_is_nothing_to_a_load(
     run_here(capsys, "load", small, "--to", server.url, "--allow-eviction")
     server.client().flushall()
     assert server.client().info("stats")["evicted_keys"] > 0
-    loaded(run_here(capsys, "load", rows, "--to", server.url), 1)
+    loaded(run_here(capsys, "load", rows, *NUMBERED, "--to", server.url), 1)
 
 
 # Servers that tell less

@@ -26,9 +26,6 @@ from tests.support import REPO, RealServer, RecordingProxy, children_of, data_si
 WAYS = [("1", "fork"), *(("2", method) for method in START_METHODS)]
 """Workers and start methods: one worker is no process at all."""
 
-all_ways = pytest.mark.parametrize(("workers", "method"), WAYS, ids=["inline", *START_METHODS])
-both_ranges = pytest.mark.parametrize("to_all", [False, True], ids=["to the parent", "to all"])
-
 
 def started(start: StartCommand, file: Path, url: str, workers: str, method: str) -> Command:
     return start("load", file, "--to", url, "--workers", workers, "--start-method", method)
@@ -43,9 +40,15 @@ def in_the_middle(
     return command
 
 
-@all_ways
-@both_ranges
-@pytest.mark.parametrize("number", [SIGINT, SIGTERM], ids=lambda number: number.name)
+AT_WORK = [
+    *((*way, SIGINT, True) for way in WAYS),  # Ctrl-C
+    *((*way, SIGTERM, False) for way in WAYS[:3]),  # kill
+    ("2", "forkserver", SIGINT, False),
+    ("2", "forkserver", SIGTERM, True),  # systemd
+]
+
+
+@pytest.mark.parametrize(("workers", "method", "number", "to_all"), AT_WORK)
 def test_a_signal_ends_the_run_after_what_is_in_flight(
     start: StartCommand,
     big_file: Path,
@@ -170,7 +173,7 @@ def test_a_run_under_nohup_goes_on(big_file: Path, proxy: RecordingProxy) -> Non
         command.clean_up()
 
 
-@all_ways
+@pytest.mark.parametrize(("workers", "method"), WAYS[:3])
 def test_two_signals_end_a_run_whose_server_is_frozen(
     start: StartCommand,
     big_file: Path,
@@ -224,9 +227,9 @@ def test_a_signal_while_the_server_is_frozen_waits_for_it(
     assert ended.records["written"] == data_size(real_server.client())
 
 
-@all_ways
 @pytest.mark.parametrize(
-    ("number", "to_all"), [(SIGINT, True), (SIGTERM, False)], ids=["Ctrl-C", "SIGTERM to the parent"]
+    ("workers", "method", "number", "to_all"),
+    [("1", "fork", SIGINT, True), ("2", "forkserver", SIGINT, True), ("2", "forkserver", SIGTERM, False)],
 )
 def test_a_signal_during_planning_ends_it_at_once(
     start: StartCommand,
