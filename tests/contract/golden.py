@@ -132,7 +132,7 @@ def chosen(*sources: Any, **options: Any) -> Source:
     return choose_source(sources, LoadOptions(**options))
 
 
-def _said(name: str) -> dict[str, str]:
+def said(name: str) -> dict[str, str]:
     """Return the options without which lines with NUL bytes are refused as no text."""
     return {"format": "lines"} if name.startswith("txt") else {}
 
@@ -141,7 +141,7 @@ def _file(name: str, text: Callable[[Sequence[Row]], bytes]) -> Callable[[Path, 
     def opened(folder: Path, some: Sequence[Row]) -> Source:
         path = folder / f"golden.{name}"
         path.write_bytes(text(some))
-        return chosen(path, **_said(name))
+        return chosen(path, **said(name))
 
     return opened
 
@@ -152,7 +152,7 @@ def _compressed(
     def opened(folder: Path, some: Sequence[Row]) -> Source:
         path = folder / f"golden.{name}{SUFFIX[codec]}"
         path.write_bytes(compress(codec, text(some)))
-        return chosen(path, **_said(name))
+        return chosen(path, **said(name))
 
     return opened
 

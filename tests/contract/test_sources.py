@@ -26,7 +26,7 @@ from etl.plan import Answer, Batch, Block, Plan, Projection, Reject, Source
 from etl.report import Tally
 from etl.worker import run_shard
 from tests.cases import cases
-from tests.contract.golden import FORMS, GOLDEN, TYPED, Fields, Form, chosen, listed
+from tests.contract.golden import FORMS, GOLDEN, TYPED, Fields, Form, chosen, listed, said
 from tests.unit.given import parse_commands
 from tests.unit.memory import Near, Told
 
@@ -356,7 +356,7 @@ def test_files_are_read_one_after_the_other_and_empty_ones_are_no_records(kind: 
         folder.mkdir()
         form.opened(folder, part)
         paths += list(folder.iterdir())
-    source = chosen(*paths)
+    source = chosen(*paths, **said(kind))
     blocks = list(source.blocks(100))
     assert [block.number for block in blocks] == list(range(len(blocks)))
     batches = read(source, blocks)

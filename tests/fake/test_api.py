@@ -108,20 +108,3 @@ def test_load_lines_takes_the_loaders_options_and_says_its_errors(
     done = script(REPO / "scripts" / "load_lines.py", *port, "--file", tmp_path / "missing")
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("load_lines: cannot read ")
-
-
-WITHOUT_A_GUARD = """
-import sys, etl
-etl.load(sys.argv[1], to=sys.argv[2], workers=2, start_method=sys.argv[3], progress="none")
-"""
-
-
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
-def test_a_script_without_a_main_guard_ends_with_the_remedy_and_does_not_multiply(
-    tmp_path: Path, fake_server: FakeServer, method: str
-) -> None:
-    path = write(tmp_path / "train.txt", [b"a", b"b", b"c", b"d"])
-    (tmp_path / "script.py").write_text(WITHOUT_A_GUARD)
-    done = script(tmp_path / "script.py", path, fake_server.url, method)
-    assert done.returncode != 0
-    assert 'put the call under if __name__ == "__main__":' in done.stderr

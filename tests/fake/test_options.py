@@ -118,10 +118,14 @@ def test_an_empty_file_is_no_records_and_a_good_end(
     assert len(report["workers"]) == int(workers)
 
 
-@pytest.mark.parametrize(("verb", "more"), [("load", set()), ("verify", {"examples"})])
+@pytest.mark.parametrize(
+    ("verb", "more"),
+    [("load", {"rejects"}), ("verify", {"examples", "differences_not_shown", "differences"})],
+)
 def test_the_json_report_has_its_keys(path: Path, fake_server: FakeServer, verb: str, more: set[str]) -> None:
-    report_of("load", path, "--to", fake_server.url)
-    report = report_of(verb, path, "--to", fake_server.url, "--workers", "2")
+    report = report_of("load", path, "--to", fake_server.url, "--workers", "2")
+    if verb == "verify":
+        report = report_of("verify", path, "--to", fake_server.url, "--workers", "2")
     assert set(report) == JSON_KEYS | more
     assert {frozenset(worker) for worker in report["workers"]} == {
         frozenset({"records", "blocks", "seconds"})
@@ -203,6 +207,7 @@ def test_verify_counts_every_difference_and_shows_a_few(tmp_path: Path, fake_ser
     report: dict[str, Any] = report_of("verify", path, "--to", fake_server.url, "--workers", "2", code=1)
     assert report["records"] == {"read": 2000, "equal": 0, "missing": 2000, "different": 0, "rejected": 0}
     assert [example["record"] for example in report["examples"]] == [0, 1, 2, 3, 4]
+    assert report["differences_not_shown"] == 1995
 
 
 def test_verify_changes_nothing(path: Path, fake_server: FakeServer) -> None:

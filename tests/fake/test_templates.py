@@ -134,7 +134,8 @@ def test_a_command_that_answers_nil_has_skipped_its_record(tmp_path: Path, fake_
     path = write_two(tmp_path, "csv")
     argv = ("load", path, "--to", fake_server.url, "--command", "SET p:{id} {name} NX")
     assert report_of(*argv)["records"] == {"read": 1, "written": 1, "skipped": 0, "rejected": 0}
-    assert report_of(*argv)["records"] == {"read": 1, "written": 0, "skipped": 1, "rejected": 0}
+    again = report_of(*argv, "--restart")["records"]  # else a load that is complete is not done again
+    assert again == {"read": 1, "written": 0, "skipped": 1, "rejected": 0}
 
 
 @pytest.mark.parametrize("option", ["--include", "--exclude", "--rename"])

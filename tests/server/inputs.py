@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
 
 def many_lines(records: int = 30_000) -> list[bytes]:
-    """Lines of any length from nothing up, of any bytes but line breaks; the same ones every time."""
+    """Lines of any length from nothing up, of any bytes but line breaks and NUL; the same ones every time.
+
+    A file with NUL bytes is loaded as lines only where --format says so: test_inputs has those.
+    """
     chance = random.Random(7)
-    alphabet = bytes(set(range(256)) - set(b"\r\n"))
+    alphabet = bytes(set(range(256)) - set(b"\r\n\0"))
     pool = bytes(chance.choices(alphabet, k=1 << 16))
     lines = []
     for number in range(records):

@@ -25,6 +25,13 @@ INPUTS: dict[str, tuple[bytes, list[bytes]]] = {
     "LF and CRLF": (b"a\nb\r\nc\n\r\n", [b"a", b"b", b"c", b""]),
     "carriage returns that end no line": (b"a\rb\r\r\nc\r", [b"a\rb\r", b"c\r"]),
     "blank lines": (b"\n\na\n\n", [b"", b"", b"a", b""]),
+    "every byte value": (
+        bytes(range(256)) + b"\n" + b"".join(b"%c.\n" % byte for byte in range(256)),
+        [
+            *bytes(range(256)).split(b"\n"),
+            *(line for byte in range(256) for line in (b"%c." % byte).split(b"\n")),
+        ],
+    ),
     "NUL bytes": (b"\0\n\0a\0\n", [b"\0", b"\0a\0"]),
     "no UTF-8": (b"\xff\xfe\n\x80abc\n\xc3\n", [b"\xff\xfe", b"\x80abc", b"\xc3"]),
     "a byte order mark": (b"\xef\xbb\xbfa\n", [b"\xef\xbb\xbfa"]),
@@ -190,4 +197,4 @@ def test_an_unknown_option_is_a_usage_error(real_server: RealServer, tmp_path: P
     (tmp_path / "a.txt").write_text("a\n")
     code, sentence = refused(tmp_path / "a.txt", "--wrokers", "2", url=real_server.url)
     assert code == 2
-    assert "unrecognized arguments: --wrokers" in sentence
+    assert sentence.startswith("load has no option --wrokers; did you mean --workers")

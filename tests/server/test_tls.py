@@ -115,9 +115,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def refused(file: Path, url: str, *options: str) -> str:
+def refused(file: Path, url: str, *options: str, code: int = 4) -> str:
     ended = run_cli("load", file, "--to", url, "--progress", "none", *options)
-    assert ended.returncode == 4
+    assert ended.returncode == code
     assert ended.stdout == ""
     assert ended.stderr.count("\n") == 1
     return ended.stderr.removeprefix("redis-etl: ").rstrip("\n")
@@ -137,7 +137,13 @@ def test_a_big_load_and_its_verification_pass_through_tls(
 def test_a_line_of_64_megabytes_passes_through_tls(tls_server: TlsServer, tmp_path: Path) -> None:
     (tmp_path / "long.txt").write_bytes(b"x" * (64 << 20) + b"\nshort\n")
     for verb in ("load", "verify"):
-        ended = run_cli(verb, tmp_path / "long.txt", "--to", tls_server.url(), "--progress", "none")
+        options = (
+            "--max-record",
+            "65MB",
+            "--progress",
+            "none",
+        )  # a record is at most 64 MB of its own accord
+        ended = run_cli(verb, tmp_path / "long.txt", "--to", tls_server.url(), *options)
         assert ended.returncode == 0, ended.stderr
     assert tls_server.plain.client().strlen("0") == 64 << 20
 
@@ -181,8 +187,10 @@ def test_a_plain_connection_to_a_tls_port_is_a_clear_error(file: Path, tls_serve
 def test_a_file_of_authorities_that_is_missing_is_a_clear_error(
     file: Path, tls_server: TlsServer, tmp_path: Path
 ) -> None:
-    sentence = refused(file, tls_server.url("localhost", f"ssl_ca_certs={tmp_path / 'missing.pem'}"))
-    assert "no such file or directory" in sentence
+    url = tls_server.url("localhost", f"ssl_ca_certs={tmp_path / 'missing.pem'}")
+    sentence = refused(file, url, code=2)  # what the URL says is wrong: nobody was connected to
+    assert "no such file or directory" in sentence.lower()
+    assert str(tmp_path / "missing.pem") in sentence
 
 
 def test_a_client_certificate_opens_a_server_that_wants_one(
