@@ -142,7 +142,9 @@ def read_fence(wire: Wire, replies: Sequence[Any] | None) -> Fenced:
         return Fenced(False, [reply] * wire.commands)
     if not isinstance(reply, bytes) or reply[:1] not in (b"+", b"-"):
         said = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
-        raise TargetError(f"the server does not run scripts as Redis does: it answered EVAL with {said!r:.80}")
+        raise TargetError(
+            f"the server does not run scripts as Redis does: it answered EVAL with {said!r:.80}"
+        )
     answers: list[Any] = [b"OK"] * wire.commands
     for number, said in read_errors(reply[1:]):
         answers[number] = FencedError(said) if said else None

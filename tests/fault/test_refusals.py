@@ -242,7 +242,8 @@ def test_a_wrong_password_is_refused_once_and_shown_nowhere(
     url = f"redis://loader:{SECRET.replace('/', '%2F')}x@127.0.0.1:{real_server.port}/0"
     ended = start("load", rows, *NUMBERED, "--to", url, "--workers", workers).end()
     assert refused(ended, real_server.url) == (
-        " refused the connection: the user name or password is wrong (--user, --password-file or $REDISCLI_AUTH, or the URL)"
+        " refused the connection: the user name or password is wrong"
+        " (--user, --password-file or $REDISCLI_AUTH, or the URL)"
         " (invalid username-password pair or user is disabled.)"
     )
     client: Any = real_server.client()
