@@ -185,7 +185,8 @@ def _make_bar(total: int | None, before: Before = NOTHING_BEFORE) -> Any:
         def format_dict(self) -> Any:
             values = super().format_dict
             values["percent"] = 100 * min(self.n, total) // total if total else 0
-            values["ncols"] = values["ncols"] or None  # a terminal that does not know its width says 0
+            columns = values["ncols"] or 0  # a terminal that does not know its width says 0; tqdm makes it -1
+            values["ncols"] = columns if columns > 0 else None
             values["bar_format"] = self._fitting(values)
             return values
 

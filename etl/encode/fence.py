@@ -22,6 +22,7 @@ from typing import Any
 
 from etl.encode.resp import plain
 from etl.encode.wire import Wire
+from etl.errors import TargetError
 
 FENCE_RECORDS = 5_000
 """Records under one mark: 5 to 30 ms of the server's time, in which it serves nobody else."""
@@ -130,12 +131,20 @@ def fence(
 
 
 def read_fence(wire: Wire, replies: Sequence[Any] | None) -> Fenced:
-    """Read what the script answered about the commands of the inner ``wire``."""
+    """Read what the script answered about the commands of the inner ``wire``.
+
+    Raises TargetError for what no script of ours can have answered.
+    """
     if replies is None:
         return Fenced(True, None)
     (reply,) = replies
     if isinstance(reply, Exception):
         return Fenced(False, [reply] * wire.commands)
+    if not isinstance(reply, bytes) or reply[:1] not in (b"+", b"-"):
+        said = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+        raise TargetError(
+            f"the server does not run scripts as Redis does: it answered EVAL with {said!r:.80}"
+        )
     answers: list[Any] = [b"OK"] * wire.commands
     for number, said in read_errors(reply[1:]):
         answers[number] = FencedError(said) if said else None

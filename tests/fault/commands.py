@@ -68,10 +68,11 @@ class Ended:
 
     @property
     def sentence(self) -> str:
-        """What stderr says: exactly one line."""
-        assert self.stderr.startswith("redis-etl: "), self
-        assert self.stderr.count("\n") == 1, self
-        return self.stderr.removeprefix("redis-etl: ").rstrip("\n")
+        """What stderr says: exactly one line, besides the one that tells where the rejects are."""
+        lines = [line for line in self.stderr.splitlines() if " rejected: see " not in line]
+        assert len(lines) == 1, self
+        assert lines[0].startswith("redis-etl: "), self
+        return lines[0].removeprefix("redis-etl: ")
 
 
 class Command:

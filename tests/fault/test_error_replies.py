@@ -58,6 +58,10 @@ REPLIES = {
 }
 
 
+FENCED = b"$1\r\n+\r\n"
+"""What the fence's script answers when all is well."""
+
+
 def stopped(start: StartCommand, file: Path, url: str, workers: int, *options: str) -> Ended:
     """Load into a server that refuses, at the first refusal of which the loader gives up."""
     now = ("--workers", str(workers), "--retry-for", "0")
@@ -75,6 +79,8 @@ def failed(ended: Ended, url: str) -> Ended:
 
 
 def records_of(command: list[bytes]) -> int:
+    if command[0] == b"EVAL":  # the fence: the commands of many records are one of its arguments
+        return command[8].count(b"\r\nSET\r\n")
     return (len(command) - 1) // 2 if command[0] == b"MSET" else 1
 
 
@@ -104,7 +110,7 @@ def test_a_server_that_refuses_from_some_point_on_is_left_by_all_workers(
         if applied > 3_000:
             return error("OOM command not allowed when used memory > 'maxmemory'.")
         applied += records_of(command)
-        return OK
+        return FENCED if command[0] == b"EVAL" else OK
 
     with ScriptedServer(full_after_3000_records) as server:
         ended = stopped(start, big_file, server.url, 2, *options)
@@ -113,6 +119,15 @@ def test_a_server_that_refuses_from_some_point_on_is_left_by_all_workers(
             f"{server.url}: the server is full (maxmemory); give it more memory or load less"
             " (OOM command not allowed when used memory > 'maxmemory'.)"
         )
+
+
+def test_a_server_that_runs_no_script_though_it_says_so_ends_the_run_with_a_sentence(
+    capsys: pytest.CaptureFixture[str], big_file: Path
+) -> None:
+    with ScriptedServer(lambda command: OK) as server:
+        ended = run_here(capsys, "load", big_file, "--to", server.url, "--if-exists", "skip")
+    assert ended.code == 4
+    assert "the server does not run scripts as Redis does: it answered EVAL with 'OK'" in ended.sentence
 
 
 def test_an_error_reply_to_verify_is_explained(capsys: pytest.CaptureFixture[str], big_file: Path) -> None:

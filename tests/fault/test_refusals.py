@@ -243,6 +243,7 @@ def test_a_wrong_password_is_refused_once_and_shown_nowhere(
     ended = start("load", rows, *NUMBERED, "--to", url, "--workers", workers).end()
     assert refused(ended, real_server.url) == (
         " refused the connection: the user name or password is wrong"
+        " (--user, --password-file or $REDISCLI_AUTH, or the URL)"
         " (invalid username-password pair or user is disabled.)"
     )
     client: Any = real_server.client()
