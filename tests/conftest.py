@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,12 @@ def pytest_report_header() -> list[str]:
 def signals_reach_children() -> None:
     """Tests send signals to commands; one that a script starts in the background ignores some of them."""
     heed_signals()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_are_compiled_once() -> None:
+    """Commands and workers that tests start find the project compiled, whatever images of containers set."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture

@@ -34,6 +34,8 @@ RUNS_THE_COMMAND = """\
 import contextlib, sys
 from etl.cli import main
 import etl.run.processes
+from etl.run.pandas_hidden import hide_pandas
+hide_pandas()  # as ``python -m etl`` does
 etl.run.processes.main_hidden = contextlib.nullcontext  # workers import this script, and so the patch
 {patch}
 if __name__ == "__main__":

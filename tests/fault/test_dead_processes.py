@@ -51,8 +51,9 @@ def completed(command: Command, server: RealServer) -> Ended:
     return ended
 
 
-@every_method
-@pytest.mark.parametrize("worker", [0, 1])
+@pytest.mark.parametrize(
+    ("worker", "method"), [*((1, method) for method in START_METHODS), (0, "forkserver")]
+)
 def test_a_killed_worker_is_named_and_the_run_goes_on(
     start: StartCommand,
     big_file: Path,
@@ -81,11 +82,10 @@ def test_a_worker_that_crashes_is_named_with_its_signal(
     assert "worker 1 was killed by SIGSEGV; going on from the marks\n" in ended.stderr
 
 
-@every_method
 def test_all_workers_killed_at_once_are_replaced(
-    start: StartCommand, big_file: Path, real_server: RealServer, proxy: RecordingProxy, method: str
+    start: StartCommand, big_file: Path, real_server: RealServer, proxy: RecordingProxy
 ) -> None:
-    command, workers = two_workers_in_the_middle(start, big_file, proxy, method)
+    command, workers = two_workers_in_the_middle(start, big_file, proxy)
     for worker in workers:
         os.kill(worker, SIGKILL)
     proxy.release()

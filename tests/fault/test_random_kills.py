@@ -85,8 +85,8 @@ def test_a_hundred_kills_at_random_moments_lose_and_double_nothing(
     assert kills == KILLS
 
 
-FEW = 24
-OLD = (3, 20)
+FEW = 16
+OLD = (3, 13)
 """Records whose key is there before the job has begun."""
 
 

@@ -54,8 +54,9 @@ def unseen(*said: str) -> None:
         assert piece not in "".join(said)
 
 
-@pytest.mark.parametrize("method", START_METHODS)
-@pytest.mark.parametrize("user", [(), ("--user", "loader")], ids=["everybody", "loader"])
+@pytest.mark.parametrize(
+    ("user", "method"), [*((("--user", "loader"), method) for method in START_METHODS), ((), "forkserver")]
+)
 def test_a_password_in_a_file_opens_the_server_for_all_workers(
     guarded: RealServer, lines: Path, password_file: Path, method: str, user: tuple[str, ...]
 ) -> None:
