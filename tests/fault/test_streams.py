@@ -146,7 +146,9 @@ class Terminal:
     def wait_for(self, pattern: str) -> None:
         """Read until the pattern was shown."""
         while not re.search(pattern, self.shown):
-            assert self._read(), f"{pattern} was not shown: {self.shown!r}"
+            if not self._read():
+                self.end()  # else what it has left open is told of another test
+                raise AssertionError(f"{pattern} was not shown: {self.shown!r}")
 
     def end(self) -> int:
         """Read to the end and give the exit code."""
