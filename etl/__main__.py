@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from etl.cli import main
-from etl.run.pandas_hidden import hide_pandas
+from etl.cli.main import main
+from etl.run.process.hide_pandas import hide_pandas
 
 
 def run() -> None:

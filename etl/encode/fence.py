@@ -20,9 +20,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from etl.encode.resp import plain
-from etl.encode.wire import Wire
+from etl.encode.resp.protocol import plain
 from etl.errors import TargetError
+from etl.plan import Wire
 
 FENCE_RECORDS = 5_000
 """Records under one mark: 5 to 30 ms of the server's time, in which it serves nobody else."""

@@ -11,7 +11,7 @@
 | ``records_read`` ... | the counts of a complete run |
 | ``check`` | of all of these |
 | ``run`` | the token of the run that wrote last; a wrong one only ends that run |
-| ``mark:{turn}:{worker}:{token}`` | how far a worker is (``etl/marks.py``) |
+| ``mark:{turn}:{worker}:{token}`` | how far a worker is (``etl/plan/marks.py``) |
 | ``present:{block}:{token}`` | a bit for each record of the block that the pass has settled |
 
 Marks and bits that no attempt and no pass has listed are what a late process of an earlier run has left: they
@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from etl.encode.fence import check_of, seal, unseal
-from etl.marks import COUNTS, MOST_SHARES, Done, mark_field, number_in, parse_mark
+from etl.plan import COUNTS, MOST_SHARES, Done, mark_field, number_in, parse_mark
 
 COMPLETE = "complete"
 INCOMPLETE = "incomplete"

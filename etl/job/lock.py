@@ -8,7 +8,7 @@ A lock whose holder is known to be dead is taken over: at once, if that is known
 its connection is gone and it has not been renewed for two periods. Any other is gone after LOCK_S seconds.
 
 NOTE(takeover): it is replaced only if it is still the one that was looked at. Workers outlive their parent by
-moments (NOTE(orphans) in ``etl/run/processes.py``), and what they write then would be written beside the new
+moments (NOTE(orphans) in ``etl/run/runners/processes.py``), and what they write then would be written beside the new
 run's: they are waited for.
 """
 
@@ -21,14 +21,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from etl.control import StopFlag
-from etl.encode.resp import plain
+from etl.encode.resp.protocol import plain
 from etl.errors import EtlError, LockedError, TargetError
 from etl.job.presence import Seen, look_for
-from etl.job.record import Job
+from etl.job.state import Job
 from etl.plan import Session
-from etl.target.console import ask, questioned
+from etl.sink.control import ask, questioned
 from etl.units import format_seconds
+from etl.worker.messages import StopFlag
 
 LOCK_S = 30
 _LOCK_MS = b"%d" % (1000 * LOCK_S)

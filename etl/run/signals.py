@@ -53,7 +53,7 @@ class StopSignals:
         return bool(self.received) or self._cause is not None
 
     def is_set(self) -> bool:
-        """Say whether the run is to stop (this is a StopFlag, ``etl/control.py``)."""
+        """Say whether the run is to stop (this is a StopFlag, ``etl/worker/messages.py``)."""
         return self.stopping
 
     def wait(self, timeout: float | None = None) -> bool:

@@ -10,19 +10,18 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from etl.errors import UsageError
-from etl.option_effects import OBJECT, QUERY, refuse_for_format
-from etl.options import Options
+from etl.options import OBJECT, QUERY, Options, refuse_for_format
 from etl.plan import Source
-from etl.source.compression import split_name
-from etl.source.files import find_files
-from etl.source.find import STDIN, find_text, local_path
-from etl.source.text import TextFormat
-from etl.source.uri import is_remote, parse_uri
+from etl.source.storage.compression import split_name
+from etl.source.storage.find import STDIN, find_text, local_path
+from etl.source.storage.local import find_files
+from etl.source.storage.uri import is_remote, parse_uri
+from etl.source.text.format import TextFormat
 
 if TYPE_CHECKING:
-    from etl.source.records import RecordStream
-    from etl.source.table_files import TableFiles
-    from etl.source.table_stream import TableStream
+    from etl.source.objects.records import RecordStream
+    from etl.source.table.files import TableFiles
+    from etl.source.table.stream import TableStream
 
     Tables = TypeVar("Tables", TableFiles, TableStream, TableFiles | TableStream, TableStream | RecordStream)
 
@@ -52,7 +51,7 @@ def choose_source(sources: Sequence[Any], options: Options) -> Source:
     if options.sql is not None:
         return _query(sources, options)
     if len(sources) == 1 and not isinstance(sources[0], str | os.PathLike):
-        from etl.source.tables import open_table
+        from etl.source.objects.open import open_table
 
         refuse_for_format(options, OBJECT)
         return _bounded(open_table(sources[0]), options)
@@ -69,7 +68,7 @@ def choose_source(sources: Sequence[Any], options: Options) -> Source:
 def _query(sources: Sequence[Any], options: Options) -> Source:
     if sources:
         raise UsageError("--sql names its files itself: give no source beside it")
-    from etl.source.sql import open_query
+    from etl.source.query.sql import open_query
 
     refuse_for_format(options, QUERY)
     assert options.sql is not None
@@ -129,19 +128,19 @@ def _format_of(path: str) -> str:
 def _text_format(name: str, options: Options) -> TextFormat:
     """Make a text format; its library is imported only now."""
     if name in ("csv", "tsv"):
-        from etl.source.csv import Csv
+        from etl.source.formats.csv import Csv
 
         delimiter = options.delimiter or ("\t" if name == "tsv" else ",")
         return Csv(delimiter, options.quote, options.names("fields"), header=not options.no_header)
     if name == "lines":
-        from etl.source.lines import Lines
+        from etl.source.formats.lines import Lines
 
         return Lines(strip=options.strip)
     if name == "jsonl":
-        from etl.source.jsonl import Jsonl
+        from etl.source.formats.jsonl import Jsonl
 
         return Jsonl()
-    from etl.source.json_array import JsonArray
+    from etl.source.formats.json import JsonArray
 
     return JsonArray()
 
@@ -151,15 +150,15 @@ def _tables(paths: Sequence[str], name: str) -> TableFiles | TableStream:
     if remote:
         if len(remote) < len(paths):
             raise UsageError(f"{name} files here and elsewhere are loaded one after the other, not together")
-        from etl.source.remote_tables import open_remote_tables
+        from etl.source.table.remote import open_remote_tables
 
         return open_remote_tables(remote, name)
     files = find_files([local_path(path) for path in paths])
     if name == "parquet":
-        from etl.source.parquet import Parquet
-        from etl.source.table_files import open_table_files
+        from etl.source.formats.parquet import Parquet
+        from etl.source.table.files import open_table_files
 
         return open_table_files(files, Parquet())
-    from etl.source.arrow_stream import open_arrow_files
+    from etl.source.formats.arrow import open_arrow_files
 
     return open_arrow_files(files)

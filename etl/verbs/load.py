@@ -9,26 +9,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from etl.budget import Budget
-from etl.control import LastWord, StopFlag
-from etl.encode.example import Words
-from etl.encode.restore_probe import objection, probe
-from etl.encode.types import Shape
+from etl.encode.examples import Words
+from etl.encode.mapping import Shape
+from etl.encode.rdb.probe import objection, probe
 from etl.errors import EtlError, HungUpError, StoppedError, TargetError, UsageError
 from etl.job.lock import locked
-from etl.job.record import Job, Standing, Task
-from etl.option_values import parse_rate
-from etl.options import LoadOptions, merged, shows_options
+from etl.job.state import Job, Standing, Task
+from etl.options import LoadOptions, merged, parse_rate, shows_options
+from etl.output.progress import choose_mode, notice
+from etl.output.reject_file import RejectFile
+from etl.pipeline.attempts import Undertaking, run_rounds
+from etl.pipeline.execute import Encoders, carry_out
+from etl.pipeline.execution import Run
+from etl.pipeline.resolve import shape_of
 from etl.plan import Encoder, Plan, Rate, Source, Target
-from etl.progress import choose_mode, notice
-from etl.rejects import RejectFile
-from etl.report import Rejected, Report
+from etl.report import Budget, Rejected, Report
 from etl.run.signals import StopSignals
-from etl.target.console import ask_through
-from etl.verbs.prepare import Encoders, carry_out
-from etl.verbs.rounds import Undertaking, run_rounds
-from etl.verbs.run import Run
-from etl.verbs.shape import shape_of
+from etl.sink.control import ask_through
+from etl.worker.messages import LastWord, StopFlag
 
 
 @shows_options(LoadOptions)
@@ -48,7 +46,7 @@ def load(*sources: Any, options: LoadOptions | None = None, **changes: Any) -> R
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The Verb ``load`` (``etl/verbs/prepare.py``)."""
+    """The Verb ``load`` (``etl/pipeline/execute.py``)."""
 
     options: LoadOptions
 

@@ -10,23 +10,22 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from etl.control import LastWord, StopFlag
-from etl.differences import DifferenceFile
-from etl.encode.check import Checker, checker
-from etl.encode.example import EXAMPLE, Words
-from etl.encode.types import Shape
+from etl.encode.examples import EXAMPLE, Words
+from etl.encode.mapping import Shape
+from etl.encode.verify.checker import Checker, checker
 from etl.errors import EtlError, UsageError
-from etl.job.record import Job, Standing, Task
-from etl.option_values import parse_rate
-from etl.options import VerifyOptions, merged, shows_options
+from etl.job.state import Job, Standing, Task
+from etl.options import VerifyOptions, merged, parse_rate, shows_options
+from etl.output.differences import DifferenceFile
+from etl.pipeline.attempts import Undertaking
+from etl.pipeline.execute import Encoders, carry_out
+from etl.pipeline.execution import Run
+from etl.pipeline.lists import ListsRun
+from etl.pipeline.resolve import shape_of
 from etl.plan import Encoder, Plan, Rate, Source, Target
 from etl.report import Report
 from etl.run.signals import StopSignals
-from etl.verbs.lists import ListsRun
-from etl.verbs.prepare import Encoders, carry_out
-from etl.verbs.rounds import Undertaking
-from etl.verbs.run import Run
-from etl.verbs.shape import shape_of
+from etl.worker.messages import LastWord, StopFlag
 
 
 @shows_options(VerifyOptions)
@@ -45,7 +44,7 @@ def verify(*sources: Any, options: VerifyOptions | None = None, **changes: Any) 
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """The Verb ``verify`` (``etl/verbs/prepare.py``)."""
+    """The Verb ``verify`` (``etl/pipeline/execute.py``)."""
 
     options: VerifyOptions
 

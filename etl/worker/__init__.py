@@ -10,13 +10,13 @@ import time
 from collections.abc import Iterable
 from contextlib import closing, suppress
 
-from etl.control import Finished, StopFlag
 from etl.errors import StoppedError
 from etl.plan import Block, Plan
 from etl.report import Tally
-from etl.worker.account import MOST_EXAMPLES, describe
-from etl.worker.pace import Pauses
+from etl.worker.messages import Finished, StopFlag
+from etl.worker.results import MOST_EXAMPLES, describe
 from etl.worker.shard import Shard
+from etl.worker.waiting import Pauses
 
 __all__ = ["MOST_EXAMPLES", "describe", "run_shard"]
 

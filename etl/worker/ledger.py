@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field, replace
 
-from etl.marks import COUNTS, Mark
-from etl.plan import Block
+from etl.plan import COUNTS, Block, Mark
 
 
 @dataclass(slots=True)

@@ -8,10 +8,8 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from etl.control import StopFlag
 from etl.encode.fence import FENCE_RECORDS, fence, read_fence
-from etl.encode.resp import plain
-from etl.encode.wire import Wire
+from etl.encode.resp.protocol import plain
 from etl.errors import (
     EtlError,
     RecordGoneError,
@@ -20,14 +18,14 @@ from etl.errors import (
     StoppedError,
     TargetError,
 )
-from etl.marks import Mark, about_line
-from etl.plan import Answer, Batch, Block, Encoder, Plan, Reject, SteadySession, owner
+from etl.plan import Answer, Batch, Block, Encoder, Mark, Plan, Reject, SteadySession, Wire, about_line, owner
 from etl.report import Refusal, Tally, Verdict
-from etl.target.replies import Action, Row, explain, failure, row_of
-from etl.worker.account import Account
+from etl.sink.error_replies import Action, Row, explain, failure, row_of
 from etl.worker.ledger import Ledger
-from etl.worker.pace import Pace, idling
-from etl.worker.records import own_records, pieces, record_number
+from etl.worker.messages import StopFlag
+from etl.worker.results import Account
+from etl.worker.selection import own_records, pieces, record_number
+from etl.worker.waiting import Pace, idling
 
 WAITING_LOOK_S = 0.05
 REPLICAS_WAIT_MS = b"1000"

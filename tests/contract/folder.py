@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from etl.encode.set import SetEncoder
-from etl.encode.wire import Wire
+from etl.encode.strategies.set import SetEncoder
 from etl.errors import TargetError
-from etl.plan import Answer, Batch
+from etl.plan import Answer, Batch, Wire
 from etl.report import Refusal, Verdict
-from etl.target.address import parse_address
-from etl.target.replies import failure
+from etl.sink.address import parse_address
+from etl.sink.error_replies import failure
 from etl.template import Template
 from tests.unit.given import VALUE, parse_commands, template
 from tests.unit.memory import Near, lines_in

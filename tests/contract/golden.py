@@ -24,13 +24,13 @@ import pyarrow.parquet
 from etl.options import LoadOptions
 from etl.plan import Source
 from etl.source.choose import choose_source
-from etl.source.csv import Csv
-from etl.source.inputs import StandardInput
-from etl.source.json_array import JsonArray
-from etl.source.jsonl import Jsonl
-from etl.source.lines import Lines
-from etl.source.text import TextFormat
-from etl.source.text_stream import open_text_stream
+from etl.source.formats.csv import Csv
+from etl.source.formats.json import JsonArray
+from etl.source.formats.jsonl import Jsonl
+from etl.source.formats.lines import Lines
+from etl.source.storage.stdin import StandardInput
+from etl.source.text.format import TextFormat
+from etl.source.text.stream import open_text_stream
 from tests.unit.source.streams import SUFFIX, compress
 
 GOLDEN: dict[str, str | None] = {

@@ -1,4 +1,4 @@
-"""The contract of an Encoder (``etl/plan.py``), for every strategy: a new one is a new line in ENCODERS.
+"""The contract of an Encoder (``etl/plan/plan.py``), for every strategy: a new one is a new line in ENCODERS.
 
 What the commands do to a server is the matter of ``test_types.py``.
 """
@@ -16,12 +16,12 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.encode.check import checker
-from etl.encode.dump import LISTPACK, ZIPLIST
-from etl.encode.mset import MsetEncoder
-from etl.encode.passes import ClearEncoder, ProbeEncoder
-from etl.encode.restore import RestoreEncoder
-from etl.encode.types import Expiry, Shape
+from etl.encode.mapping import Expiry, Shape
+from etl.encode.rdb.payload import LISTPACK, ZIPLIST
+from etl.encode.strategies.mset import MsetEncoder
+from etl.encode.strategies.prepass import ClearEncoder, ProbeEncoder
+from etl.encode.strategies.restore import RestoreEncoder
+from etl.encode.verify.checker import checker
 from etl.plan import Batch, Encoder
 from etl.report import Verdict
 from tests.cases import cases

@@ -12,20 +12,19 @@ from typing import Any
 
 import pytest
 
-from etl.budget import Budget
-from etl.control import Failed, Finished, LastWord
 from etl.errors import EtlError, InternalError, SourceError, TargetError, WorkerError
 from etl.options import START_METHODS
+from etl.output.reject_file import RejectFile
 from etl.plan import Plan, Source
-from etl.rejects import RejectFile
-from etl.report import Tally
-from etl.run.inline import run_inline
-from etl.run.plans import make_tally
-from etl.run.processes import make_context, run_processes
+from etl.report import Budget, Tally
+from etl.run.choose import make_tally
+from etl.run.runners.inline import run_inline
+from etl.run.runners.processes import make_context, run_processes
 from etl.run.signals import StopSignals
-from etl.source.find import find_text
-from etl.source.jsonl import Jsonl
-from etl.source.lines import Lines
+from etl.source.formats.jsonl import Jsonl
+from etl.source.formats.lines import Lines
+from etl.source.storage.find import find_text
+from etl.worker.messages import Failed, Finished, LastWord
 from tests.contract.folder import SET, BuggyEncoder, FolderTarget, LosingTarget, RefusingTarget
 from tests.unit.given import source_of
 from tests.unit.memory import plan_for

@@ -1,4 +1,4 @@
-"""The contract of a Source (``etl/plan.py``), for every format and way in: see ``golden.py``."""
+"""The contract of a Source (``etl/plan/plan.py``), for every format and way in: see ``golden.py``."""
 
 from __future__ import annotations
 
@@ -17,13 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from etl.budget import Budget
-from etl.encode.command import parse_command
-from etl.encode.commands import CommandsEncoder
-from etl.encode.wire import Wire
+from etl.encode.resp.command import parse_command
+from etl.encode.strategies.commands import CommandsEncoder
 from etl.errors import SourceError
-from etl.plan import Answer, Batch, Block, Plan, Projection, Reject, Source
-from etl.report import Tally
+from etl.plan import Answer, Batch, Block, Plan, Projection, Reject, Source, Wire
+from etl.report import Budget, Tally
 from etl.worker import run_shard
 from tests.cases import cases
 from tests.contract.golden import FORMS, GOLDEN, TYPED, Fields, Form, chosen, listed, said

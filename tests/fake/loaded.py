@@ -14,7 +14,7 @@ from unittest import mock
 
 from redis import Redis
 
-from etl import cli
+from etl.cli import main as cli
 from tests.support import RecordingProxy, data_keys, run_cli
 from tests.support.data import is_of_a_job
 from tests.unit.given import parse_commands

@@ -76,15 +76,15 @@ def test_a_server_that_is_not_there_is_exit_code_4_and_no_secret_is_shown(
 
 LOADS_AS_NOBODY = """
 import os, sys
-import etl.cli, etl.verbs.load, etl.verbs.verify
+import etl.cli.main, etl.verbs.load, etl.verbs.verify
 try:  # imports what a refused file needs: nobody may not be allowed to read this Python's library
     etl.load(os.devnull)
 except etl.EtlError:
-    etl.cli.make_parser().parse_args(["load", "x"])
+    etl.cli.main.make_parser().parse_args(["load", "x"])
 if os.geteuid() == 0:
     os.setegid(65534)
     os.seteuid(65534)
-sys.exit(etl.cli.main(sys.argv[1:]))
+sys.exit(etl.cli.main.main(sys.argv[1:]))
 """
 
 

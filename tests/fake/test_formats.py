@@ -175,7 +175,7 @@ def test_what_cannot_be_the_format_is_one_sentence(
 
 MEASURES_ITSELF = """
 import sys
-from etl.cli import main
+from etl.cli.main import main
 code = main(sys.argv[1:])
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 print(int(status["VmHWM"].split()[0]) // 1000, file=sys.stderr)

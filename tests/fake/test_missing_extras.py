@@ -21,7 +21,7 @@ class Missing(MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Missing())
-from etl.cli import main
+from etl.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -23,7 +23,7 @@ def process(code: str, before: str = "") -> str:
     return f"""
 import sys
 {before}
-from etl.run.processes import make_context
+from etl.run.runners.processes import make_context
 if __name__ == "__main__":
     process = make_context("forkserver").Process(target=exec, args=({code!r}, {{}}))
     process.start()
@@ -54,18 +54,18 @@ assert "pandas" not in sys.modules
 
 
 def test_workers_of_the_command_line_do_without() -> None:
-    hidden = "from etl.run.pandas_hidden import hide_pandas; hide_pandas()"
+    hidden = "from etl.run.process.hide_pandas import hide_pandas; hide_pandas()"
     assert_runs(process(MAKES_AN_ARRAY, before=hidden))
 
 
 def test_a_script_and_its_processes_keep_it() -> None:
     assert_runs(process(IMPORTS_PANDAS) + f"\n{IMPORTS_PANDAS}")
-    assert_runs(f"import etl.cli, etl.run.processes, etl.verbs.load; {IMPORTS_PANDAS}")
+    assert_runs(f"import etl.cli.main, etl.run.runners.processes, etl.verbs.load; {IMPORTS_PANDAS}")
 
 
 def test_pandas_is_said_not_to_be_there() -> None:
     assert_runs("""
-from etl.run.pandas_hidden import hide_pandas, pandas_is_hidden
+from etl.run.process.hide_pandas import hide_pandas, pandas_is_hidden
 hide_pandas()
 hide_pandas()
 assert pandas_is_hidden()

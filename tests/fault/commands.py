@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import pytest
 
-from etl.cli import main
+from etl.cli.main import main
 from tests.support import REPO, RecordingProxy, alive, children_of, end_cli, in_session, wait_until
 
 START_METHODS = ("fork", "forkserver", "spawn")
@@ -32,11 +32,11 @@ SOON_S = 4.0
 
 RUNS_THE_COMMAND = """\
 import contextlib, sys
-from etl.cli import main
-import etl.run.processes
-from etl.run.pandas_hidden import hide_pandas
+from etl.cli.main import main
+import etl.run.runners.processes
+from etl.run.process.hide_pandas import hide_pandas
 hide_pandas()  # as ``python -m etl`` does
-etl.run.processes.main_hidden = contextlib.nullcontext  # workers import this script, and so the patch
+etl.run.runners.processes.main_hidden = contextlib.nullcontext  # workers import this script, and so the patch
 {patch}
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

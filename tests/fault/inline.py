@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 import etl.job.lock as lock
-import etl.target.conversation as conversation
-import etl.verbs.prepare as prepare
-from etl.cli import main
-from etl.target.standalone import StandaloneTarget
+import etl.pipeline.execute as prepare
+import etl.sink.session.pipelined as conversation
+from etl.cli.main import main
+from etl.sink.deployments.standalone import StandaloneTarget
 from tests.fault.commands import Ended, connection_of
 from tests.support import RecordingProxy, data_keys
 

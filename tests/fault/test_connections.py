@@ -7,16 +7,15 @@ from typing import Literal
 
 import pytest
 
-from etl.budget import Budget
-from etl.encode.mset import MsetEncoder
+from etl.encode.strategies.mset import MsetEncoder
 from etl.errors import TargetError
 from etl.plan import Plan, Projection
-from etl.report import Tally
-from etl.source.files import find_files
-from etl.source.lines import Lines
-from etl.source.text_files import open_text_files
-from etl.target.address import parse_address
-from etl.target.standalone import StandaloneTarget
+from etl.report import Budget, Tally
+from etl.sink.address import parse_address
+from etl.sink.deployments.standalone import StandaloneTarget
+from etl.source.formats.lines import Lines
+from etl.source.storage.local import find_files
+from etl.source.text.files import open_text_files
 from etl.template import NUMBER, Field, Template
 from etl.worker import run_shard
 from tests.fault.commands import (
@@ -35,8 +34,8 @@ Ending = Literal["rst", "fin"]
 
 IMPATIENT = """
 import functools
-import etl.verbs.prepare as prepare
-from etl.target.standalone import StandaloneTarget
+import etl.pipeline.execute as prepare
+from etl.sink.deployments.standalone import StandaloneTarget
 prepare.StandaloneTarget = functools.partial(StandaloneTarget, silence_s=0.5)
 """
 """A server is given up after half a second of silence, and not after 30 seconds."""

@@ -9,8 +9,8 @@ import pytest
 
 from etl.encode.fence import seal
 from etl.errors import InterruptedRunError
-from etl.job.record import Job
-from etl.marks import Mark, parse_mark
+from etl.job.state import Job
+from etl.plan import Mark, parse_mark
 from tests.fault.inline import RECORDS, Here, assert_loaded, complete, hold_worker, meanwhile, write_input
 from tests.support import RealServer, RecordingProxy, data_size
 

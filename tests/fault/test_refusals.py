@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trustme
 
-from etl.target.console import MOST_HANG_UPS
+from etl.sink.control import MOST_HANG_UPS
 from tests.fault.commands import Ended, StartCommand, hold_in_the_middle, run_here, wait_for_the_middle
 from tests.server.tls import TlsFront
 from tests.support import (

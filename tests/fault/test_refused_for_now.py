@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from etl.marks import parse_mark
-from etl.target.replies import TABLE, Action
+from etl.plan import parse_mark
+from etl.sink.error_replies import TABLE, Action
 from tests.fault.commands import StartCommand, hold_in_the_middle, wait_for_the_middle
 from tests.fault.inline import (
     RECORDS,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-import etl.verbs.rounds as rounds
-from etl.job.record import Job
+import etl.pipeline.attempts as rounds
+from etl.job.state import Job
 from tests.fault.commands import (
     START_METHODS,
     StartCommand,

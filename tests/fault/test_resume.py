@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-import etl.verbs.prepare as prepare
+import etl.pipeline.execute as prepare
 from etl.errors import TargetError
 from etl.worker.shard import Shard
 from tests.fault.commands import (

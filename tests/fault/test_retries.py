@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.target.steady import SteadySession
+from etl.sink.session.reconnecting import SteadySession
 from tests.fault.inline import (
     HELD_BYTES,
     KINDS,

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 import redis
 
-from etl.cli import main
+from etl.cli.main import main
 from tests.server.inputs import held, write
 from tests.support import RealServer, StartServer, data_size, run_cli
 

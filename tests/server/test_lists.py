@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import etl
-from etl.encode import gathered
 from etl.errors import SourceError
+from etl.plan import gathered
 from etl.report import Report
 from tests.support import RealServer
 

@@ -17,12 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
 
-from etl.cli import main
-from etl.encode.dump import LISTPACK, ZIPLIST, Form, payload
-from etl.encode.restore import RestoreEncoder
-from etl.encode.restore_probe import objection, probe
-from etl.encode.wire import Wire
-from etl.plan import Batch
+from etl.cli.main import main
+from etl.encode.rdb.payload import LISTPACK, ZIPLIST, Form, payload
+from etl.encode.rdb.probe import objection, probe
+from etl.encode.strategies.restore import RestoreEncoder
+from etl.plan import Batch, Wire
 from etl.report import Refusal, Verdict
 from etl.template import parse_template
 from tests.examples import examples

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.embedded import server_binary
+from etl.sink.embedded.server import server_binary
 from tests.fault.commands import run_here
 from tests.support import RealServer, wait_until
 from tests.support.servers import answers_ping, free_port

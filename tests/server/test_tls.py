@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from etl.embedded import server_binary
 from etl.errors import TargetError
-from etl.target.address import parse_address
-from etl.target.standalone import StandaloneTarget
+from etl.sink.address import parse_address
+from etl.sink.deployments.standalone import StandaloneTarget
+from etl.sink.embedded.server import server_binary
 from tests.server.tls import TlsFront
 from tests.support import RealServer, StartServer, data_size, free_port, run_cli
 

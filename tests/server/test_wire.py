@@ -12,12 +12,12 @@ import pyarrow as pa
 import pytest
 
 import etl
-from etl.embedded import server_binary
-from etl.encode.check import checker
-from etl.encode.mset import MsetEncoder
-from etl.encode.set import SetEncoder
-from etl.encode.types import Shape
+from etl.encode.mapping import Shape
+from etl.encode.strategies.mset import MsetEncoder
+from etl.encode.strategies.set import SetEncoder
+from etl.encode.verify.checker import checker
 from etl.plan import Batch, Encoder
+from etl.sink.embedded.server import server_binary
 from etl.template import Field, Template
 from tests.server.inputs import held, many_lines, write
 from tests.support import RealServer, RecordingProxy

@@ -9,12 +9,11 @@ from typing import Any
 import hiredis
 import pyarrow as pa
 
-from etl.encode.wire import Wire
-from etl.plan import Batch
-from etl.source.files import File, find_files
-from etl.source.lines import Lines
-from etl.source.text import TextFormat
-from etl.source.text_files import TextFiles, open_text_files
+from etl.plan import Batch, Wire
+from etl.source.formats.lines import Lines
+from etl.source.storage.local import File, find_files
+from etl.source.text.files import TextFiles, open_text_files
+from etl.source.text.format import TextFormat
 from etl.template import Template, parse_template
 
 VALUE = parse_template("{line}", option="--value")

@@ -10,13 +10,11 @@ from typing import Any
 import hiredis
 import pyarrow as pa
 
-from etl.budget import Budget
-from etl.control import StopFlag
-from etl.encode.wire import Wire
-from etl.plan import Answer, Batch, Plan, Projection, Reject, Source
-from etl.report import Refusal, Tally, Verdict
-from etl.target.patience import Patience
+from etl.plan import Answer, Batch, Plan, Projection, Reject, Source, Wire
+from etl.report import Budget, Refusal, Tally, Verdict
+from etl.sink.session.backoff import Patience
 from etl.template import Template, parse_template
+from etl.worker.messages import StopFlag
 from tests.unit.encode.model import Model
 from tests.unit.given import parse_commands, replies_in, stream_of
 

@@ -9,9 +9,9 @@ import signal
 import pytest
 
 from etl import errors
-from etl.control import Failed, Finished, Stop
 from etl.errors import EtlError, InterruptedRunError, WorkerError
 from etl.report import Example
+from etl.worker.messages import Failed, Finished, Stop
 from tests.cases import cases
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, EtlError)]

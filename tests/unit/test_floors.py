@@ -13,50 +13,70 @@ PACKAGE = Path(etl.__file__).parent
 
 FLOORS = (
     (
-        "etl.control",
+        "etl.worker.messages",
         "etl.options",
-        "etl.option_values",
+        "etl.options.values",
         "etl.times",
-        "etl.option_effects",
+        "etl.options.effects",
         "etl.errors",
         "etl.units",
-        "etl.budget",
+        "etl.report.reject_limit",
         "etl.limits",
     ),
-    ("etl.encode", "etl.template", "etl.plan", "etl.report", "etl.marks"),
-    ("etl.source", "etl.target", "etl.progress", "etl.embedded", "etl.job", "etl.rejects", "etl.differences"),
+    ("etl.encode", "etl.template", "etl.plan", "etl.report", "etl.plan.marks"),
+    (
+        "etl.source",
+        "etl.sink",
+        "etl.output.progress",
+        "etl.sink.embedded.server",
+        "etl.job",
+        "etl.output.reject_file",
+        "etl.output.differences",
+    ),
     ("etl.worker",),
     ("etl.run",),
     ("etl.verbs",),
-    ("etl.cli", "etl.__main__", "etl"),
+    ("etl.cli.main", "etl.__main__", "etl"),
 )
 
 OWNERS = {
-    "redis": ("etl.target",),
-    "hiredis": ("etl.target",),
-    "ssl": ("etl.target",),
+    "redis": ("etl.sink",),
+    "hiredis": ("etl.sink",),
+    "ssl": ("etl.sink",),
     # inputs waits for standard input where another program has made it non-blocking.
-    "select": ("etl.target", "etl.source.inputs"),
+    "select": ("etl.sink", "etl.source.storage.stdin"),
     # embedded talks to a server that is starting or ending; signals and feed have a pair each to end a wait;
     # presence has a name in the kernel.
-    "socket": ("etl.target", "etl.embedded", "etl.run.signals", "etl.run.feed", "etl.job.presence"),
-    "tqdm": ("etl.progress",),
+    "socket": (
+        "etl.sink",
+        "etl.sink.embedded.server",
+        "etl.run.signals",
+        "etl.run.process.feed",
+        "etl.job.presence",
+    ),
+    "tqdm": ("etl.output.progress",),
     # embedded only names SIGTERM, for the server that it starts.
-    "signal": ("etl.run", "etl.embedded"),
+    "signal": ("etl.run", "etl.sink.embedded.server"),
     "multiprocessing": ("etl.run",),
-    "subprocess": ("etl.embedded",),
-    "argparse": ("etl.cli", "etl.options", "etl.__init__"),
-    "json": ("etl.cli", "etl.rejects", "etl.differences", "etl.source", "etl.encode.check_json"),
-    "csv": ("etl.source.csv",),
-    "bz2": ("etl.source.compression",),
-    "lzma": ("etl.source.compression",),
-    "anycrc": ("etl.encode.dump",),
-    "fsspec": ("etl.source.remote_fsspec",),
-    "aiohttp": ("etl.source.remote_fsspec",),
-    "duckdb": ("etl.source.databases",),
-    "adbc_driver_manager": ("etl.source.databases",),
-    "adbc_driver_sqlite": ("etl.source.databases",),
-    "adbc_driver_postgresql": ("etl.source.databases",),
+    "subprocess": ("etl.sink.embedded.server",),
+    "argparse": ("etl.cli.main", "etl.options", "etl.__init__"),
+    "json": (
+        "etl.cli.main",
+        "etl.output.reject_file",
+        "etl.output.differences",
+        "etl.source",
+        "etl.encode.verify.json",
+    ),
+    "csv": ("etl.source.formats.csv",),
+    "bz2": ("etl.source.storage.compression",),
+    "lzma": ("etl.source.storage.compression",),
+    "anycrc": ("etl.encode.rdb.payload",),
+    "fsspec": ("etl.source.storage.stores.fsspec",),
+    "aiohttp": ("etl.source.storage.stores.fsspec",),
+    "duckdb": ("etl.source.query.connect",),
+    "adbc_driver_manager": ("etl.source.query.connect",),
+    "adbc_driver_sqlite": ("etl.source.query.connect",),
+    "adbc_driver_postgresql": ("etl.source.query.connect",),
     # What is given as an object is asked for Arrow's interface; nobody's library is imported for that.
     "pandas": (),
     "polars": (),
@@ -66,12 +86,12 @@ OWNERS = {
 }
 
 CATCHING = {
-    "etl.cli": "the process ends there",
-    "etl.run.processes": "a worker process ends there",
-    "etl.run.feed": "a thread ends there, and the supervisor raises what it met",
-    "etl.source.table_input": "a step in somebody else's library",
-    "etl.source.remote": "a step in somebody else's library",
-    "etl.source.python_values": "somebody else's __repr__",
+    "etl.cli.main": "the process ends there",
+    "etl.run.runners.processes": "a worker process ends there",
+    "etl.run.process.feed": "a thread ends there, and the supervisor raises what it met",
+    "etl.source.table.input": "a step in somebody else's library",
+    "etl.source.storage.remote": "a step in somebody else's library",
+    "etl.source.objects.values": "somebody else's __repr__",
 }
 """Who may catch every exception, and why."""
 
@@ -161,7 +181,7 @@ def calls(module: str) -> set[str]:
 @cases("module", MODULES)
 def test_only_the_command_line_prints_and_only_main_exits(module: str) -> None:
     names = calls(module)
-    assert module == "etl.cli" or not names & {"print", "sys.stdout.write"}
+    assert module == "etl.cli.main" or not names & {"print", "sys.stdout.write"}
     assert module == "etl.__main__" or not names & {"sys.exit", "exit", "quit"}
 
 
@@ -186,13 +206,13 @@ def test_every_exception_is_caught_only_where_a_process_ends_or_a_foreign_librar
 
 def test_every_owner_and_every_floor_that_is_there_is_found_by_these_tests() -> None:
     assert len(MODULES) > 30
-    assert "redis" in {imported.split(".")[0] for imported in imports("etl.target.connection")}
+    assert "redis" in {imported.split(".")[0] for imported in imports("etl.sink.session.connect")}
     assert "etl.report" in imports("etl.plan")
     assert set(CATCHING) <= set(MODULES)
     owners = {owner for several in OWNERS.values() for owner in several}
     assert all(any(belongs(module, (owner,)) for module in MODULES) for owner in owners)
     assert "etl.report" not in imports("etl.errors")
-    assert floor_of("etl.budget") == 0
-    assert floor_of("etl.source.lines") == floor_of("etl.rejects") == 2
+    assert floor_of("etl.report.reject_limit") == 0
+    assert floor_of("etl.source.formats.lines") == floor_of("etl.output.reject_file") == 2
     assert floor_of("etl.__init__") == 6
     assert floor_of("etl.elsewhere") is None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.encode.expiry import durations, instants
+from etl.encode.resp.expiry import durations, instants
 from etl.times import parse_duration, parse_instant
 
 DURATIONS = {

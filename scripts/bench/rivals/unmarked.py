@@ -10,15 +10,15 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from etl.cli import main
-from etl.control import LastWord
+from etl.cli.main import main
 from etl.errors import EtlError
-from etl.job.record import Standing
-from etl.run.pandas_hidden import hide_pandas
-from etl.target.preflight import Findings
-from etl.verbs import guard
+from etl.job.state import Standing
+from etl.pipeline import preflight as guard
+from etl.pipeline.execution import Run
+from etl.run.process.hide_pandas import hide_pandas
+from etl.sink.preflight.checks import Findings
 from etl.verbs.load import Load
-from etl.verbs.run import Run
+from etl.worker.messages import LastWord
 
 
 @contextlib.contextmanager

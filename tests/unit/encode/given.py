@@ -7,10 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from etl.encode.command import Command, parse_command
-from etl.encode.types import Expiry, Shape
-from etl.encode.wire import Wire
-from etl.plan import Batch, Encoder
+from etl.encode.mapping import Expiry, Shape
+from etl.encode.resp.command import Command, parse_command
+from etl.plan import Batch, Encoder, Wire
 from etl.report import Verdict
 from etl.template import Template, parse_template
 from tests.unit.encode.model import Model

@@ -20,7 +20,7 @@ from etl.job.fields import (
     read_head,
     read_passed,
 )
-from etl.marks import COUNTS, Mark
+from etl.plan import COUNTS, Mark
 from tests.examples import examples
 
 PASSED = Passed(3, 1, {0: b"\x05", 7: b"\x00\x80"})

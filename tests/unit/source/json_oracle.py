@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from etl.plan import Batch, Projection, Reject
-from etl.source.text import TextFormat, scan_at
-from etl.source.wide import parse_in_parts
+from etl.source.text.format import TextFormat, scan_at
+from etl.source.text.wide import parse_in_parts
 
 ALL = Projection(all=True)
 

@@ -16,15 +16,15 @@ from etl.errors import SourceError, UsageError
 from etl.options import FORMATS, LoadOptions
 from etl.source import choose
 from etl.source.choose import SUFFIXES, choose_source, format_by_name
-from etl.source.csv import Csv
-from etl.source.json_array import JsonArray
-from etl.source.jsonl import Jsonl
-from etl.source.lines import Lines
-from etl.source.records import RecordStream
-from etl.source.table_files import TableFiles
-from etl.source.table_stream import TableStream
-from etl.source.text_files import TextFiles
-from etl.source.text_stream import TextStream
+from etl.source.formats.csv import Csv
+from etl.source.formats.json import JsonArray
+from etl.source.formats.jsonl import Jsonl
+from etl.source.formats.lines import Lines
+from etl.source.objects.records import RecordStream
+from etl.source.table.files import TableFiles
+from etl.source.table.stream import TableStream
+from etl.source.text.files import TextFiles
+from etl.source.text.stream import TextStream
 from tests.cases import cases
 
 TABLE = pa.table({"a": [1, 2]})

@@ -16,7 +16,7 @@ from etl.errors import SourceError, UsageError
 from etl.options import LoadOptions
 from etl.plan import Projection
 from etl.source.choose import choose_source
-from etl.source.text_stream import TextStream
+from etl.source.text.stream import TextStream
 
 
 def lines_of(source: Any) -> list[bytes]:

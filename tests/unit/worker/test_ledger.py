@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.marks import COUNTS, Mark
-from etl.plan import Block
+from etl.plan import COUNTS, Block, Mark
 from etl.worker.ledger import Ledger
 
 START = Mark(3, 1, 2, "block", block=7, counts=(5, 5, 0, 0, 50))

@@ -1,0 +1,96 @@
+"""Ziplists made by columns: the compact form in which servers before Redis 7.0 keep small hashes.
+
+The format stands in Redis's ``src/ziplist.c`` (6.2): the size of it all, the offset of the last entry, each
+in four bytes, the number of entries in two (little endian), the entries, 0xFF. An entry is the size of the
+one before it (``prevlen``), its encoding, its data.
+
+| part | bytes |
+|---|---|
+| prevlen below 254 | one byte |
+| prevlen from 254 on | ``0xFE``, four bytes |
+| encoding of a string of up to 63 bytes | ``00LLLLLL`` |
+| of up to 16,383 bytes | ``01LLLLLL LLLLLLLL`` |
+
+Texts stay strings here, numbers too: a server reads them as well, and only writes numbers shorter.
+
+NOTE(seams): what stands before a value is the name's entry and the value's encoding. The first depends on the
+size of the *value* before it and on nothing else, as no name here is long (MOST_NAME_BYTES); so it is looked
+up like everything else that depends on a length (``lookup``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl.encode.resp.lookup import fused, lookup
+from etl.encode.resp.protocol import BINARY, join_column
+
+MOST_NAME_BYTES = 240
+"""A longer name's entry could have 254 bytes, and the value behind it a longer prevlen."""
+
+HEADER_BYTES = 10
+END = b"\xff"
+
+_LONG_ENTRY = 254
+_LONG_STRING = 64
+
+
+def prevlen(size: int) -> bytes:
+    """Give the size of the entry before, as an entry begins with it."""
+    return bytes((size,)) if size < _LONG_ENTRY else b"\xfe" + size.to_bytes(4, "little")
+
+
+def string_head(length: int) -> bytes:
+    """Give the encoding of a string of this many bytes, up to 16,383."""
+    return bytes((length,)) if length < _LONG_STRING else (0x4000 | length).to_bytes(2, "big")
+
+
+@lru_cache(maxsize=512)
+def name_entry(name: bytes) -> Callable[[int], bytes]:
+    """Give the function that makes a name's entry, and the prevlen behind it, from its own prevlen.
+
+    Always the same function for a name: tables are kept by its identity.
+    """
+
+    def make(before: int) -> bytes:
+        entry = prevlen(before) + string_head(len(name)) + name
+        return entry + prevlen(len(entry))
+
+    return make
+
+
+def entries(fields: Sequence[tuple[bytes, pa.Array]], records: int) -> tuple[pa.Array, pa.Array]:
+    """Give each record's entries in a row (``binary``), and the size of the last one (int32).
+
+    ``fields`` are names, none longer than MOST_NAME_BYTES, and ``binary`` values (null: no such field).
+    """
+    pieces: list[Any] = []
+    before = pa.repeat(pa.scalar(0, pa.int32()), records)
+    for name, values in fields:
+        lengths = pc.binary_length(values)
+        longest = pc.max(lengths).as_py()
+        own = (
+            pc.if_else(values.is_valid(), before, pa.scalar(None, pa.int32()))
+            if lengths.null_count
+            else before
+        )
+        pieces.append(lookup(name_entry(name), own, pc.max(own).as_py()))
+        pieces += [lookup(string_head, lengths, longest), values]
+        # Of the value's entry: one byte of prevlen, one or two of encoding, the value.
+        second = pc.greater_equal(lengths, _LONG_STRING).cast(pa.int32())
+        size = pc.add(pc.add(lengths, second), pa.scalar(2, pa.int32()))
+        before = pc.coalesce(size, before) if lengths.null_count else size
+    return join_column(fused(pieces), records), before
+
+
+def pieces(fields: Sequence[tuple[bytes, pa.Array]], counts: Any, records: int) -> list[Any]:
+    """Give the pieces of ziplists but for their first four bytes; ``counts`` is the piece of their counts."""
+    joined, last = entries(fields, records)
+    # As in ``listpack``, integers are laid out in machine words: NOTE(bytes) there.
+    offset = pc.add(pc.subtract(pc.binary_length(joined), last), pa.scalar(HEADER_BYTES, pa.int32()))
+    return [offset.view(pa.binary(4)).cast(BINARY), counts, joined, END]

@@ -1,0 +1,129 @@
+"""Bytes that depend on nothing but a length: made once for every length, then looked up.
+
+NOTE(seams): every piece of a join costs about as much as a short value does. What stands between two values
+(the end of one, a constant, the head of the next) depends on their two lengths only, so it is *one* lookup
+in a table of all pairs of lengths. ``fused`` makes such seams of neighbours where the table is small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl.encode.resp.protocol import BINARY
+
+LONGEST_TABLE = 1 << 13
+"""Longer values are rare or worth their while: their bytes are made for the lengths that occur."""
+
+MOST_PAIRS = 1 << 12
+MOST_SEAMS = 32
+_SMALLEST = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What ``make`` gives for each length from 0 up to (not including) ``size``."""
+
+    make: Callable[[int], bytes]
+    size: int
+
+
+Atom = bytes | Span
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A piece made of ``atoms``; ``index`` says which entry of their table a record has (null: nothing)."""
+
+    atoms: tuple[Atom, ...]
+    index: pa.Array
+
+    @property
+    def entries(self) -> int:
+        entries = 1
+        for atom in self.atoms:
+            entries *= 1 if isinstance(atom, bytes) else atom.size
+        return entries
+
+    def column(self) -> pa.Array:
+        """Look the bytes up: a ``binary`` column."""
+        table = seams if len(self.spans) > 1 else texts
+        return table(self.atoms).take(self.index)
+
+    @property
+    def spans(self) -> list[Span]:
+        return [atom for atom in self.atoms if isinstance(atom, Span)]
+
+
+def lookup(
+    make: Callable[[int], bytes], lengths: pa.Array, longest: int, *, before: bytes = b"", after: bytes = b""
+) -> Any:
+    """Give ``before + make(length) + after`` for each length (int32), null for null.
+
+    The piece is a Lookup, or a ``binary`` column where a table would be long. ``make`` is a pure function
+    of the module's, because tables are kept by its identity.
+    """
+    if longest >= LONGEST_TABLE:
+        return _by_value(make, lengths, before, after)
+    return Lookup((before, Span(make, table_size(longest)), after), lengths)
+
+
+def table_size(longest: int) -> int:
+    """Give the size of a table that has an entry for ``longest``; few sizes, so that tables are kept."""
+    return max(_SMALLEST, 1 << longest.bit_length())
+
+
+def _by_value(make: Callable[[int], bytes], lengths: pa.Array, before: bytes, after: bytes) -> pa.Array:
+    encoded = pc.dictionary_encode(lengths)
+    made = [before + make(length) + after for length in encoded.dictionary.to_pylist()]
+    return pa.array(made, BINARY).take(encoded.indices)
+
+
+def fused(pieces: Sequence[Any]) -> list[Any]:
+    """Give the same pieces in fewer, as bytes and columns: see NOTE(seams)."""
+    merged: list[Any] = []
+    seams_made = 0
+    for piece in pieces:
+        both = _together(merged[-1], piece, seams_made < MOST_SEAMS) if merged else None
+        if both is None:
+            merged.append(piece)
+        else:
+            merged[-1] = both
+            seams_made += isinstance(both, Lookup) and len(both.spans) > 1
+    return [piece.column() if isinstance(piece, Lookup) else piece for piece in merged]
+
+
+def _together(left: Any, right: Any, seam: bool) -> Any:
+    if isinstance(left, bytes) and isinstance(right, bytes):
+        return left + right
+    if isinstance(left, bytes) and _everywhere(right):
+        return Lookup((left, *right.atoms), right.index)
+    if _everywhere(left) and isinstance(right, bytes):
+        return Lookup((*left.atoms, right), left.index)
+    if seam and _everywhere(left) and _everywhere(right) and left.entries * right.entries <= MOST_PAIRS:
+        index = pc.add(pc.multiply(left.index, pa.scalar(right.entries, pa.int32())), right.index)
+        return Lookup(left.atoms + right.atoms, index)
+    return None
+
+
+def _everywhere(piece: Any) -> bool:
+    """Say whether a piece is a lookup that every record has; of another, neighbours must stay apart."""
+    return isinstance(piece, Lookup) and not piece.index.null_count
+
+
+def _table(atoms: tuple[Atom, ...]) -> pa.Array:
+    choices = [
+        [atom] if isinstance(atom, bytes) else list(map(atom.make, range(atom.size))) for atom in atoms
+    ]
+    return pa.array(map(b"".join, product(*choices)), BINARY)
+
+
+# A process keeps the tables of its columns: at most some ten megabytes for very wide or very long records.
+texts = lru_cache(maxsize=512)(_table)
+seams = lru_cache(maxsize=2 * MOST_SEAMS)(_table)

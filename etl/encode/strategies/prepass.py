@@ -1,0 +1,87 @@
+"""Passes over the keys before a load: one deletes what is there, one looks whether something is there.
+
+https://redis.io/docs/latest/commands/del/, https://redis.io/docs/latest/commands/exists/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from etl.encode.resp.columns import split
+from etl.encode.resp.command import command
+from etl.encode.strategies.commands import CommandsEncoder
+from etl.encode.strategies.merged import MembersEncoder
+from etl.plan import NO_FIELDS, Batch, Wire
+from etl.report import Refusal, Verdict
+from etl.template import Template
+
+
+def _keyed(key: Template, batch: Batch) -> tuple[Batch, list[Refusal]]:
+    """Pass over records without a key: the load itself refuses them and says why."""
+    good, _ = split(batch, [key], keys=(key,))
+    return good, []
+
+
+@dataclass(frozen=True, slots=True)
+class ClearEncoder:
+    """``DEL key [key ...]``; counts nothing."""
+
+    key: Template
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        return (self.key,)
+
+    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+        return _keyed(self.key, batch)
+
+    def encode(self, batch: Batch) -> Wire:
+        return MembersEncoder(command("DEL", self.key)).encode(batch)
+
+    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+        return Verdict(refusals=_failed(wire, replies or ()))
+
+    def once(self) -> Wire | None:
+        """Give the one command that does it where the key is the same for every record, else None."""
+        return self.encode(Batch(NO_FIELDS, rows=1)) if self.key.constant else None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeEncoder:
+    """``EXISTS key`` for each record; one whose key is there is skipped, or refused if ``refuse``."""
+
+    key: Template
+    refuse: bool
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        return (self.key,)
+
+    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+        return _keyed(self.key, batch)
+
+    def encode(self, batch: Batch) -> Wire:
+        wire = CommandsEncoder((command("EXISTS", self.key),)).encode(batch)
+        return Wire(wire.buffers, wire.boundaries, b":0\r\n" * wire.groups, wire.nbytes)
+
+    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+        failed = _failed(wire, replies or ())
+        present = tuple(
+            index for index, reply in enumerate(replies or ()) if reply and not isinstance(reply, Exception)
+        )
+        if self.refuse:
+            refusals = tuple(Refusal(index, "its key exists") for index in present)
+            return Verdict(refusals=(*failed, *refusals), present=present)
+        return Verdict(skipped=len(present), refusals=failed, present=present)
+
+
+def _failed(wire: Wire, replies: Sequence[Any]) -> tuple[Refusal, ...]:
+    """Refuse every record of a command with an error reply: it is to be sent again, or ends the run."""
+    return tuple(
+        Refusal(index, reply)
+        for group, reply in enumerate(replies)
+        if isinstance(reply, Exception)
+        for index in range(wire.boundaries[group], wire.boundaries[group + 1])
+    )

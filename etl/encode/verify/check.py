@@ -1,0 +1,65 @@
+"""What a check asks the server, and what it finds: the words that all checks share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from etl.encode.resp.columns import Columns
+from etl.plan import Buffer
+
+WRONG_TYPE = b"a value of another type"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """``commands`` commands, and the reply stream if all is well (None: nobody can know it)."""
+
+    buffers: tuple[Buffer, ...]
+    expected: tuple[Buffer, ...] | None
+    commands: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One record that is not as the source has it: ``found`` is None where there is nothing in its place.
+
+    ``error`` is why nobody can say (an error reply or a sentence); then nothing else counts.
+    """
+
+    index: int
+    key: bytes = b""
+    expected: bytes = b""
+    found: bytes | None = None
+    error: Exception | str | None = None
+
+    @property
+    def rank(self) -> int:
+        """Of several findings about a record the highest counts: an error, a difference, an absence."""
+        if self.error is not None:
+            return 2
+        return 0 if self.found is None else 1
+
+
+class Check(Protocol):
+    """Compares what one command has written. Pure, frozen, picklable."""
+
+    def uneven(self, columns: Columns) -> list[int]:
+        """Give the records whose arguments do not come out even, which a server refuses."""
+
+    def ask(self, columns: Columns) -> Question:
+        """Make the question for a batch."""
+
+    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Finding]:
+        """Yield what is not as the source has it; takes as many replies as the question has commands."""
+
+
+def wrong_type(reply: Any) -> bool:
+    """Say whether an error reply means that the key holds a value of another type."""
+    return isinstance(reply, Exception) and ("WRONGTYPE" in str(reply) or "wrong Redis type" in str(reply))
+
+
+def odd_reply(command: bytes, reply: Any) -> str:
+    """Say that a reply is of no kind that this command has."""
+    return f"{command.decode()} answered with {type(reply).__name__}"

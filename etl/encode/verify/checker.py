@@ -1,0 +1,180 @@
+"""The way back: what Redis holds, compared with what the source has, for every type that can be asked.
+
+The very bytes that a server answers when it holds what the source has are predicted wherever they are known
+(NOTE(expected) in ``target/conversation.py``), so a check costs a comparison; only what differs is parsed.
+
+| written by | asked with | compared |
+|---|---|---|
+| string, ``SET``, ``SETEX``, ``MSET`` | ``MGET`` | the value; a key of another type is missing |
+| string, packed | ``HGETALL`` of whole buckets, ``HMGET`` | the record's field |
+| hash, ``HSET``, ``HSETNX`` | ``HMGET`` (constant key: many records each) | the record's fields |
+| hash that replaces | and ``HLEN`` | no other fields |
+| json, ``JSON.SET``, ``JSON.MERGE`` | ``JSON.GET`` | as JSON (merge: what the record has) |
+| set, ``SADD`` | ``SISMEMBER`` (constant key: ``SMISMEMBER``) | presence |
+| zset, ``ZADD`` | ``ZSCORE`` (constant key: ``ZMSCORE``) | the score as a number; GT, LT: at least, at most |
+| ``GEOADD`` | ``ZSCORE`` (constant key: ``ZMSCORE``) | the place, to the cell that Redis keeps of it |
+| list, ``RPUSH``, ``LPUSH`` | ``LLEN``, then ``LRANGE`` of all | at least as often as in the source |
+| list that replaces | the same | exactly as often |
+
+``NX`` and ``XX`` change nothing: a record they kept from being written is missing or different. Expiries are
+not compared, nor are keys and members that no record has. A record is missing when there is nothing in the
+place of any of its items that are not as the source has them, and different when something else is there.
+The order of a list is not compared: workers write in no particular one. Of records with equal elements the
+last ones are missing, or different where the list has the element more often: NOTE(lists), ``gathered.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from etl.encode.mapping import Shape
+from etl.encode.resp.columns import Columns, split, survivors
+from etl.encode.verify.check import Check, Finding
+from etl.encode.verify.command import POSSIBLE, check_of
+from etl.encode.verify.hash import HashCheck
+from etl.encode.verify.items import ItemsCheck
+from etl.encode.verify.list import ListCheck
+from etl.encode.verify.packed import PackCheck
+from etl.encode.verify.read_commands import STRING
+from etl.errors import UsageError
+from etl.plan import Batch, Encoder, Gathered, Wire
+from etl.report import Difference, Refusal, Verdict
+from etl.template import Template
+
+
+def checker(shape: Shape, seed: int = 0) -> Checker:
+    """Make the encoder that compares; ``seed`` is a random number of the run, for digests of lists.
+
+    Raises UsageError for what cannot be compared, and says what can.
+    """
+    if shape.commands:
+        checks = [check for command in shape.commands if (check := check_of(command)) is not None]
+        if not checks:
+            names = ", ".join(command.name.decode("utf-8", "replace") for command in shape.commands)
+            raise UsageError(f"verify has nothing to compare: {names} adds no values. {POSSIBLE}")
+        return Checker(shape.encoder(), tuple(checks), seed)
+    if shape.kind == "stream":
+        raise UsageError(
+            "verify cannot compare a stream: Redis finds an entry by its id only, and the server has given it"
+        )
+    return Checker(shape.encoder(), (_check_of_kind(shape),), seed)
+
+
+def _check_of_kind(shape: Shape) -> Check:
+    if shape.pack is not None:
+        return PackCheck(shape.key, shape.value, shape.pack)
+    if shape.kind == "string":
+        return ItemsCheck(STRING, None, (shape.key, shape.value))
+    main = shape.main_command()
+    if shape.kind == "hash":
+        return HashCheck(shape.key, main.arguments[1:], exact=shape.if_exists == "replace")
+    check = check_of(main)
+    assert check is not None
+    return check
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    """Asks for each record what ``checks`` ask; parts records as ``load``, the encoder that wrote them.
+
+    Of lists it gathers the elements, and those of the ``wanted`` buckets whole.
+    """
+
+    load: Encoder
+    checks: tuple[Check, ...]
+    seed: int = 0
+    wanted: frozenset[int] | None = None
+
+    @property
+    def of_lists(self) -> bool:
+        """Whether records are elements of lists, which are settled when all of them were read."""
+        return any(isinstance(check, ListCheck) for check in self.checks)
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        return self.load.templates
+
+    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+        """Refuse what the load refused, and what the server cannot but have refused."""
+        good, refusals = self.load.part(batch)
+        columns = Columns(good)
+        uneven = {index for check in self.checks for index in check.uneven(columns)}
+        if not uneven:
+            return good, refusals
+        places = survivors(len(batch), {refusal.index for refusal in refusals})
+        more = [Refusal(places[index], "its members do not come out even") for index in uneven]
+        return split(batch, (), more=[*refusals, *more])
+
+    def encode(self, batch: Batch) -> Wire:
+        columns = Columns(batch)
+        questions = [check.ask(columns) for check in self.checks]
+        buffers = tuple(buffer for question in questions for buffer in question.buffers)
+        return Wire(
+            buffers=buffers,
+            boundaries=(0, columns.records),
+            expected=_joined([question.expected for question in questions]),
+            nbytes=sum(map(len, buffers)),
+            commands_per_group=sum(question.commands for question in questions),
+        )
+
+    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+        """Count the records that are equal, missing and different; one by one only where replies differ."""
+        if replies is None:
+            return Verdict(equal=wire.records)
+        columns = Columns(batch)
+        findings: dict[int, Finding] = {}
+        for check, answers in self._answers(columns, replies):
+            for finding in check.look(columns, iter(answers)):
+                known = findings.get(finding.index)
+                if known is None or finding.rank > known.rank:
+                    findings[finding.index] = finding
+        verdict = _verdict(wire.records, [findings[index] for index in sorted(findings)])
+        gathered = self._gathered(columns, replies, findings) if self.of_lists else None
+        return verdict if gathered is None else replace(verdict, gathered=gathered)
+
+    def _answers(self, columns: Columns, replies: Sequence[Any]) -> Iterator[tuple[Check, Sequence[Any]]]:
+        """Yield each check with the replies to what it has asked."""
+        if len(self.checks) == 1:
+            yield self.checks[0], replies
+            return
+        start = 0
+        for check in self.checks:
+            stop = start + check.ask(columns).commands
+            yield check, replies[start:stop]
+            start = stop
+
+    def _gathered(self, columns: Columns, replies: Sequence[Any], findings: Iterable[int]) -> Gathered:
+        """Gather the elements of the records about which nothing was found."""
+        gathered = Gathered()
+        without = set(findings)
+        for check, answers in self._answers(columns, replies):
+            if isinstance(check, ListCheck):
+                lengths = check.lengths(columns, iter(answers))
+                more = check.gather(columns, lengths, without, self.seed, self.wanted)
+                gathered = gathered.and_also(more)
+        return gathered
+
+
+def _joined(streams: Sequence[Sequence[bytes | memoryview] | None]) -> bytes | None:
+    if any(stream is None for stream in streams):
+        return None
+    return b"".join(buffer for stream in streams for buffer in stream or ())
+
+
+def _verdict(records: int, findings: Sequence[Finding]) -> Verdict:
+    refusals = tuple(Refusal(f.index, f.error) for f in findings if f.error is not None)
+    differences = tuple(_difference(finding) for finding in findings if finding.error is None)
+    missing = sum(difference.found is None for difference in differences)
+    return Verdict(
+        equal=records - len(findings),
+        missing=missing,
+        different=len(differences) - missing,
+        refusals=refusals,
+        differences=differences,
+    )
+
+
+def _difference(finding: Finding) -> Difference:
+    return Difference(finding.index, finding.key, finding.expected, finding.found)

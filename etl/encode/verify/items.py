@@ -1,0 +1,159 @@
+"""Checks item by item: strings, fields, members, scores, places and elements, each by its ``Way``.
+
+https://redis.io/docs/latest/commands/mget/, ``hmget``, ``sismember``, ``smismember``, ``zscore``,
+``zmscore``, ``lpos``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from typing import Any
+
+from etl.encode.resp.columns import Columns
+from etl.encode.resp.protocol import CRLF, Joined, Piece, argument, arguments, groups, join
+from etl.encode.verify.check import WRONG_TYPE, Finding, Question, odd_reply, wrong_type
+from etl.encode.verify.item_columns import Items, items_of, uneven_records
+from etl.encode.verify.read_commands import Way
+from etl.plan import Buffer
+from etl.template import Template
+from etl.units import MIB
+
+GROUP_ITEMS = 512
+GROUP_REPLY_BYTES = MIB
+
+_NO_KEY = Template(())
+_UNKNOWN = object()  # equals no answer, None least of all
+
+
+@dataclass(frozen=True, slots=True)
+class ItemsCheck:
+    """Asks for the items that ``words`` stand for, of ``key`` (None: what is asked for is itself a key).
+
+    Items of one key, or that are keys, are asked for by the hundred: no reply is much over
+    GROUP_REPLY_BYTES.
+    """
+
+    way: Way
+    key: Template | None
+    words: tuple[Template, ...]
+
+    def uneven(self, columns: Columns) -> list[int]:
+        return uneven_records(self.words, self.way.each, columns)
+
+    def ask(self, columns: Columns) -> Question:
+        items = self._items(columns)
+        asked = arguments(items.parts[self.way.asked])
+        if self._many is not None:
+            return self._ask_many(self._many, items, asked)
+        key = arguments(items.key)
+        joined = join([b"*3", argument(self.way.one), *key, *asked, CRLF], items.count)
+        return Question((joined.data,), self._expected_one(items), items.count)
+
+    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Finding]:
+        items = self._items(columns)
+        way = self.way
+        answers = list(self._answers(items, replies))
+        if way.answer is not None:
+            wanted: list[Any] = items.texts(way.answer)
+        else:
+            wanted = [_UNKNOWN if way.constant is None else way.constant] * items.count
+        if answers == wanted:
+            return
+        texts = list(zip(*(items.texts(part) for part in range(way.each)), strict=True))
+        amiss = [
+            i
+            for i, answer in enumerate(answers)
+            if answer != wanted[i] and not (type(answer) is way.kind and _good(way, texts[i], answer))
+        ]
+        if not amiss:
+            return
+        keys = items.texts(way.asked) if self.key is None else items.keys()
+        records = range(items.count) if items.records is None else items.records.to_pylist()
+        for i in amiss:
+            yield self._finding(records[i], keys[i], texts[i], answers[i])
+
+    @property
+    def _many(self) -> bytes | None:
+        return self.way.many if self.key is None or self.key.constant else None
+
+    def _items(self, columns: Columns) -> Items:
+        key = _NO_KEY if self.key is None else self.key
+        return items_of(key, self.words, self.way.each, columns)
+
+    def _finding(self, index: int, key: bytes, item: Sequence[bytes], answer: Any) -> Finding:
+        way = self.way
+        if wrong_type(answer):
+            return Finding(index, key, way.show(item, None), WRONG_TYPE)
+        if isinstance(answer, Exception | str):
+            return Finding(index, error=answer)
+        if answer == way.absent:
+            return Finding(index, key, way.show(item, None))
+        if not isinstance(answer, way.kind):
+            return Finding(index, error=odd_reply(self._many or way.one, answer))
+        return Finding(index, key, way.show(item, None), way.show(item, answer))
+
+    # Many items a command
+
+    def _ask_many(self, many: bytes, items: Items, asked: list[Piece]) -> Question:
+        head = 1 if self.key is None else 2
+        start_of = argument(many) + b"".join(self._constant_key(items))
+        joined = join(asked, items.count)
+        answers = self._answer_stream(items)
+        boundaries = self._boundaries(items, joined, answers)
+        buffers: list[Buffer] = []
+        expected: list[Buffer] = []
+        for start, stop in pairwise(boundaries):
+            buffers.append(b"*%d%b" % (head + stop - start, start_of))
+            buffers.append(joined.part(start, stop))
+            buffers.append(CRLF)
+            expected.append(b"*%d" % (stop - start))
+            if isinstance(answers, Joined):
+                expected += (answers.part(start, stop), CRLF)
+            else:
+                expected.append(CRLF + b":%d\r\n" % (answers or 0) * (stop - start))
+        known = None if answers is None else tuple(expected)
+        return Question(tuple(buffers), known, len(boundaries) - 1)
+
+    def _constant_key(self, items: Items) -> list[bytes]:
+        return [] if self.key is None else [argument(b"".join(items.key))]
+
+    def _answer_stream(self, items: Items) -> Joined | int | None:
+        """Give the answers to all items, each with its line break in front, or the one they all have."""
+        if self.way.answer is None:
+            return self.way.constant
+        return join(arguments(items.parts[self.way.answer]), items.count)
+
+    def _boundaries(self, items: Items, asked: Joined, answers: Joined | int | None) -> list[int]:
+        longest = answers if isinstance(answers, Joined) else asked
+        return groups(longest.offsets, records=GROUP_ITEMS, nbytes=GROUP_REPLY_BYTES)
+
+    def _expected_one(self, items: Items) -> tuple[Buffer, ...] | None:
+        answers = self._answer_stream(items)
+        if isinstance(answers, Joined):
+            # The first line break moves from the front to the end.
+            return (answers.data[2:], CRLF) if items.count else ()
+        return None if answers is None else (b":%d\r\n" % answers * items.count,)
+
+    def _answers(self, items: Items, replies: Iterator[Any]) -> Iterator[Any]:
+        """Yield an answer an item: bytes, number or None; an exception or a sentence where there is none."""
+        if self._many is None:
+            yield from islice(replies, items.count)
+            return
+        asked = join(arguments(items.parts[self.way.asked]), items.count)
+        boundaries = self._boundaries(items, asked, self._answer_stream(items))
+        for start, stop in pairwise(boundaries):
+            reply = next(replies)
+            if isinstance(reply, list) and len(reply) == stop - start:
+                yield from reply
+            else:
+                answer = reply if isinstance(reply, Exception) else odd_reply(self._many, reply)
+                yield from [answer] * (stop - start)
+
+
+def _good(way: Way, item: Sequence[bytes], answer: Any) -> bool:
+    try:
+        return answer != way.absent and way.good(item, answer)
+    except ValueError:  # the source's text is no number: whatever is there, it is another
+        return False

@@ -1,0 +1,260 @@
+"""The record of a job, kept in the target itself, so that data and marks survive or vanish together.
+
+What it holds, and how damage is told, stands in ``etl/job/fields.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import TypeVar
+
+from etl.errors import RecordGoneError, SourceError, TargetError
+from etl.job.fields import (
+    COMPLETE,
+    INCOMPLETE,
+    Attempt,
+    DamagedError,
+    Head,
+    Passed,
+    present_words,
+    read_done,
+    read_head,
+    read_passed,
+)
+from etl.job.presence import Presence
+from etl.plan import Done, Mark, Marks, Target
+from etl.sink.control import Console
+
+__all__ = ["Job", "Passed", "Standing", "Task"]
+
+KEEP_S = 30 * 24 * 3600.0
+"""How long the record of a finished job stays unless ``--keep-record`` says otherwise."""
+
+_FIELDS_A_COMMAND = 512
+_TRIES = 10
+
+Anything = TypeVar("Anything")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a run is asked to do; only the same may be gone on with.
+
+    ``source`` is None where nobody can tell whether it is the same (standard input, an object, a query).
+    """
+
+    source: str | None
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a job stands: nothing done, or marks to go on from.
+
+    ``unchanged``: it is complete, of the same sources and options; ``ended`` is when that was noted.
+    """
+
+    block_bytes: int | None = None
+    done: Done = field(default_factory=lambda: Done(()))
+    passed: Passed | None = None
+    unchanged: bool = False
+    ended: str = ""
+    attempts: int = 0
+
+    @property
+    def resumes(self) -> bool:
+        return self.block_bytes is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job by its name, in its target; ``run`` is this run's token.
+
+    Every method raises what ``console`` raises, and TargetError for a record that is damaged. ``may_vanish``:
+    the server may evict the record. ``keep_s``: how long it stays once the job is finished.
+    """
+
+    name: str
+    run: str
+    console: Console
+    may_vanish: bool = False
+    keep_s: float = KEEP_S
+    presence: Presence = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "presence", Presence(self.token))
+
+    @property
+    def token(self) -> str:
+        """Return the part of the run's token that tells it from all others."""
+        return self.run.rpartition("/")[2]
+
+    @property
+    def commands(self) -> tuple[tuple[bytes, ...], ...]:
+        """Give an example of each command that a job needs, also for its lock and behind the fence."""
+        key, lock = self.key, self.key + b":lock"
+        return (
+            (b"HGETALL", key),
+            (b"HSET", key, b"f", b"v"),
+            (b"HGET", key, b"f"),
+            (b"DEL", key),
+            (b"PEXPIRE", key, b"1"),
+            (b"DEL", lock),
+            (b"SET", lock, b"v", b"NX", b"PX", b"1"),
+            (b"GET", lock),
+            (b"PTTL", lock),
+            (b"PEXPIRE", lock, b"1"),
+            (b"WATCH", lock),
+            (b"UNWATCH",),
+            (b"MULTI",),
+            (b"EXEC",),
+        )
+
+    @property
+    def target(self) -> Target:
+        return self.console.target
+
+    @property
+    def key(self) -> bytes:
+        return b"etl:{%b}" % self.name.encode("utf-8", "surrogateescape")
+
+    def standing(self, task: Task, *, restart: bool) -> Standing:
+        """Say where the job stands, for this task. Raises SourceError where it is another one by now."""
+        if restart:
+            return Standing()
+        record = self._read()
+        head = self._head(record)
+        if task.source is None or head is None:
+            return Standing()
+        same_source = head.source == task.source
+        same = same_source and head.template == task.template
+        if head.state == COMPLETE:
+            return Standing(unchanged=same, ended=head.updated)
+        done = self._done(head, record)
+        if not same and not _begun(done):
+            return Standing()
+        if not same:
+            what = "options that say what becomes of a record" if same_source else "sources"
+            raise SourceError(
+                f"job {self.name} was not finished, and its {what} have changed: give --restart to load from"
+                " the beginning, or what it was begun with to go on"
+            )
+        return Standing(
+            block_bytes=head.block_bytes,
+            done=done,
+            passed=self._sound(read_passed, head, record),
+            attempts=len(head.attempts),
+        )
+
+    def begin(self, task: Task, block_bytes: int, *, afresh: bool) -> None:
+        """Note that a run has begun: afresh, or going on."""
+        head = None if afresh else self._head(self._read())
+        if head is not None:
+            self._write(replace(head, state=INCOMPLETE, updated=_now()))
+            return
+        now = _now()
+        head = Head(INCOMPLETE, task.source or "", task.template, block_bytes, started=now, updated=now)
+        self.console.ask((b"DEL", self.key), (b"HSET", self.key, *self._words(head)))
+
+    def note_pass(self, passed: Passed) -> None:
+        """Note that the pass before the load is done, and what it has settled."""
+        pairs = list(present_words(passed, self.token))
+        for start in range(0, len(pairs), _FIELDS_A_COMMAND):
+            words = [word for pair in pairs[start : start + _FIELDS_A_COMMAND] for word in pair]
+            self.console.ask((b"HSET", self.key, *words))
+        head = self._own_head()
+        self._write(replace(head, passed=(passed.skipped, passed.rejected, len(pairs), self.token)))
+
+    def begin_turn(self, workers: int, split: str) -> Marks:
+        """Make the workers' marks, which they then only change: a mark that is new was taken away."""
+        head = self._own_head()
+        turn = len(head.attempts)
+        marks = [Mark(turn, worker, workers, split, token=self.token) for worker in range(workers)]
+        head = replace(head, attempts=(*head.attempts, Attempt(turn, workers, self.token)))
+        self._write(head, (word for mark in marks for word in (mark.field, mark.value)))
+        return Marks(self.key, turn, self.run.encode(), self.may_vanish, self.token)
+
+    def complete(self, counts: Mapping[str, int]) -> None:
+        """Note the good end, and let the record expire: the counts stay, the marks have done their work."""
+        for _ in range(_TRIES):
+            _, record = self.console.ask((b"WATCH", self.key), (b"HGETALL", self.key))
+            found = dict(zip(record[::2], record[1::2], strict=True))
+            if found.get(b"run") != self.run.encode() and not self.may_vanish:
+                break
+            head = self._head(found) or Head(COMPLETE)
+            head = replace(head, state=COMPLETE, attempts=(), passed=None, updated=_now(), counts=counts)
+            replies = self.console.ask(
+                (b"MULTI",),
+                (b"DEL", self.key),
+                (b"HSET", self.key, *self._words(head)),
+                (b"PEXPIRE", self.key, b"%d" % max(1, round(1000 * self.keep_s))),
+                (b"EXEC",),
+            )
+            if replies[-1] is not None:  # else another has written to the record meanwhile
+                return
+        raise self._gone()
+
+    def done(self) -> Done | None:
+        """Read the marks again, for another turn of this run; None where the record is gone."""
+        record = self._read()
+        head = self._head(record)
+        return self._done(head, record) if head and record.get(b"run") == self.run.encode() else None
+
+    def _own_head(self) -> Head:
+        head = self._head(self._read())
+        if head is None:
+            if not self.may_vanish:
+                raise self._gone()
+            head = Head(INCOMPLETE)
+        return head
+
+    def _words(self, head: Head) -> list[bytes]:
+        return [b"run", self.run.encode(), *head.words()]
+
+    def _write(self, head: Head, more: Iterable[bytes] = ()) -> None:
+        self.console.ask((b"HSET", self.key, *self._words(head), *more))
+
+    def _read(self) -> dict[bytes, bytes]:
+        try:
+            (reply,) = self.console.ask((b"HGETALL", self.key))
+        except TargetError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            raise self._damaged("it is no hash") from None
+        assert isinstance(reply, list)
+        return dict(zip(reply[::2], reply[1::2], strict=True))
+
+    def _head(self, record: Mapping[bytes, bytes]) -> Head | None:
+        return self._sound(read_head, record)
+
+    def _done(self, head: Head, record: Mapping[bytes, bytes]) -> Done:
+        return self._sound(read_done, head, record)
+
+    def _sound(self, read: Callable[..., Anything], *of: object) -> Anything:
+        try:
+            return read(*of)
+        except DamagedError as error:
+            raise self._damaged(str(error)) from None
+
+    def _gone(self) -> RecordGoneError:
+        return RecordGoneError(
+            f"{self.target}: the record of this job was removed while the run went on; start the load again"
+        )
+
+    def _damaged(self, why: str) -> TargetError:
+        key = self.key.decode("utf-8", "replace")
+        return TargetError(
+            f"{self.target}: the record of job {self.name} ({key}) is damaged: {why}; give --restart to load"
+            " from the beginning, or another --job"
+        )
+
+
+def _begun(done: Done) -> bool:
+    """Say whether any worker has done anything that another task could not stand for."""
+    return any(mark.block >= 0 or mark.partial >= 0 for mark in done.marks)
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

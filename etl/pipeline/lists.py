@@ -1,0 +1,147 @@
+"""The second half of a verify of lists: all of them are read, and held against what the source has.
+
+See NOTE(lists) in ``etl/plan/gathered.py``. All workers together read the lists; then, only where they
+differ from the source, for each slice of the differing elements the lists and the source once more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from etl.encode.verify.checker import Checker
+from etl.encode.verify.excerpt import excerpts
+from etl.encode.verify.list import WindowEncoder
+from etl.encode.verify.windows import Windows
+from etl.errors import SourceError
+from etl.pipeline.execution import Run
+from etl.plan import Encoder, Gathered, Plan, compact, differing, slices
+from etl.report import Example
+from etl.run.choose import make_tally, run_plan
+from etl.units import MIB
+from etl.worker import MOST_EXAMPLES
+from etl.worker.messages import Finished, LastWord
+
+MOST_ELEMENTS = 4096
+REPLY_BYTES = 4 * MIB
+"""A window is likely to have fewer bytes, if elements are about as long as the source's records."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListsRun:
+    """A verify whose records are elements of lists. ``exact``: a list must not have them more often."""
+
+    run: Run
+    checker: Checker
+    exact: bool
+
+    def settle(self, words: Sequence[LastWord]) -> list[LastWord]:
+        """Compare the lists, once ``words`` tell of the whole source; return the words with what was found.
+
+        Counts the records that are missing or different. Raises EtlError.
+        """
+        source = _together(words)
+        read = self.run.tally.total("records_read")
+        record_bytes = (self.run.plan.source.nbytes or 0) // max(read, 1)
+        elements = max(16, min(MOST_ELEMENTS, REPLY_BYTES // max(record_bytes, 1)))
+        lists = Windows(tuple(sorted(source.lengths.items())), elements)
+        there = self._read(lists, None)
+        examples: list[Example] = []
+        for wanted in slices(differing(compact(source.sums), compact(there.sums))):
+            found = list(self._differences(source, lists, wanted))
+            self._count(found)
+            if found and self.run.plan.differences is not None:
+                self.run.plan.differences.write(found)
+            examples += found[: MOST_EXAMPLES - len(examples)]
+        return _with_examples(words, examples)
+
+    def _differences(self, source: Gathered, lists: Windows, wanted: frozenset[int]) -> Iterator[Example]:
+        held = Counter(self._read(lists, wanted).items.column("digest").to_pylist())
+        items = self._read_source(wanted, source).items
+        by_digest: dict[int, list[int]] = defaultdict(list)
+        for place, digest in enumerate(items.column("digest").to_pylist()):
+            by_digest[digest].append(place)
+        numbers = items.column("record").to_pylist()
+        found: dict[int, tuple[int, bytes | None]] = {}
+        for digest, places in by_digest.items():
+            count = held[digest]
+            amiss = len(places) - count if count < len(places) or self.exact else 0
+            if amiss:
+                places.sort(key=numbers.__getitem__)
+                more = b"%d times instead of %d" % (count, len(places)) if amiss < 0 else None
+                for place in places[-abs(amiss) :]:
+                    found.setdefault(numbers[place], (place, more))
+        keys, elements = items.column("key"), items.column("element")
+        for number, (place, more) in sorted(found.items()):
+            yield Example(number, keys[place].as_py(), elements[place].as_py(), more)
+
+    def _read(self, lists: Windows, wanted: frozenset[int] | None) -> Gathered:
+        encoder = WindowEncoder(self.checker.seed, wanted)
+        plan = replace(self.run.plan, source=lists, blocks=tuple(lists.blocks(0)), split="block")
+        return self._pass(plan, encoder)
+
+    def _read_source(self, wanted: frozenset[int], first: Gathered) -> Gathered:
+        """Read the source once more. Raises SourceError where it does not give the same again."""
+        again = self._pass(self.run.plan, replace(self.checker, wanted=wanted))
+        if compact(again.sums) != compact(first.sums):
+            name = ", ".join(self.run.plan.source.names[:1])
+            raise SourceError(
+                f"the lists differ from {name}, and to find the records takes a second reading, in which it"
+                " did not give the same: verify from a file that does not change"
+            )
+        return again
+
+    def _pass(self, plan: Plan, encoder: Encoder) -> Gathered:
+        tally = make_tally(self.run.context, plan.workers)
+        rate = None if plan.rate is None else replace(plan.rate, since=time.monotonic())
+        plan = replace(
+            plan,
+            encoder=encoder,
+            single=encoder,
+            differences=None,
+            rate=rate,
+            progress="none",
+            preliminary=True,
+        )
+        own = replace(self.run, plan=plan, tally=tally, loss=lambda: None)
+        words = run_plan(plan, own.context, own.signals, tally)
+        error = own.first_error(words)
+        if error is not None:
+            raise error
+        return _together(words)
+
+    def _count(self, found: Sequence[Example]) -> None:
+        """Take records out of those that were counted as equal."""
+        tally = self.run.tally
+        for counter, count in (
+            ("records_missing", sum(example.found is None for example in found)),
+            ("records_different", sum(example.found is not None for example in found)),
+        ):
+            for worker in range(tally.workers):
+                moved = min(count, tally.of(worker, "records_equal"))
+                tally.add(worker, "records_equal", -moved)
+                tally.add(worker, counter, moved)
+                count -= moved
+
+
+def _together(words: Sequence[LastWord]) -> Gathered:
+    gathered = Gathered()
+    for word in words:
+        if isinstance(word, Finished) and word.gathered is not None:
+            gathered = gathered.and_also(word.gathered)
+    return gathered
+
+
+def _with_examples(words: Sequence[LastWord], examples: Sequence[Example]) -> list[LastWord]:
+    shown = []
+    for example in examples:
+        expected, found = excerpts(example.expected, example.found)
+        shown.append(replace(example, expected=expected, found=found))
+    told = list(words)
+    for place, word in enumerate(told):
+        if isinstance(word, Finished):
+            told[place] = replace(word, examples=(*word.examples, *shown))
+            break
+    return told

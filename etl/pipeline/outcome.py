@@ -1,0 +1,63 @@
+"""How a run ended, folded into its report. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from etl.errors import EtlError
+from etl.report import COUNTED, Rejected, Report, Tally, WorkerReport
+from etl.worker import MOST_EXAMPLES
+from etl.worker.messages import Finished, LastWord
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run's report is folded from; ``seconds`` is the whole run's time.
+
+    ``resumed_from`` are the records that earlier runs have read, where it went on.
+    """
+
+    verb: str
+    job: str
+    target: str
+    tally: Tally
+    words: tuple[LastWord, ...]
+    seconds: float
+    error: EtlError | None
+    resumed_from: int | None = None
+    rejected: Rejected | None = None
+
+    def report_or_raise(self) -> Report:
+        """Give the report of a complete run. Raises the run's error, with the report so far."""
+        if self.error is not None:
+            self.error.report = self.report()
+            raise self.error
+        return self.report()
+
+    def report(self) -> Report:
+        """Fold counts and last words into the report."""
+        spent = {word.worker: word.seconds for word in self.words}
+        workers = tuple(
+            WorkerReport(
+                records=self.tally.of(worker, "records_read"),
+                blocks=self.tally.of(worker, "blocks_done"),
+                seconds=spent.get(worker, 0.0),
+            )
+            for worker in range(self.tally.workers)
+        )
+        examples = [example for word in self.words if isinstance(word, Finished) for example in word.examples]
+        examples.sort(key=lambda example: -1 if example.record is None else example.record)
+        return Report(
+            verb=self.verb,
+            status="complete" if self.error is None else self.error.status,
+            job=self.job,
+            target=self.target,
+            records={name: self.tally.total(f"records_{name}") for name in COUNTED[self.verb]},
+            bytes=self.tally.total("bytes_done"),
+            seconds=self.seconds,
+            workers=workers,
+            resumed_from=self.resumed_from,
+            examples=tuple(examples[:MOST_EXAMPLES]),
+            error=None if self.error is None else str(self.error),
+            rejected=self.rejected,
+        )

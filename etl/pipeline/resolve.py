@@ -1,0 +1,166 @@
+"""From options to what a record becomes in Redis, and to what has to be read of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from etl.encode.mapping import Expiry, Shape, default_value
+from etl.encode.resp.command import parse_command
+from etl.errors import UsageError
+from etl.options import COMMAND, Options, given, refuse_for_kind
+from etl.pipeline.fields import no_key, unknown_field
+from etl.plan import Projection, Source
+from etl.template import ALL, JSON, LINE, NUMBER, Field, Milliseconds, Template, parse_template
+from etl.times import parse_duration, parse_instant
+
+
+def shape_of(options: Options, source: Source) -> Shape:
+    """Make the shape that options give to the records of a source. Raises UsageError."""
+    of_lines = source.fields == (LINE,)
+    commands = tuple(parse_command(text) for text in options.command)
+    if_exists = getattr(options, "if_exists", None)
+    kind = options.as_ or ("string" if of_lines else "hash")
+    refuse_for_kind(options, COMMAND if commands else kind)
+    key = _key(options, source)
+    if options.pack is not None and options.split == "record":
+        raise UsageError("--pack wants --split block: a bucket's records would be with as many workers")
+    if key.constant and not commands and kind in ("string", "hash", "json"):
+        raise UsageError(
+            f"--key {options.key!r} names no field: each {kind} would overwrite the one before it;"
+            " put {#} or a {field} into it"
+        )
+    value = (
+        default_value(of_lines) if options.value is None else parse_template(options.value, option="--value")
+    )
+    return Shape(
+        kind=kind,
+        key=key,
+        value=value,
+        score=_score(options),
+        expiry=_expiry(options),
+        if_exists=if_exists or ("merge" if commands else "replace"),
+        commands=commands,
+        pack=options.pack,
+    )
+
+
+def _key(options: Options, source: Source) -> Template:
+    """Return the template of ``--key``: lines are numbered by default, as records with fields are not.
+
+    Numbers would be written over whatever keys a database has of that kind. Raises UsageError.
+    """
+    if options.key is not None:
+        return parse_template(options.key, option="--key")
+    if source.fields == (LINE,) or options.command:
+        return Template((Field(NUMBER),))
+    raise no_key(source)
+
+
+def _score(options: Options) -> Template:
+    template = parse_template(options.score, option="--score")
+    return template if given(options, "score") else replace(template, origin=f"{template.origin} (default)")
+
+
+def _expiry(options: Options) -> Expiry | None:
+    ttl = getattr(options, "ttl", None)
+    expire_at = getattr(options, "expire_at", None)
+    if ttl is not None and expire_at is not None:
+        raise UsageError("--ttl and --expire-at contradict each other: give one of them")
+    if expire_at is not None:
+        return Expiry("PXAT", _milliseconds(expire_at, "--expire-at"))
+    return None if ttl is None else Expiry("PX", _milliseconds(ttl, "--ttl"))
+
+
+def _milliseconds(text: str, option: str) -> Template:
+    """Return an expiry's template in milliseconds: a number here, or what each record's text means."""
+    absolute = option == "--expire-at"
+    template = parse_template(text, option=option)
+    if not template.constant:
+        return Template((Milliseconds(template, absolute),), template.origin)
+    number = parse_instant(text) if absolute else round(parse_duration(text) * 1000)
+    return Template((b"%d" % number,), template.origin)
+
+
+def projection_of(options: Options, templates: Iterable[Template], source: Source) -> Projection:
+    """Say what has to be read of each record for these templates. Raises UsageError for unknown fields."""
+    templates = tuple(templates)
+    names = frozenset(name for template in templates for name in template.fields)
+    projection = Projection(
+        names=names - {ALL, NUMBER},
+        lists=frozenset(name for template in templates for name in template.lists),
+        all=ALL in names,
+        line=LINE in names,
+        json=JSON in names,
+        include=options.names("include"),
+        exclude=options.names("exclude") or (),
+        rename=tuple(_pair(text) for text in options.rename),
+        flatten=options.flatten,
+        omit_empty=options.omit_empty,
+        vectors=options.vectors,
+    )
+    for name, count in Counter(old for old, _ in projection.rename).items():
+        if count > 1:
+            raise UsageError(f"--rename gives two names to the field {name}")
+    if source.fields is not None:
+        _require_fields(projection, templates, source, source.fields)
+        if len(source.names) == 1:
+            # Fields of different files may be given one name: where they meet the source objects.
+            _require_own_names(projection, source.fields)
+    _require_effect(options, projection)
+    return projection
+
+
+def _require_effect(options: Options, projection: Projection) -> None:
+    """Refuse options about fields that nothing uses. Raises UsageError."""
+    if projection.all or projection.json:
+        return
+    for option in ("include", "exclude", "flatten"):
+        if getattr(options, option):
+            raise UsageError(
+                f"--{option} has no effect here: it is about {{*}} and {{json}}, and no template uses them"
+            )
+    for old, new in projection.rename:
+        if new not in projection.names | projection.lists:
+            raise UsageError(
+                f"--rename {old}={new} has no effect here: no template uses {{{new}}}, {{*}} or {{json}}"
+            )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    old, _, new = text.partition("=")
+    return old, new
+
+
+def _require_fields(
+    projection: Projection, templates: Sequence[Template], source: Source, fields: tuple[str, ...]
+) -> None:
+    """Refuse names that no record can have. What is nested (``a.b``) only the records tell."""
+
+    def known(name: str) -> bool:
+        return name in fields or name.partition(".")[0] in fields
+
+    named = {
+        "--include": list(projection.include or ()),
+        "--exclude": list(projection.exclude),
+        "--rename": [old for old, _ in projection.rename],
+    }
+    for option, names in named.items():
+        for name in names:
+            if not known(name):
+                raise unknown_field(f"{option} names {name}", name, source, fields)
+    for template in templates:
+        for name in sorted((template.fields | template.lists) - {ALL, NUMBER, LINE, JSON}):
+            if not any(map(known, projection.source_names(name))):
+                new_names = [projection.new_name(field) for field in fields]
+                raise unknown_field(f"{template.origin} uses {{{name}}}", name, source, new_names)
+
+
+def _require_own_names(projection: Projection, fields: tuple[str, ...]) -> None:
+    wanted = Counter(projection.new_name(name) for name in fields if projection.wants(name))
+    for name, count in wanted.items():
+        if count > 1:
+            raise UsageError(
+                f"--rename: two fields would be named {name}: rename the other one too, or exclude it"
+            )

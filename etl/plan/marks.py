@@ -1,0 +1,224 @@
+"""Marks: how far each worker is, a hash field each of the job in the target Redis. Pure.
+
+A mark is written behind the replies of what it speaks of, on the same connection, so it never says more than
+is true. Whoever goes on asks all marks together what is left of a block; so the number of workers and the
+split may change from run to run, and a worker that died may be started again.
+
+What is read back is believed only with its check (NOTE(check) in ``etl/encode/fence.py``), within bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from etl.encode.fence import FENCE_RECORDS, read_errors, seal, unseal
+from etl.encode.resp.protocol import plain
+from etl.plan.plan import Block, Share
+from etl.plan.wire import Wire
+
+PREFIX = b"mark:"
+
+COUNTS = ("records_read", "records_written", "records_skipped", "records_rejected", "bytes_done")
+"""What a mark counts, in this order (counters of ``etl/report/report.py``)."""
+
+MOST_SHARES = 1 << 16
+_MOST = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a worker has done in one turn: from its start to its end (one that died has another turn).
+
+    ``token`` is the run's, so that a late worker of a run before changes no mark of this one.
+
+    It is done with its records (all, or with ``split`` "record" every ``workers``-th) of the blocks up to
+    ``block`` (-1: none), and with those of the block ``partial`` (-1: none) whose number is under ``below``.
+    ``counts`` are COUNTS of these records. ``refused`` are the records among them that a fenced command
+    was refused for, and the server's words, which nobody may have heard (see ``etl/encode/fence.py``).
+    """
+
+    turn: int
+    worker: int
+    workers: int
+    split: str
+    block: int = -1
+    partial: int = -1
+    below: int = 0
+    counts: tuple[int, ...] = (0,) * len(COUNTS)
+    refused: tuple[tuple[int, str], ...] = ()
+    token: str = ""
+
+    @property
+    def field(self) -> bytes:
+        return mark_field(self.turn, self.worker, self.token)
+
+    @property
+    def place(self) -> bytes:
+        """Give the part of the value that tells this place from every other."""
+        numbers = (self.workers, self.split.encode(), self.block, self.partial, self.below)
+        return b"%d %b %d %d %d" % numbers
+
+    @property
+    def counts_line(self) -> bytes:
+        return b" ".join(b"%d" % count for count in self.counts)
+
+    @property
+    def value(self) -> bytes:
+        return seal(self.field, b"%b\n%b" % (self.place, self.counts_line))
+
+    @property
+    def share(self) -> Share:
+        """Give the records of a block that are the worker's own."""
+        return Share(1, 0) if self.split == "block" else Share(self.workers, self.worker)
+
+
+def mark_field(turn: int, worker: int, token: str) -> bytes:
+    """Return the field of a worker's mark."""
+    return b"%b%d:%d:%b" % (PREFIX, turn, worker, token.encode())
+
+
+def parse_mark(field: bytes, value: bytes) -> Mark:
+    """Read a mark. Raises ValueError for what is none."""
+    turn, worker, token = field.removeprefix(PREFIX).split(b":")
+    place, counts, *fenced = unseal(field, value).split(b"\n", 3)
+    workers, split, block, partial, below = place.split(b" ")
+    if split not in (b"block", b"record"):
+        raise ValueError("no such split")
+    mark = Mark(
+        turn=number_in(turn, 0),
+        worker=number_in(worker, 0, int(workers) - 1),
+        workers=number_in(workers, 1, MOST_SHARES),
+        split=split.decode(),
+        block=number_in(block, -1),
+        partial=number_in(partial, -1),
+        below=number_in(below, 0),
+        counts=tuple(number_in(count, 0) for count in counts.split(b" ")),
+        token=token.decode(),
+    )
+    if len(mark.counts) != len(COUNTS):
+        raise ValueError("it counts something else")
+    return _with_last_piece(mark, *fenced) if fenced else mark
+
+
+def number_in(text: bytes | str, least: int, most: int = _MOST) -> int:
+    """Read a number that has bounds. Raises ValueError for any other."""
+    number = int(text)
+    if not least <= number <= most:
+        raise ValueError(f"{number} is not from {least} to {most}")
+    return number
+
+
+def about_line(wire: Wire, numbers: pa.Array, *, skips: bool = False) -> bytes:
+    """Say of a fenced piece which records its commands are about, for ``parse_mark``.
+
+    So many commands a group, where the groups end, the numbers of the records, and what becomes of one whose
+    key is there: it is skipped, or refused.
+    """
+    per_record = isinstance(wire.boundaries, range)
+    ends = "" if per_record else ",".join(str(end) for end in wire.boundaries[1:])
+    policy = "skip" if skips else "refuse"
+    return f"{wire.commands_per_group} {ends} {_runs(numbers.to_pylist())} {policy}".encode()
+
+
+def _runs(numbers: list[int]) -> str:
+    """Write numbers as ``10-20,22``, which is short where they follow one another."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(f"{first}-{last}" if first != last else str(first) for first, last in runs)
+
+
+def _with_last_piece(mark: Mark, about: bytes, said: bytes) -> Mark:
+    """Add what the last piece behind the fence did: ``counts`` are those from before it."""
+    per_group, ends, runs, policy = about.decode().split(" ")
+    numbers = _numbers(runs)
+    bounds = [0, *map(int, ends.split(","))] if ends else range(len(numbers) + 1)
+    refused: dict[int, str] = {}
+    skipped: set[int] = set()
+    for command, text in read_errors(said):
+        group = number_in(str(command // number_in(per_group, 1)), 0, len(bounds) - 2)
+        there = not text or text.startswith("BUSYKEY")
+        for number in numbers[bounds[group] : bounds[group + 1]]:
+            if there and policy == "skip":
+                skipped.add(number)
+            else:
+                refused.setdefault(number, "its key exists" if there else text)
+    counts = dict(zip(COUNTS, mark.counts, strict=True))
+    counts["records_read"] += len(numbers)
+    counts["records_written"] += len(numbers) - len(refused) - len(skipped)
+    counts["records_skipped"] += len(skipped)
+    counts["records_rejected"] += len(refused)
+    return replace(mark, counts=tuple(counts.values()), refused=tuple(refused.items()))
+
+
+def _numbers(runs: str) -> list[int]:
+    """Read what ``_runs`` has written: at most as many numbers as go behind the fence at a time."""
+    numbers: list[int] = []
+    for run in runs.split(","):
+        first, _, last = run.partition("-")
+        start = number_in(first, 0)
+        stop = 1 + number_in(last or first, start, start + FENCE_RECORDS - len(numbers) - 1)
+        numbers += range(start, stop)
+    return numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Where workers leave their marks: the job's key, the number of their turn, and the run they work for.
+
+    ``token`` is that of their marks. ``may_vanish``: the server may evict the record like any other key, and
+    the run does not mind.
+    """
+
+    key: bytes
+    turn: int
+    run: bytes = b""
+    may_vanish: bool = False
+    token: str = ""
+
+    def wire(self, mark: Mark) -> Wire:
+        """Make the command that writes a mark, whose field is there already: so HSET answers 0."""
+        return replace(plain((b"HSET", self.key, mark.field, mark.value)), expected=b":0\r\n")
+
+
+class Done:
+    """What marks say together."""
+
+    def __init__(self, marks: Iterable[Mark]) -> None:
+        self.marks = tuple(marks)
+        self._turns: dict[tuple[int, int, str], dict[int, Mark]] = {}
+        for mark in self.marks:
+            self._turns.setdefault((mark.turn, mark.workers, mark.split), {})[mark.worker] = mark
+
+    def counts(self) -> dict[str, int]:
+        """Add up what was counted, by counter."""
+        return {name: sum(mark.counts[place] for mark in self.marks) for place, name in enumerate(COUNTS)}
+
+    def left(self, block: Block) -> Block | None:
+        """Give what is left of a block: None for nothing, else the block with the shares that are settled."""
+        settled: list[Share] = []
+        for (_, workers, split), turn in self._turns.items():
+            worker = block.number % workers
+            owners = turn.values() if split == "record" else [turn[worker]] if worker in turn else []
+            settled += filter(None, (_settled(mark, block.number) for mark in owners))
+        if not settled:
+            return block
+        whole: dict[int, set[int]] = {}
+        for share in settled:
+            if share.below is None:
+                whole.setdefault(share.workers, set()).add(share.worker)
+        if any(len(shares) == workers for workers, shares in whole.items()):
+            return None
+        return replace(block, settled=tuple(settled))
+
+
+def _settled(mark: Mark, number: int) -> Share | None:
+    if number <= mark.block:
+        return mark.share
+    return replace(mark.share, below=mark.below) if number == mark.partial else None

@@ -1,0 +1,110 @@
+"""Feeding a stream: its blocks go from the parent to worker ``number % N``, a few ahead of each worker.
+
+With ``--split record`` every block goes to every worker, as every worker visits every block of a file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from etl.errors import EtlError
+from etl.plan import Block, Plan, owner
+from etl.report import Tally
+from etl.worker.messages import Feed, Took
+from etl.worker.waiting import idling
+
+AHEAD = 3
+"""Blocks that a worker may have been sent and not begun: so memory is bounded, and no worker waits."""
+
+
+class Line:
+    """The parent's sending end to one worker; two threads use it, one message at a time."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self.room = threading.Semaphore(AHEAD)
+
+    def send(self, message: Any, timeout_s: float = -1) -> None:
+        """Send a message; a dead worker does not mind, nor does one that takes nothing for ``timeout_s``."""
+        if self._lock.acquire(timeout=timeout_s):
+            try:
+                with contextlib.suppress(OSError):
+                    self._connection.send(message)
+            finally:
+                self._lock.release()
+
+
+class Feeder(threading.Thread):
+    """Cuts the stream and sends its blocks. ``error`` says why it ended early; ``ended`` wakes a wait."""
+
+    def __init__(self, plan: Plan, lines: list[Line]) -> None:
+        super().__init__(name="feeder", daemon=True)
+        self._plan = plan
+        self._lines = lines
+        self._stopping = threading.Event()
+        self.error: EtlError | Exception | None = None
+        self.ended, self._end = socket.socketpair()
+
+    def run(self) -> None:
+        try:
+            for block in stream_blocks(self._plan):
+                for line in self._takers(block):
+                    line.room.acquire()
+                    if self._stopping.is_set():
+                        return
+                    line.send(Feed(block))
+        except Exception as error:  # noqa: BLE001 - a thread ends here; the supervisor raises it
+            self.error = error
+        finally:
+            for line in self._lines:
+                line.send(Feed(None))
+            self._end.close()
+
+    def _takers(self, block: Block) -> list[Line]:
+        """Give whom a block is for: with ``--split record`` all of them, as each takes every N-th record."""
+        if self._plan.split == "record":
+            return self._lines
+        return [self._lines[owner(block, self._plan.workers)]]
+
+    def stop(self) -> None:
+        """Make the feeder end at the next block it would send."""
+        self._stopping.set()
+        for line in self._lines:
+            line.room.release()
+
+
+def stream_blocks(plan: Plan) -> Iterator[Block]:
+    """Cut a streamed source into blocks, and leave out what is done."""
+    for block in plan.source.blocks(plan.block_bytes):
+        left = block if plan.done is None else plan.done.left(block)
+        if left is not None:
+            yield left
+
+
+class Larder:
+    """The worker's store of blocks that it was sent and has not begun."""
+
+    def __init__(self, worker: int, connection: Any, tally: Tally) -> None:
+        self._worker = worker
+        self._tally = tally
+        self._connection = connection
+        self._blocks: queue.SimpleQueue[Block | None] = queue.SimpleQueue()
+
+    def put(self, block: Block | None) -> None:
+        self._blocks.put(block)
+
+    def __iter__(self) -> Iterator[Block]:
+        while (block := self._next()) is not None:
+            with contextlib.suppress(OSError):  # the parent is gone, which the inbox notices
+                self._connection.send(Took(self._worker))
+            yield block
+
+    def _next(self) -> Block | None:
+        with idling(self._tally, self._worker):
+            return self._blocks.get()

@@ -1,0 +1,46 @@
+"""One shard, in the calling process: for an input that a second process would only delay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from etl.errors import EtlError
+from etl.output.progress import painting
+from etl.plan import Block, Plan
+from etl.report import Tally
+from etl.run.process.feed import stream_blocks
+from etl.run.signals import StopSignals
+from etl.worker import run_shard
+from etl.worker.messages import Failed, LastWord
+
+
+def run_inline(plan: Plan, tally: Tally, signals: StopSignals) -> list[LastWord]:
+    """Carry out the shard of worker 0; the other shards must be empty."""
+    signals.immediate = False
+    blocks = _until_stopped(stream_blocks(plan), signals) if plan.blocks is None else None
+    with painting(plan, tally):
+        for worker in range(1, plan.workers):
+            tally.add(worker, "finished", 1)
+        try:
+            message: LastWord = run_shard(plan, 0, tally, signals, blocks)
+        except EtlError as error:
+            message = Failed(0, 0.0, error)
+    return [message]
+
+
+def _until_stopped(blocks: Iterator[Block], signals: StopSignals) -> Iterator[Block]:
+    """Yield a stream's blocks; a signal ends a wait for the next one, which may never come."""
+    while True:
+        block = None
+        try:
+            signals.immediate = True
+            if not signals.stopping:
+                block = next(blocks, None)
+        except EtlError:
+            if not signals.stopping:
+                raise
+        finally:
+            signals.immediate = False
+        if block is None:
+            return
+        yield block

@@ -1,0 +1,61 @@
+"""Watching the server's memory while a load goes on: all workers pause before it is full.
+
+A full server refuses the writes of all its clients, not of this load alone. So the load makes a pause when
+there is hardly any room left: keys expire, somebody deletes some or raises ``maxmemory``. If nothing happens
+the load goes on, as the rest of it may fit; if it does not, the server says so (OOM).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from etl.report import Tally
+from etl.sink.error_replies import TABLE
+from etl.sink.preflight.checks import Info
+from etl.units import MIB
+
+LOOK_EVERY_S = 0.5
+LEAST_ROOM = 0.02
+"""Part of ``maxmemory`` that is hardly any room."""
+
+LEAST_ROOM_BYTES = 64 * MIB
+"""The same in bytes, for large servers: more than all workers have in flight."""
+
+
+def has_little_room(info: Info) -> bool:
+    """Say whether the server is about to refuse writes. One that evicts keys never does."""
+    if not info.maxmemory or info.used_memory is None or (info.policy or "noeviction") != "noeviction":
+        return False
+    return info.maxmemory - info.used_memory < min(LEAST_ROOM * info.maxmemory, LEAST_ROOM_BYTES)
+
+
+class MemoryGuard(threading.Thread):
+    """Looks at what ``ask`` finds, and holds the workers by their tally; ``leave`` ends it."""
+
+    def __init__(self, tally: Tally, ask: Callable[[], Info], patience_s: float) -> None:
+        super().__init__(name="memory", daemon=True)
+        self._tally = tally
+        self._ask = ask
+        self._patience_s = min(patience_s, TABLE["OOM"].patience_s or patience_s)
+        self._leaving = threading.Event()
+        self._held_since: float | None = None
+
+    def run(self) -> None:
+        while not self._leaving.wait(LOOK_EVERY_S):
+            self.look(time.monotonic())
+
+    def look(self, now: float) -> None:
+        """Hold the workers or let them go. ``now`` is a monotonic time in seconds."""
+        if not has_little_room(self._ask()):
+            self._held_since = None
+        elif self._held_since is None:
+            self._held_since = now
+        held = self._held_since is not None and now - self._held_since < self._patience_s
+        self._tally.hold(held)
+
+    def leave(self) -> None:
+        """Let the workers go, and end."""
+        self._leaving.set()
+        self._tally.hold(False)

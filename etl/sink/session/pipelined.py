@@ -1,0 +1,216 @@
+"""One worker's conversation with one server: both directions at once, every reply checked.
+
+NOTE(expected): the encoder says which bytes the server sends back when all is well. They are compared as
+they come in, without being parsed or kept; only from the first byte that differs on are replies parsed, and
+parsing ends when the server has answered all that was sent up to then. So checking a reply costs a memcmp,
+and a verify compares values at that speed too.
+
+NOTE(deadlock): a server may stop reading until its replies are read. Whenever this side waits, it waits for
+both directions, and reads whatever there is; so it cannot block on sending alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import hiredis
+
+from etl.errors import LostError, TargetError
+from etl.plan import Answer, Buffer, Wire
+from etl.sink.error_replies import Action, explain, row_of
+from etl.sink.session.transport import Channel
+from etl.units import MIB, counted, format_seconds
+
+INFLIGHT_BYTES = 8 * MIB
+INFLIGHT_COMMANDS = 100_000
+SILENCE_S = 30.0
+"""A server that for so long neither takes bytes nor answers any is given up."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    token: Any
+    wire: Wire
+    matched: int = 0  # bytes of wire.expected that have come in
+
+
+class Conversation:
+    """A Session (``etl/plan/plan.py``) over one redis-py connection. ``name`` is the server's, for messages.
+
+    ``client_id`` is the connection's number on the server (None: the server does not say), ``client_name``
+    the name it has there. No more than ``most_records`` and ``most_bytes`` are under way, but for one wire.
+    """
+
+    def __init__(
+        self,
+        connection: Any,
+        name: str,
+        *,
+        silence_s: float = SILENCE_S,
+        client_id: int | None = None,
+        client_name: bytes = b"",
+        most_records: int | None = None,
+        most_bytes: int | None = None,
+    ) -> None:
+        self._most_records = most_records
+        self._most_bytes = most_bytes
+        self.client_id = client_id
+        self.client_name = client_name
+        self._connection = connection
+        self._channel = Channel(connection._sock)
+        self.name = name
+        self._silence_s = silence_s
+        self._unsent: deque[Buffer] = deque()
+        self._waiting: deque[_Waiting] = deque()
+        self._answers: list[Answer] = []
+        self._inflight_bytes = 0
+        self._inflight_commands = 0
+        self._inflight_records = 0
+        self._reader: hiredis.Reader | None = None  # None: replies are compared, not parsed
+        self._replies: list[Any] = []
+        self._failure: TargetError | None = None
+
+    def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
+        with self._failure_kept():
+            if not self._waiting:
+                self._hear_out()  # a reply that nobody asked for would pass for the first one of this wire
+            while self._waiting and not self._has_room(wire):
+                self._step()
+            self._inflight_bytes += wire.nbytes
+            self._inflight_commands += wire.commands
+            self._inflight_records += wire.records
+            self._waiting.append(_Waiting(token, wire))
+            self._unsent.extend(buffer for buffer in wire.buffers if len(buffer))
+            while self._unsent:
+                self._step()
+        return self._take_answers()
+
+    def drain(self) -> Iterator[Answer]:
+        with self._failure_kept():
+            while self._waiting:
+                self._step()
+        return self._take_answers()
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+    def _has_room(self, wire: Wire) -> bool:
+        most_bytes = INFLIGHT_BYTES if self._most_bytes is None else min(self._most_bytes, INFLIGHT_BYTES)
+        records = self._inflight_records + wire.records
+        return (
+            self._inflight_bytes + wire.nbytes <= most_bytes
+            and (self._most_records is None or records <= self._most_records)
+            and self._inflight_commands + wire.commands <= INFLIGHT_COMMANDS
+        )
+
+    @contextlib.contextmanager
+    def _failure_kept(self) -> Iterator[None]:
+        """Keep a failure until the answers before it are taken: they count, and one may tell its cause."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            yield
+        except TargetError as failure:
+            self._failure = failure
+
+    def _take_answers(self) -> Iterator[Answer]:
+        answers, self._answers = self._answers, []
+        yield from answers
+        if self._failure is not None:
+            raise self._failure
+
+    def _step(self) -> None:
+        """Send and receive once what can be, waiting if neither can: see NOTE(deadlock)."""
+        try:
+            moved = bool(self._unsent) and self._channel.send(self._unsent)
+            data = self._channel.receive()
+            if data is None and not moved:
+                self._await()
+        except OSError as error:
+            self._hear_out()
+            raise self._broken(f"the connection to {self.name} broke: {error.strerror or error}") from None
+        if data == b"":
+            raise self._broken(f"{self.name} closed the connection in the middle")
+        if data:
+            self._take(data)
+
+    def _await(self) -> None:
+        if not self._channel.wait(to_send=bool(self._unsent), timeout_s=self._silence_s):
+            raise self._broken(f"{self.name} has not answered for {format_seconds(self._silence_s)}")
+
+    def _hear_out(self) -> None:
+        """Take what the server has said by now; if it has closed, that may tell why."""
+        with contextlib.suppress(OSError):
+            while data := self._channel.receive():
+                self._take(data)
+
+    def _broken(self, what: str) -> TargetError:
+        """Make the error for a conversation that cannot go on; a last error reply says why best."""
+        replies = [*self._replies, *(reply for answer in self._answers for reply in answer.replies or ())]
+        for reply in replies:
+            if isinstance(reply, Exception):
+                kind = TargetError if row_of(reply).action is Action.STOP else LostError
+                return kind(f"{self.name}: {explain(reply)}; then {what.removeprefix(self.name).strip()}")
+        lost = counted(self._inflight_commands, "command")
+        return LostError(f"{what}; {lost} without a reply")
+
+    def _take(self, data: bytes) -> None:
+        position = 0
+        while position < len(data) and self._reader is None:
+            if not self._waiting:
+                raise self._unasked()
+            position = self._compare(data, position)
+        if position < len(data) and self._reader is not None:
+            self._reader.feed(data[position:])
+        if self._reader is not None:
+            self._parse()
+
+    def _compare(self, data: bytes, position: int) -> int:
+        """Compare ``data`` from ``position`` on with what the oldest wire expects: see NOTE(expected)."""
+        waiting = self._waiting[0]
+        if waiting.wire.expected is None:
+            self._reader = hiredis.Reader()
+            return position
+        expected = memoryview(waiting.wire.expected)
+        wanted = expected[waiting.matched : waiting.matched + len(data) - position]
+        if not data.startswith(wanted, position):
+            self._reader = hiredis.Reader()
+            self._reader.feed(bytes(expected[: waiting.matched]))
+            return position
+        waiting.matched += len(wanted)
+        if waiting.matched == len(expected):
+            self._answer(None)
+        return position + len(wanted)
+
+    def _parse(self) -> None:
+        assert self._reader is not None
+        while self._waiting:
+            commands = self._waiting[0].wire.commands
+            while len(self._replies) < commands:
+                try:
+                    reply = self._reader.gets()
+                except hiredis.ProtocolError:
+                    raise TargetError(f"{self.name} does not answer in Redis's protocol") from None
+                if reply is False:  # not whole yet; a RESP2 reply is never a boolean
+                    return
+                self._replies.append(reply)
+            replies, self._replies = self._replies, []
+            self._answer(replies)
+            if not self._reader.has_data():
+                self._reader = None
+                return
+        raise self._unasked()
+
+    def _unasked(self) -> TargetError:
+        return TargetError(f"{self.name} sent a reply that nobody asked for")
+
+    def _answer(self, replies: list[Any] | None) -> None:
+        waiting = self._waiting.popleft()
+        self._inflight_bytes -= waiting.wire.nbytes
+        self._inflight_commands -= waiting.wire.commands
+        self._inflight_records -= waiting.wire.records
+        self._answers.append(Answer(waiting.token, waiting.wire, replies))

@@ -1,0 +1,138 @@
+"""A conversation that outlives its connections: what has no answer is sent again.
+
+NOTE(unknown): a broken connection leaves it unknown whether what it has not answered was applied, and bytes
+that still lie in the server's socket may be applied later: behind what is sent again, or only the DEL of a
+DEL and HSET. So the old connection is ended on the server (CLIENT KILL) before anything is sent again. What
+must not be applied twice at all goes through a fence (``etl/encode/fence.py``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from etl.encode.resp.protocol import plain
+from etl.errors import LostError, ServerChangedError, TargetError
+from etl.plan import Answer, Wire
+from etl.sink.session.backoff import Patience
+from etl.sink.session.pipelined import Conversation
+
+
+class SteadySession:
+    """A SteadySession (``etl/plan/plan.py``); ``connect`` opens one conversation.
+
+    ``server_id`` is the run id of the server that the run has begun with (None: unknown). Another one may not
+    have what its predecessor has answered for: then ServerChangedError is raised instead of going on.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Conversation], patience: Patience, server_id: bytes | None
+    ) -> None:
+        self._connect = connect
+        self._patience = patience
+        self._server_id = server_id
+        self._unanswered: deque[tuple[Wire, Any]] = deque()
+        self._conversation = self._reach()
+
+    @property
+    def client_id(self) -> int | None:
+        """The number of the present connection on the server; None where it is not told."""
+        return self._conversation.client_id
+
+    def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
+        self._unanswered.append((wire, token))
+        return self._hear(lambda: self._conversation.submit(wire, token))
+
+    def drain(self) -> Iterator[Answer]:
+        while self._unanswered:
+            yield from self._hear(self._conversation.drain)
+
+    def renew(self) -> None:
+        """Connect anew, as the name may lead to another server; raises TargetError when none is reached."""
+        self._return(None)
+
+    def close(self) -> None:
+        self._conversation.close()
+
+    def _hear(self, ask: Callable[[], Iterator[Answer]]) -> Iterator[Answer]:
+        try:
+            for answer in ask():
+                self._unanswered.popleft()
+                self._patience.end()
+                yield answer
+        except LostError as lost:
+            self._return(lost)
+
+    def _reach(self) -> Conversation:
+        """Connect to the server that the run has begun with. Raises ServerChangedError."""
+        while True:
+            try:
+                conversation = self._connect()
+                try:
+                    self._require_same_server(conversation)
+                except TargetError:
+                    conversation.close()
+                    raise
+                return conversation
+            except LostError as lost:
+                self._patience.wait(lost)
+
+    def _return(self, lost: LostError | None) -> None:
+        """Reconnect, and send everything that has no answer once more: see NOTE(unknown)."""
+        while True:
+            old = self._conversation
+            old.close()
+            if lost is not None:
+                self._patience.wait(lost)
+            self._conversation = self._reach()
+            try:
+                self._end(old)
+                for wire, token in self._unanswered:
+                    # Its answers wait there for the next call; a failure is raised by the next submit.
+                    self._conversation.submit(wire, token)
+            except LostError as again:
+                lost = again
+            else:
+                return
+
+    def _require_same_server(self, conversation: Conversation) -> None:
+        if self._server_id is None:
+            return
+        with contextlib.suppress(_UnansweredError):
+            (info,) = _ask(conversation, b"INFO", b"server")
+            found = server_id(info)
+            if found is not None and found != self._server_id:
+                raise ServerChangedError(f"{conversation.name} was restarted, or is another server by now")
+
+    def _end(self, old: Conversation) -> None:
+        """End the old connection on the server, if it is still there."""
+        new = self._conversation
+        if old.client_id is None or old.client_id == new.client_id:
+            return
+        number = b"%d" % old.client_id
+        # The number may be somebody else's by now: a server that was restarted counts from 1 again.
+        with contextlib.suppress(_UnansweredError):
+            (listed,) = _ask(new, b"CLIENT", b"LIST", b"ID", number)
+            if b"name=" + old.client_name in bytes(listed).split():
+                _ask(new, b"CLIENT", b"KILL", b"ID", number)
+
+
+def server_id(info: bytes) -> bytes | None:
+    """Find the server's run id, which is another after every start, in what INFO says."""
+    prefix = b"run_id:"
+    return next((line[len(prefix) :] for line in info.splitlines() if line.startswith(prefix)), None)
+
+
+class _UnansweredError(Exception):
+    """The server does not know the question, or may not answer it."""
+
+
+def _ask(conversation: Conversation, *words: bytes) -> list[Any]:
+    answers = [*conversation.submit(plain(words), None), *conversation.drain()]
+    replies = [reply for answer in answers for reply in answer.replies or ()]
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise _UnansweredError
+    return replies

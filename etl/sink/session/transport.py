@@ -1,0 +1,54 @@
+"""Bytes to and from a connected socket, never blocking: what is not taken now is offered again."""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+from collections import deque
+from itertools import islice
+
+from etl.plan import Buffer
+
+RECEIVE_BYTES = 1 << 18
+_IOVECS = 64  # a kernel takes 1,024; more than a few dozen gain nothing
+
+
+class Channel:
+    """A plain or TLS socket made non-blocking. Every method may raise OSError."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._socket.setblocking(False)
+        self._poll = select.poll()
+        self._tls = isinstance(sock, ssl.SSLSocket)
+
+    def send(self, buffers: deque[Buffer]) -> bool:
+        """Send from the front of ``buffers`` what the kernel takes; say whether it took anything."""
+        try:
+            if self._tls:  # sendmsg is not to be had
+                sent = self._socket.send(buffers[0])
+            else:
+                sent = self._socket.sendmsg(islice(buffers, _IOVECS))
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            return False
+        while buffers and sent >= len(buffers[0]):
+            sent -= len(buffers.popleft())
+        if sent:
+            buffers[0] = memoryview(buffers[0])[sent:]
+        return True
+
+    def receive(self) -> bytes | None:
+        """Receive what is there: None for nothing yet, ``b""`` at the end of the stream."""
+        try:
+            return self._socket.recv(RECEIVE_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+
+    def wait(self, *, to_send: bool, timeout_s: float) -> bool:
+        """Wait until something can be received (or sent, if ``to_send``); False when the time is up."""
+        if self._tls and self._socket.pending():  # type: ignore[attr-defined]
+            return True
+        interest = select.POLLIN | (select.POLLOUT if to_send else 0)
+        self._poll.register(self._socket, interest)
+        return bool(self._poll.poll(timeout_s * 1000))

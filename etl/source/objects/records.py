@@ -1,0 +1,198 @@
+"""An iterable of dicts as a source: JSON lines made in the parent, which workers read as format ``jsonl``.
+
+So a dict becomes what the same record in a ``.jsonl`` file becomes. What JSON does not have is written as a
+token and listed before the lines: bytes (raw in Redis; base64 in JSON text), Decimal (its digits; a number in
+JSON text) and floats that are not finite (``nan``, ``inf``; ``null`` in JSON text). Dates and times are ISO
+8601 text as in ``arrow_text``, numpy's scalars and arrays what they hold, UUIDs and paths their text. An
+element that is no dict, or holds anything else, is a reject with its ``repr``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from secrets import token_hex
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl.errors import SourceError
+from etl.plan import Batch, Block, Projection, Reject
+from etl.source.formats.jsonl import Jsonl
+from etl.source.objects.values import Writer, Written
+from etl.source.text.files import Place
+from etl.source.text.wide import parse_in_parts
+from etl.units import DEFAULT_RECORD_BYTES
+
+_FIRST_RECORDS = 64
+_MOST_RECORDS = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStream:
+    """Python records, in order. A copy that travels to a worker has no ``records``: see TableStream."""
+
+    name: str
+    records: Records | None = field(default=None, repr=False, compare=False)
+    max_record: int = DEFAULT_RECORD_BYTES
+
+    streamed = True
+    fields = None
+    fingerprint = None
+    nbytes = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RecordStream, (self.name,)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def blocks(self, block_bytes: int) -> Iterator[Block]:
+        assert self.records is not None, "a stream is cut where it was opened"
+        elements = self.records.begin()
+        count = _FIRST_RECORDS
+        number = first_record = start = 0
+        while some := list(islice(elements, count)):
+            payload = _payload(some, self.max_record)
+            stop = start + len(payload)
+            yield Block(number, 0, start, stop, first_record, payload=payload, offset=0)
+            number += 1
+            first_record += len(some)
+            start = stop
+            count = min(max(block_bytes * len(some) // len(payload), 1), 4 * count, _MOST_RECORDS)
+
+    def open(self, projection: Projection) -> RecordStreamReader:
+        return RecordStreamReader(self, projection)
+
+    def verify_unchanged(self) -> None:
+        """Nobody can tell whether an object was changed."""
+
+    def name_of(self, block: Block) -> str:
+        return f"the {self.name}"
+
+
+def open_records(records: Iterable[Any], name: str) -> RecordStream:
+    """Make a source of an iterable of dicts."""
+    return RecordStream(name, Records(records, name))
+
+
+class Records:
+    """An iterable, and whether it has been used up."""
+
+    def __init__(self, records: Iterable[Any], name: str) -> None:
+        self._records = records
+        self._name = name
+        self._begun = False
+
+    def begin(self) -> Iterator[Any]:
+        """Give the elements from the first on. Raises SourceError where they are gone."""
+        elements = iter(self._records)
+        if self._begun and elements is self._records:
+            raise SourceError(f"the {self._name} gives its records once, and has given them: make a new one")
+        self._begun = True
+        return elements
+
+
+def _payload(elements: list[Any], max_record: int) -> bytes:
+    """Write elements as a line that lists what stands for the tokens, and a line of JSON each."""
+    writer = Writer(f"etl-{token_hex(8)}-", max_record)
+    lines = writer.lines(elements)
+    listed = [[b64encode(written.text).decode(), written.json, written.reason] for written in writer.listed]
+    return json.dumps([writer.prefix, listed]).encode() + b"\n" + lines
+
+
+class RecordStreamReader:
+    """Reads the blocks that it is given; opens nothing."""
+
+    def __init__(self, source: RecordStream, projection: Projection) -> None:
+        self._source = source
+        self._projection = projection
+
+    def read(self, block: Block) -> Iterator[Batch]:
+        tokens, lines = _unpacked(block)
+        for batch in parse_in_parts(Jsonl(), lines, self._projection, self._place(block)):
+            yield tokens.restore(batch)
+
+    def originals(self, block: Block, records: Sequence[int]) -> list[Reject]:
+        tokens, lines = _unpacked(block)
+        indices = [record - (block.first_record or 0) for record in records]
+        rejects = Jsonl().originals(lines, indices, self._place(block))
+        return [tokens.restore_reject(reject) for reject in rejects]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _place(self, block: Block) -> Place:
+        return Place(self._source.name_of(block), 0, block.first_record)
+
+
+def _unpacked(block: Block) -> tuple[Tokens, bytes]:
+    assert block.payload is not None, "a stream's block has come without its payload"
+    head, _, lines = block.payload.partition(b"\n")
+    prefix, listed = json.loads(head)
+    return Tokens(prefix, [_written(*entry) for entry in listed]), lines
+
+
+def _written(encoded: str, text_in_json: str | None, reason: str | None) -> Written:
+    in_json = f'"{encoded}"' if text_in_json is None else text_in_json
+    return Written(b64decode(encoded), in_json, reason)
+
+
+class Tokens:
+    """What stands for the tokens of one payload, put back where they are."""
+
+    def __init__(self, prefix: str, listed: list[Written]) -> None:
+        self._listed = listed
+        self._prefix = prefix.encode()
+        self._alone = re.compile(re.escape(self._prefix) + rb"(\d+);")
+        self._quoted = re.compile(b'"' + re.escape(self._prefix) + rb'(\d+);"')
+
+    def restore(self, batch: Batch) -> Batch:
+        """Put back what a batch's tokens stand for; nothing in it has a place in a file."""
+        rejects = tuple(self.restore_reject(reject) for reject in batch.rejects)
+        if not self._listed:
+            return replace(batch, rejects=rejects)
+        fields = batch.fields
+        columns = [self._restore_field(column) for column in fields.columns]
+        return replace(
+            batch,
+            fields=pa.RecordBatch.from_arrays(columns, names=fields.schema.names) if columns else fields,
+            line=None if batch.line is None else self._restored(batch.line, self._in_json),
+            json=None if batch.json is None else self._restored(batch.json, self._in_json),
+            rejects=rejects,
+        )
+
+    def restore_reject(self, reject: Reject) -> Reject:
+        """Put back an element that was no record; of a record, give its JSON text."""
+        alone = self._quoted.fullmatch(reject.raw)
+        if alone is None:
+            return replace(reject, offset=None, raw=self._in_json(reject.raw))
+        written = self._listed[int(alone[1])]
+        return replace(reject, offset=None, reason=written.reason or "", raw=written.text)
+
+    def _restore_field(self, column: pa.Array) -> pa.Array:
+        if not pa.types.is_list(column.type):
+            return self._restored(column, self._in_field)
+        members = self._restored(column.values, self._in_field)
+        mask = column.is_null() if column.null_count else None
+        return pa.ListArray.from_arrays(column.offsets, members, mask=mask)
+
+    def _restored(self, column: pa.Array, restore: Callable[[bytes], bytes]) -> pa.Array:
+        here = pc.fill_null(pc.match_substring(column, self._prefix), False)
+        if not here.true_count:
+            return column
+        texts = [restore(text) for text in column.filter(here).to_pylist()]
+        return pc.replace_with_mask(column, here, pa.array(texts, pa.binary()))
+
+    def _in_field(self, text: bytes) -> bytes:
+        alone = self._alone.fullmatch(text)
+        return self._in_json(text) if alone is None else self._listed[int(alone[1])].text
+
+    def _in_json(self, text: bytes) -> bytes:
+        return self._quoted.sub(lambda found: (self._listed[int(found[1])].json or "").encode(), text)

@@ -1,0 +1,93 @@
+"""What became of a worker's records: counted, shown by examples, and the rejects written down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from etl.encode.verify.excerpt import excerpts
+from etl.errors import RejectedError
+from etl.plan import Batch, Block, Gathered, Plan, Reject
+from etl.report import Difference, Example, Tally, Verdict
+from etl.worker.ledger import Ledger
+from etl.worker.selection import record_number
+
+MOST_EXAMPLES = 5
+"""Differences that one worker reports in full; the others are counted."""
+
+
+class Account:
+    """One worker's results. ``present``: what a later pass passes over, a bit a record."""
+
+    def __init__(self, plan: Plan, worker: int, tally: Tally, ledger: Ledger) -> None:
+        self._plan = plan
+        self._worker = worker
+        self._tally = tally
+        self._ledger = ledger
+        self.examples: list[Example] = []
+        self.present: dict[int, bytes] = {}
+        self.gathered: Gathered | None = None
+
+    def settle(self, block: Block, batch: Batch, verdict: Verdict, records: int) -> None:
+        """Count what was judged of a batch; ``records`` of it are settled: neither refused nor sent again."""
+        for counter, count in (
+            ("records_read", records),
+            ("records_written", verdict.written),
+            ("records_skipped", verdict.skipped),
+            ("records_equal", verdict.equal),
+            ("records_missing", verdict.missing),
+            ("records_different", verdict.different),
+        ):
+            if count:
+                self._count(block, counter, count)
+        self._note_differences(batch, verdict.differences)
+        if verdict.gathered is not None:
+            before = self.gathered
+            self.gathered = verdict.gathered if before is None else before.and_also(verdict.gathered)
+        if verdict.present:
+            self._note_present(block, batch, verdict.present)
+
+    def _note_differences(self, batch: Batch, differences: Sequence[Difference]) -> None:
+        sink = self._plan.differences
+        noted = differences if sink is not None else differences[: MOST_EXAMPLES - len(self.examples)]
+        whole = [Example(record_number(batch, d.index), d.key, d.expected, d.found) for d in noted]
+        if sink is not None and whole:
+            sink.write(whole)
+        for example in whole[: MOST_EXAMPLES - len(self.examples)]:
+            expected, found = excerpts(example.expected, example.found)
+            self.examples.append(Example(example.record, example.key, expected, found))
+
+    def refuse(self, block: Block, rejects: list[Reject]) -> None:
+        """Count rejects and write them down. Raises RejectedError when there are too many by now."""
+        if not rejects:
+            return
+        if self._plan.rejects is not None:
+            self._plan.rejects.write(rejects)
+        for counter in ("records_read", "records_rejected"):
+            self._count(block, counter, len(rejects))
+        rejected = self._tally.total("records_rejected")
+        if self._plan.budget.spent(rejected, self._tally.total("records_read"), ended=False):
+            raise RejectedError(
+                f"stopped: {describe(rejects[0])}; {self._plan.budget} rejects are allowed (--max-rejects)"
+            )
+
+    def _count(self, block: Block, counter: str, count: int) -> None:
+        self._tally.add(self._worker, counter, count)
+        self._ledger.count(block, counter, count)
+
+    def _note_present(self, block: Block, batch: Batch, indices: Sequence[int]) -> None:
+        bits = bytearray(self.present.get(block.number, b""))
+        for index in indices:
+            number = record_number(batch, index)
+            assert number is not None
+            assert block.first_record is not None
+            byte, bit = divmod(number - block.first_record, 8)
+            bits.extend(bytes(max(0, byte + 1 - len(bits))))
+            bits[byte] |= 1 << bit
+        self.present[block.number] = bytes(bits)
+
+
+def describe(reject: Reject) -> str:
+    """Say of a reject where it stands and why it was refused."""
+    record = "a record" if reject.record is None else f"record {reject.record:,}"
+    where = "" if reject.offset is None else f" (byte {reject.offset:,})"
+    return f"{record} of {reject.file}{where} was refused: {reject.reason}"

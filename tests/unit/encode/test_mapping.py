@@ -1,0 +1,164 @@
+"""The types: which encoder serves each, what it leaves in the server, and what --if-exists means."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+
+from etl.encode.mapping import IF_EXISTS, TYPES, Expiry, Shape, default_value
+from etl.encode.resp.command import parse_command
+from etl.encode.strategies.commands import CommandsEncoder
+from etl.encode.strategies.merged import MembersEncoder
+from etl.encode.strategies.mset import MsetEncoder
+from etl.encode.strategies.prepass import ClearEncoder, ProbeEncoder
+from etl.encode.strategies.set import SetEncoder
+from etl.errors import UsageError
+from tests.cases import cases
+from tests.unit.encode.given import batch_of, commands_in, commands_shape, load, send, shape_of, template
+from tests.unit.encode.model import Document, Model, Scores
+
+MINUTE = Expiry("PX", template("60000"))
+BATCH = batch_of(
+    {"id": [b"1", b"2"], "v": [b"a", None], "score": [b"5", b"6"], "ttl": [b"7", b"8"]},
+    spread=("id", "v"),
+    json=[b'{"v":1}', b'{"v":null}'],
+)
+
+
+def held(shape: Shape) -> dict[bytes, Any]:
+    model = Model()
+    load(shape, BATCH, model)
+    return {key: value.value if isinstance(value, Document) else value for key, value in model.keys.items()}
+
+
+@cases(
+    ("shape", "keys"),
+    [
+        (shape_of("string", value="{id}"), {b"k:1": b"1", b"k:2": b"2"}),
+        (shape_of("hash"), {b"k:1": {b"id": b"1", b"v": b"a"}, b"k:2": {b"id": b"2"}}),
+        (shape_of("json", value="{json}"), {b"k:1": {"v": 1}, b"k:2": {"v": None}}),
+        (shape_of("json", value="{json}", if_exists="merge"), {b"k:1": {"v": 1}, b"k:2": {}}),
+        (shape_of("list", value="{id}"), {b"k:1": [b"1"], b"k:2": [b"2"]}),
+        (shape_of("list", key="all", value="{id}"), {b"all": [b"1", b"2"]}),
+        (shape_of("set", value="{id}"), {b"k:1": {b"1"}, b"k:2": {b"2"}}),
+        (shape_of("set", key="all", value="{id}"), {b"all": {b"1", b"2"}}),
+        (shape_of("zset", value="m"), {b"k:1": Scores({b"m": 5.0}), b"k:2": Scores({b"m": 6.0})}),
+        (shape_of("zset", key="all", value="{id}"), {b"all": Scores({b"1": 5.0, b"2": 6.0})}),
+    ],
+)
+def test_a_type_leaves_what_it_is_named_for(shape: Shape, keys: dict[bytes, Any]) -> None:
+    assert held(shape) == keys
+
+
+@cases(
+    ("shape", "encoder"),
+    [
+        (shape_of("string"), MsetEncoder),
+        (shape_of("string", expiry=MINUTE), SetEncoder),
+        (shape_of("string", if_exists="skip"), SetEncoder),
+        (shape_of("string", if_exists="fail"), SetEncoder),
+        (shape_of("hash"), CommandsEncoder),
+        (shape_of("set"), CommandsEncoder),
+        (shape_of("set", key="all"), MembersEncoder),
+        (shape_of("set", key="all", expiry=MINUTE), MembersEncoder),
+        (shape_of("set", key="all", expiry=Expiry("EX", template("{ttl}"))), CommandsEncoder),
+        (shape_of("stream", key="all"), CommandsEncoder),
+        (commands_shape("SADD all {id}"), MembersEncoder),
+        (commands_shape("SADD all {id}", "SADD more {id}"), CommandsEncoder),
+        (commands_shape("SADD s:{id} {id}"), CommandsEncoder),
+    ],
+)
+def test_the_cheapest_encoder_that_can_is_taken(shape: Shape, encoder: type) -> None:
+    assert type(shape.encoder()) is encoder
+    assert pickle.loads(pickle.dumps(shape)) == shape  # noqa: S301
+
+
+def test_what_was_refused_together_is_sent_one_by_one() -> None:
+    for shape in (shape_of("set", key="all"), commands_shape("SADD all {id}")):
+        assert type(shape.single()) is CommandsEncoder
+    assert type(shape_of("string").single()) is MsetEncoder
+
+
+@cases("kind", TYPES)
+@cases(
+    ("expiry", "name"),
+    [
+        (MINUTE, b"PEXPIRE"),
+        (Expiry("EX", template("{ttl}")), b"EXPIRE"),
+        (Expiry("EXAT", template("{ttl}")), b"EXPIREAT"),
+    ],
+)
+def test_every_type_can_expire(kind: str, expiry: Expiry, name: bytes) -> None:
+    encoder = shape_of(kind, value="{id}", expiry=expiry).encoder()
+    model = Model()
+    model_answers = [model.answer(command) for command in _commands(encoder)]
+    assert len(model_answers) == 2 * (1 if kind == "string" else 3 if kind == "hash" else 2)
+    if kind != "string":
+        assert model.asked.count(name) == 2
+
+
+def _commands(encoder: Any) -> list[list[bytes]]:
+    return commands_in(encoder.encode(BATCH))
+
+
+def test_an_expiry_for_one_key_comes_with_each_group() -> None:
+    model = Model()
+    load(shape_of("set", key="all", value="{id}", expiry=MINUTE), BATCH, model)
+    assert model.expiries == {b"all": 60000}
+
+
+@pytest.mark.parametrize(("if_exists", "fields"), [("replace", {b"id"}), ("merge", {b"id", b"old"})])
+def test_a_hash_replaces_or_merges(if_exists: str, fields: set[bytes]) -> None:
+    model = Model()
+    model.keys[b"k:2"] = {b"old": b"x"}
+    load(shape_of("hash", if_exists=if_exists), BATCH, model)
+    assert set(model.keys[b"k:2"]) == fields
+
+
+@cases("kind", TYPES)
+def test_each_type_has_the_pass_before_it_that_if_exists_needs(kind: str) -> None:
+    passes = {if_exists: shape_of(kind, if_exists=if_exists).before() for if_exists in IF_EXISTS}
+    key = template("k:{id}")
+    assert passes["merge"] is None
+    if kind == "string":
+        assert passes == dict.fromkeys(IF_EXISTS)
+        return
+    assert passes["skip"] == ProbeEncoder(key, refuse=False)
+    assert passes["fail"] == ProbeEncoder(key, refuse=True)
+    assert passes["replace"] == (None if kind in ("hash", "json") else ClearEncoder(key))
+
+
+def test_commands_have_no_pass_before_them() -> None:
+    assert commands_shape("SADD s {id}").before() is None
+
+
+def test_a_string_cannot_be_merged() -> None:
+    with pytest.raises(UsageError, match="merge has no meaning for a string"):
+        shape_of("string", if_exists="merge").encoder()
+
+
+def test_a_stream_gets_every_field_of_the_record() -> None:
+    assert _commands(shape_of("stream", key="all").encoder()) == [
+        [b"XADD", b"all", b"*", b"id", b"1", b"v", b"a"],
+        [b"XADD", b"all", b"*", b"id", b"2"],
+    ]
+
+
+def test_skipping_strings_leaves_what_is_there() -> None:
+    model = Model()
+    model.keys[b"k:2"] = b"old"
+    shape = shape_of("string", value="{id}", if_exists="skip")
+    verdict = send(shape.encoder(), BATCH, model)
+    assert (verdict.written, verdict.skipped, model.keys[b"k:2"]) == (1, 1, b"old")
+
+
+def test_the_whole_record_is_the_default_value() -> None:
+    assert default_value(True) == template("{line}")
+    assert default_value(False) == template("{json}")
+
+
+def test_a_command_of_the_type_is_what_its_name_says() -> None:
+    assert shape_of("zset").main_command() == parse_command("ZADD k:{id} {score} {v}")
+    assert shape_of("json", if_exists="merge").main_command() == parse_command("JSON.MERGE k:{id} $ {v}")

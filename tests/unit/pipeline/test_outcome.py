@@ -1,0 +1,75 @@
+"""How a run ended, folded into its report."""
+
+from __future__ import annotations
+
+import pytest
+
+from etl.errors import EtlError, InterruptedRunError, RejectedError, TargetError
+from etl.pipeline.outcome import Outcome
+from etl.report import Example
+from etl.worker import MOST_EXAMPLES
+from etl.worker.messages import Failed, Finished, LastWord
+from tests.unit.memory import tally_of
+
+STOPPED = InterruptedRunError("stopped", 2)
+
+
+def outcome(error: EtlError | None, *words: LastWord, verb: str = "load") -> Outcome:
+    tally = tally_of(2)
+    for worker, count in ((0, 3), (1, 4)):
+        tally.add(worker, "records_read", count)
+        tally.add(worker, "records_written", count - 1)
+        tally.add(worker, "records_rejected", 1)
+        tally.add(worker, "records_equal", count)
+        tally.add(worker, "blocks_done", 1)
+        tally.add(worker, "bytes_done", 10 * count)
+    return Outcome(verb, "job", "redis://host", tally, words, 1.5, error)
+
+
+def test_a_report_is_folded_from_counts_and_last_words() -> None:
+    report = outcome(None, Finished(1, 0.25), Finished(0, 0.5)).report()
+    assert (report.verb, report.job, report.target) == ("load", "job", "redis://host")
+    assert (report.status, report.error, report.bytes, report.seconds) == ("complete", None, 70, 1.5)
+    assert report.records == {"read": 7, "written": 5, "skipped": 0, "rejected": 2}
+    assert [(w.records, w.blocks, w.seconds) for w in report.workers] == [(3, 1, 0.5), (4, 1, 0.25)]
+
+
+def test_a_verify_counts_what_it_compares() -> None:
+    report = outcome(None, verb="verify").report()
+    assert report.records == {"read": 7, "equal": 7, "missing": 0, "different": 0, "rejected": 2}
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (TargetError("gone"), "failed"),
+        (STOPPED, "interrupted"),
+        (RejectedError("too many"), "incomplete"),
+    ],
+)
+def test_a_run_that_ended_with_an_error_raises_it_with_the_report_so_far(
+    error: EtlError, status: str
+) -> None:
+    ended = outcome(error, Failed(0, 0.5, error))
+    with pytest.raises(type(error)) as caught:
+        ended.report_or_raise()
+    assert caught.value is error
+    assert error.report == ended.report()
+    assert (ended.report().status, ended.report().error) == (status, str(error))
+    assert [worker.seconds for worker in ended.report().workers] == [0.5, 0.0]
+
+
+def test_a_complete_run_gives_its_report() -> None:
+    ended = outcome(None)
+    assert ended.report_or_raise() == ended.report()
+
+
+def examples(*numbers: int | None) -> tuple[Example, ...]:
+    return tuple(Example(number, b"k", b"v", None) for number in numbers)
+
+
+def test_examples_of_all_workers_are_put_in_order_and_the_first_are_shown() -> None:
+    words = (Finished(0, 1, examples(5, 9, 70)), Finished(1, 1, examples(1, 8, None)))
+    shown = outcome(None, *words, Failed(2, 1, STOPPED)).report().examples
+    assert [example.record for example in shown] == [None, 1, 5, 8, 9]
+    assert len(shown) == MOST_EXAMPLES

@@ -1,0 +1,134 @@
+"""Error replies: one table of what they mean, and no data in what is said."""
+
+from __future__ import annotations
+
+import hiredis
+import pytest
+from redis import exceptions
+
+from etl.errors import TargetError
+from etl.sink.error_replies import EVERY_RECORD, TABLE, Action, explain, failure, first_word, row_of
+from tests.cases import cases
+
+SAID = {
+    "OOM": "OOM command not allowed when used memory > 'maxmemory'.",
+    "READONLY": "READONLY You can't write against a read only replica.",
+    "MASTERDOWN": "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    "LOADING": "LOADING Redis is loading the dataset in memory",
+    "MISCONF": "MISCONF Redis is configured to save RDB snapshots, but it's unable to persist to disk.",
+    "NOREPLICAS": "NOREPLICAS Not enough good replicas to write.",
+    "BUSY": "BUSY Redis is busy running a script.",
+    "NOAUTH": "NOAUTH Authentication required.",
+    "WRONGPASS": "WRONGPASS invalid username-password pair or user is disabled.",
+    "NOPERM": "NOPERM User u has no permissions to run the 'mset' command",
+    "DENIED": "DENIED Redis is running in protected mode",
+    "MOVED": "MOVED 3999 127.0.0.1:6381",
+    "CROSSSLOT": "CROSSSLOT Keys in request don't hash to the same slot",
+    "CLUSTERDOWN": "CLUSTERDOWN The cluster is down",
+    "TRYAGAIN": "TRYAGAIN Multiple keys request during rehashing of slot",
+    "ASK": "ASK 3999 127.0.0.1:6381",
+    "FENCE": "FENCE the mark is another one",
+}
+
+ACTIONS = {
+    Action.AGAIN: {"OOM", "READONLY", "MASTERDOWN", "LOADING", "MISCONF", "NOREPLICAS", "BUSY", "TRYAGAIN"},
+    Action.STOP: {
+        *("NOAUTH", "WRONGPASS", "NOPERM", "DENIED", "MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN", "FENCE"),
+    },
+}
+"""RELIABILITY's table: what is done about each. What is in no row is the record's own."""
+
+
+def test_every_row_of_the_table_is_tried_here() -> None:
+    assert set(SAID) == set(TABLE)
+
+
+@cases("word", SAID)
+def test_an_error_reply_is_explained_and_quoted(word: str) -> None:
+    reply = hiredis.ReplyError(SAID[word])
+    assert first_word(reply) == word
+    assert explain(reply) == f"{TABLE[word].meaning} ({SAID[word]})"
+
+
+def test_the_word_that_redis_py_took_from_the_text_still_counts() -> None:
+    reply = exceptions.ResponseError("command not allowed", status_code="OOM")
+    assert first_word(reply) == "OOM"
+    assert explain(reply).startswith(TABLE["OOM"].meaning)
+
+
+@pytest.mark.parametrize("text", ["WRONGTYPE Operation against a key", "ERR syntax error", "odd", ""])
+def test_a_reply_that_is_in_no_row_is_quoted(text: str) -> None:
+    assert explain(hiredis.ReplyError(text)) == text
+
+
+def test_what_the_server_quotes_of_the_data_is_left_out() -> None:
+    said = "ERR unknown command 'MSET', with args beginning with: 'key' 's3cret-value' "
+    assert explain(hiredis.ReplyError(said)) == "ERR unknown command 'MSET'"
+
+
+def test_what_the_server_says_is_cut_to_one_line_of_bounded_length() -> None:
+    assert explain(hiredis.ReplyError("ERR a\nb")) == "ERR a"
+    assert len(explain(hiredis.ReplyError("x" * 10_000))) == 200
+
+
+def test_a_failure_names_the_target() -> None:
+    error = failure(hiredis.ReplyError(SAID["OOM"]), "redis://host:1/0")
+    assert isinstance(error, TargetError)
+    assert str(error).startswith("redis://host:1/0: the server is full")
+    assert str(failure("MSET answered 3", "t")) == "t: MSET answered 3"
+
+
+@cases("word", SAID)
+def test_every_row_says_what_is_done(word: str) -> None:
+    assert word in ACTIONS[row_of(hiredis.ReplyError(SAID[word])).action]
+
+
+def test_a_full_server_is_waited_for_a_while_only_and_one_that_lost_its_role_is_looked_for_again() -> None:
+    assert {word for word, row in TABLE.items() if row.patience_s is not None} == {"OOM"}
+    assert {word for word, row in TABLE.items() if row.reconnect} == {"READONLY", "MASTERDOWN"}
+
+
+@cases(
+    "said",
+    [
+        "ERR unknown command 'JSON.SET', with args beginning with: 'k' '$' ",
+        "ERR unknown subcommand 'x'. Try XGROUP HELP.",
+        "ERR Unknown Redis command called from script",
+        "ERR wrong number of arguments for 'hset' command",
+        "ERR Wrong number of args calling Redis command from script",
+        "ERR syntax error",
+        "ERR Protocol error: invalid bulk length",
+        "ERR DUMP payload version or checksum are wrong",
+        "ERR Bad data format",
+    ],
+)
+def test_what_every_record_would_get_ends_the_run(said: str) -> None:
+    assert row_of(hiredis.ReplyError(said)).action is Action.STOP
+    assert any(what in said for what in EVERY_RECORD)
+
+
+@cases(
+    "said",
+    [
+        "WRONGTYPE Operation against a key holding the wrong kind of value",
+        "BUSYKEY Target key name already exists.",
+        "ERR value is not a valid float",
+        "ERR value is not an integer or out of range",
+        "ERR invalid expire time in 'set' command",
+        "ERR invalid longitude,latitude pair 200.000000,100.000000",
+        "ERR The ID specified in XADD is equal or smaller than the target stream top item",
+        "ERR expected value at line 1 column 1",
+        "ERR increment or decrement would overflow",
+        "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+        "TSDB: timestamp is older than retention",
+        "",
+    ],
+)
+def test_what_is_a_records_own_does_not_end_the_run(said: str) -> None:
+    assert row_of(hiredis.ReplyError(said)).action is Action.REJECT
+
+
+def test_a_row_of_the_table_counts_by_its_whole_first_word() -> None:
+    assert row_of(hiredis.ReplyError("OOMPH is no row")).action is Action.REJECT
+    assert row_of(hiredis.ReplyError("ERR OOM in the middle")).action is Action.REJECT
+    assert row_of(exceptions.ResponseError("command not allowed", status_code="OOM")).action is Action.AGAIN
