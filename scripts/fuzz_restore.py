@@ -26,7 +26,15 @@ import pyarrow as pa
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from etl.encode.rdb.payload import HASH, HASH_LISTPACK, LISTPACK, ZIPLIST, Form, hashes, payload_texts
+from etl.encode.rdb.payload import (  # noqa: E402
+    HASH,
+    HASH_LISTPACK,
+    LISTPACK,
+    ZIPLIST,
+    Form,
+    hashes,
+    payload_texts,
+)
 from etl.sink.embedded.server import server_binary  # noqa: E402
 from tests.support import RealServer  # noqa: E402
 

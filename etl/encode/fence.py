@@ -23,9 +23,7 @@ from typing import Any
 from etl.encode.resp.protocol import plain
 from etl.errors import TargetError
 from etl.plan import Wire
-
-FENCE_RECORDS = 5_000
-"""Records under one mark: 5 to 30 ms of the server's time, in which it serves nobody else."""
+from etl.plan.marks import read_errors
 
 _SCRIPT = rb"""
 local function part(text, number)
@@ -76,28 +74,6 @@ return '+' .. said
 """
 
 _GOOD = b"$1\r\n+\r\n"
-_CHECK_FACTOR, _CHECK_PRIME = 257, 1_099_511_627_689  # products stay exact in a double
-
-
-def seal(field: bytes, content: bytes) -> bytes:
-    """Return the value of a record's field: its check, and the content. See NOTE(check)."""
-    return check_of(field, content) + b"\n" + content
-
-
-def unseal(field: bytes, value: bytes) -> bytes:
-    """Return the content of a sealed field. Raises ValueError where the check is another one."""
-    check, _, content = value.partition(b"\n")
-    if check != check_of(field, content):
-        raise ValueError("the check is wrong")
-    return content
-
-
-def check_of(field: bytes, content: bytes) -> bytes:
-    """Return the check of a field's name and content."""
-    check = 0
-    for byte in b"%b\n%b" % (field, content):
-        check = (check * _CHECK_FACTOR + byte) % _CHECK_PRIME
-    return b"%d" % check
 
 
 class FencedError(Exception):
@@ -149,9 +125,3 @@ def read_fence(wire: Wire, replies: Sequence[Any] | None) -> Fenced:
     for number, said in read_errors(reply[1:]):
         answers[number] = FencedError(said) if said else None
     return Fenced(reply[:1] == b"+", answers)
-
-
-def read_errors(said: bytes) -> list[tuple[int, str]]:
-    """Read the commands that were not answered well: their numbers, and their errors (nil: an empty one)."""
-    lines = said.decode("utf-8", "replace").split("\n") if said else []
-    return [(int(number), text) for number, _, text in (line.partition(" ") for line in lines)]

@@ -23,8 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from etl.encode.fence import check_of, seal, unseal
-from etl.plan import COUNTS, MOST_SHARES, Done, mark_field, number_in, parse_mark
+from etl.plan import COUNTS, MOST_SHARES, Done, check_of, mark_field, number_in, parse_mark, seal, unseal
 
 COMPLETE = "complete"
 INCOMPLETE = "incomplete"

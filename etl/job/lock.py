@@ -8,8 +8,8 @@ A lock whose holder is known to be dead is taken over: at once, if that is known
 its connection is gone and it has not been renewed for two periods. Any other is gone after LOCK_S seconds.
 
 NOTE(takeover): it is replaced only if it is still the one that was looked at. Workers outlive their parent by
-moments (NOTE(orphans) in ``etl/run/runners/processes.py``), and what they write then would be written beside the new
-run's: they are waited for.
+moments (NOTE(orphans) in ``etl/run/runners/processes.py``), and what they write then would be written beside
+the new run's: they are waited for.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ from etl.encode.resp.protocol import plain
 from etl.errors import EtlError, LockedError, TargetError
 from etl.job.presence import Seen, look_for
 from etl.job.state import Job
-from etl.plan import Session
+from etl.plan import Session, StopFlag
 from etl.sink.control import ask, questioned
 from etl.units import format_seconds
-from etl.worker.messages import StopFlag
 
 LOCK_S = 30
 _LOCK_MS = b"%d" % (1000 * LOCK_S)

@@ -1,6 +1,8 @@
 """Options: each declared once, checked and parsed, in groups; a verb has some of the groups."""
 
+from etl.options.declare import flag
 from etl.options.effects import COMMAND, OBJECT, QUERY, given, refuse_for_format, refuse_for_kind
+from etl.options.parser import add_options, from_namespace, markdown_table, merged
 from etl.options.values import parse_rate
 from etl.options.verbs import (
     DEFAULT_URL,
@@ -12,11 +14,6 @@ from etl.options.verbs import (
     LoadOptions,
     Options,
     VerifyOptions,
-    add_options,
-    flag,
-    from_namespace,
-    markdown_table,
-    merged,
     shows_options,
 )
 

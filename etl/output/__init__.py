@@ -1,0 +1,1 @@
+"""What a run shows and leaves on this machine: progress, notices, the files of rejects and differences."""

@@ -1,0 +1,1 @@
+"""The steps between the options of a verb and its report: resolve, preflight, plan, run, outcome."""

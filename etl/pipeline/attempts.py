@@ -18,7 +18,7 @@ from etl.encode.mapping import Shape
 from etl.errors import EtlError, RecordGoneError, TargetError
 from etl.job.state import Job, Passed, Standing, Task
 from etl.options import RUN_OPTIONS, Options
-from etl.output.progress import notice
+from etl.output.notice import notice
 from etl.pipeline.execution import Run
 from etl.plan import COUNTS, Done, Encoder, Plan, Source
 from etl.worker.messages import LastWord

@@ -3,98 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
-import platform
-import secrets
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
-from etl.encode.examples import Words
-from etl.encode.mapping import Shape
-from etl.errors import EtlError, UsageError
-from etl.job.state import Job, Standing, Task
+from etl.job.name import job_name, run_token
+from etl.job.state import Job
 from etl.limits import require_descriptors
-from etl.options import MOST_WORKERS, Options
-from etl.output.progress import choose_mode, notice
+from etl.options import Options
+from etl.output.notice import choose_mode, notice
 from etl.pipeline.attempts import Undertaking, task_of
 from etl.pipeline.execution import Run
 from etl.pipeline.fields import explained
 from etl.pipeline.outcome import Outcome
 from etl.pipeline.preflight import Guard
 from etl.pipeline.resolve import projection_of
-from etl.plan import Encoder, Plan, Source, Target, block_size
-from etl.report import Rejected, parse_budget
+from etl.pipeline.verb import Verb
+from etl.plan import Plan, block_size
+from etl.report import parse_budget
 from etl.run.choose import make_tally
 from etl.run.runners.processes import make_context
 from etl.run.signals import StopSignals
-from etl.sink.address import Address, parse_address
+from etl.run.sizing import UNKNOWN_SIZE, worth
+from etl.sink.choose import opened_target, place_of
 from etl.sink.control import Console
-from etl.sink.deployments.standalone import StandaloneTarget
-from etl.sink.login import address_of, refuse_login
 from etl.source.choose import choose_source
 from etl.times import parse_duration
-from etl.units import MIB
-from etl.worker.messages import LastWord, StopFlag
-
-EMBEDDED = "embedded:"
-
-UNKNOWN_SIZE = 1 << 40
-"""What a stream is taken for whose size nobody knows."""
-
-BYTES_WORTH_A_WORKER = 4 * MIB
-"""A worker takes about 50 ms to start, in which another one loads this much."""
-
-
-@dataclass(frozen=True, slots=True)
-class Encoders:
-    """What a verb does with records: ``before`` is a pass before it, ``single`` sends records one by one."""
-
-    main: Encoder
-    single: Encoder
-    before: Encoder | None = None
-
-    def always(self) -> tuple[Encoder, ...]:
-        """Give those that every run uses: ``single`` has commands that hardly any run needs."""
-        return (self.main, *((self.before,) if self.before else ()))
-
-
-class Verb(Protocol):
-    """What differs between the verbs."""
-
-    @property
-    def name(self) -> str: ...
-
-    def shape(self, source: Source) -> Shape:
-        """Say what records become. Raises UsageError, before anybody is connected to."""
-
-    def encoders(self, shape: Shape) -> Encoders:
-        """Make the encoders. Raises UsageError."""
-
-    def commands(self, job: Job, shape: Shape) -> tuple[Words, ...]:
-        """Give an example of each command that the verb needs beside those of its encoders."""
-
-    def claimed(
-        self, job: Job, task: Task, shape: Shape, signals: StopSignals
-    ) -> AbstractContextManager[Standing]:
-        """Have the job to oneself while entered; give where it stands. Raises EtlError."""
-
-    def settle(self, shape: Shape, target: Target, job: str, stop: StopFlag) -> Shape:
-        """Settle what only the server can tell. Raises TargetError."""
-
-    def planned(self, plan: Plan, shape: Shape) -> Plan:
-        """Add to a plan what only this verb's options say."""
-
-    def rejected(self, job: str) -> Rejected | None:
-        """Say where the rejects of a run are, when there are any; None: they were written nowhere."""
-
-    def run(
-        self, run: Run, undertaking: Undertaking, before: Encoder | None
-    ) -> tuple[list[LastWord], EtlError | None]:
-        """Run; give the workers' last words, and the error that ended the run."""
 
 
 def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
@@ -106,8 +40,8 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
         encoders = verb.encoders(shape)
         templates = [*encoders.main.templates, *(encoders.before.templates if encoders.before else ())]
         projection = projection_of(options, templates, source)
-        with _opened_target(_place(options)) as (target, name), contextlib.ExitStack() as held:
-            workers = options.workers or _worth(source)
+        with opened_target(place_of(options)) as (target, name), contextlib.ExitStack() as held:
+            workers = options.workers or worth(source)
             require_descriptors(workers)
             context = make_context(options.start_method) if workers > 1 else None
             # A server of our own that ends does not come back.
@@ -117,7 +51,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
             console = held.enter_context(contextlib.closing(Console(target, signals)))
             may_vanish = getattr(options, "allow_eviction", False)
             keep_s = parse_duration(getattr(options, "keep_record", "30d"))
-            job = Job(_job_name(source, name, options), _token(), console, may_vanish, keep_s)
+            job = Job(job_name(source, name, options), run_token(), console, may_vanish, keep_s)
             guard = Guard.ask(target, options, encoders.always(), source, signals, verb.commands(job, shape))
             task = task_of(source, shape, options)
             settled = verb.settle(shape, target, job.name, signals)
@@ -166,63 +100,3 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                     undertaking.resumed_from,
                     rejected,
                 )
-
-
-def _place(options: Options) -> Address | str:
-    """Give the server's address, or the folder of an embedded one. Raises UsageError."""
-    url = options.url()
-    if not url.startswith(EMBEDDED):
-        return address_of(url, options)
-    refuse_login(options)
-    folder = url.removeprefix(EMBEDDED)
-    if not folder:
-        raise UsageError(f"--to {EMBEDDED} needs a folder, where the data are kept: --to {EMBEDDED}FOLDER")
-    return folder
-
-
-@contextlib.contextmanager
-def _opened_target(place: Address | str) -> Iterator[tuple[StandaloneTarget, str]]:
-    """Give the target and its name for people; an embedded server runs while this is entered."""
-    if isinstance(place, Address):
-        target = StandaloneTarget(place)
-        yield target, str(target)
-        return
-    from etl.sink.embedded.server import opened
-
-    with opened(place) as server_url:
-        yield StandaloneTarget(parse_address(server_url), own=True), f"{EMBEDDED}{place}"
-
-
-def _worth(source: Source) -> int:
-    """Choose the number of workers: one a core, but none that would take longer to start than to help."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if source.nbytes is None:
-        return min(cores, MOST_WORKERS)
-    return max(1, min(cores, MOST_WORKERS, source.nbytes // BYTES_WORTH_A_WORKER))
-
-
-def _job_name(source: Source, target: str, options: Options) -> str:
-    """Derive a job's name from what makes two runs the same job: sources, target and templates."""
-    if (given := getattr(options, "job", None)) is not None:
-        return str(given)
-    digest = hashlib.sha256()
-    parts = (
-        *source.names,
-        target,
-        options.key or "{#}",
-        options.as_ or "",
-        options.value or "",
-        *options.command,
-    )
-    if options.pack is not None:
-        parts += (str(options.pack),)
-    for part in parts:
-        digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
-    stem = os.path.basename(source.names[0]).partition(".")[0] if source.names else ""
-    clean = "".join(letter if letter.isalnum() else "-" for letter in stem)[:40] or "job"
-    return f"{clean}-{digest.hexdigest()[:8]}"
-
-
-def _token() -> str:
-    """Name this run, for people and among all others."""
-    return f"{platform.node()} process {os.getpid()}/{secrets.token_hex(8)}"

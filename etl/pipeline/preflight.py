@@ -10,22 +10,13 @@ from dataclasses import dataclass
 from etl.encode.examples import Words, examples, expires
 from etl.errors import EtlError, TargetError
 from etl.options import LoadOptions, Options, VerifyOptions
-from etl.plan import Encoder, Source, Target
+from etl.plan import Encoder, Source, StopFlag, Target
 from etl.report import Tally
 from etl.sink.control import Console
-from etl.sink.preflight.checks import (
-    UNKNOWN,
-    Findings,
-    Info,
-    evicted,
-    read_info,
-    require_commands,
-    require_room,
-    require_server,
-)
+from etl.sink.preflight.checks import evicted, require_commands, require_room, require_server
+from etl.sink.preflight.facts import UNKNOWN, Findings, Info, read_info
 from etl.sink.preflight.memory_watch import MemoryGuard
 from etl.sink.preflight.survey import info_now, survey
-from etl.worker.messages import StopFlag
 
 
 @dataclass(frozen=True, slots=True)

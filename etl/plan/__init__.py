@@ -1,8 +1,12 @@
 """The frozen nouns and the contracts of the whole program. Pure."""
 
+from etl.plan.batch import NO_FIELDS, Batch, Reject
+from etl.plan.block import BLOCK_BYTES, SMALLEST_BLOCK_BYTES, Block, Share, block_size, owner
+from etl.plan.encoder import Encoder
 from etl.plan.gathered import BUCKETS, Gathered, compact, differing, slices, sums_of, wanted_items
 from etl.plan.marks import (
     COUNTS,
+    FENCE_RECORDS,
     MOST_SHARES,
     Done,
     Mark,
@@ -12,33 +16,21 @@ from etl.plan.marks import (
     number_in,
     parse_mark,
 )
-from etl.plan.plan import (
-    BLOCK_BYTES,
-    NO_FIELDS,
-    SMALLEST_BLOCK_BYTES,
-    Answer,
-    Batch,
-    Block,
-    Encoder,
-    Plan,
-    Projection,
-    Rate,
-    Reject,
-    Session,
-    Share,
-    Source,
-    SteadySession,
-    Target,
-    block_size,
-    owner,
-)
+from etl.plan.plan import Plan, Rate
+from etl.plan.projection import Projection
 from etl.plan.renamed import require_own_names
+from etl.plan.seal import check_of, seal, unseal
+from etl.plan.source import Source
+from etl.plan.stop import StopFlag
+from etl.plan.target import Answer, Session, SteadySession, Target
+from etl.plan.verdict import Difference, Refusal, Verdict
 from etl.plan.wire import Buffer, Wire
 
 __all__ = [
     "BLOCK_BYTES",
     "BUCKETS",
     "COUNTS",
+    "FENCE_RECORDS",
     "MOST_SHARES",
     "NO_FIELDS",
     "SMALLEST_BLOCK_BYTES",
@@ -46,6 +38,7 @@ __all__ = [
     "Batch",
     "Block",
     "Buffer",
+    "Difference",
     "Done",
     "Encoder",
     "Gathered",
@@ -54,15 +47,19 @@ __all__ = [
     "Plan",
     "Projection",
     "Rate",
+    "Refusal",
     "Reject",
     "Session",
     "Share",
     "Source",
     "SteadySession",
+    "StopFlag",
     "Target",
+    "Verdict",
     "Wire",
     "about_line",
     "block_size",
+    "check_of",
     "compact",
     "differing",
     "mark_field",
@@ -70,7 +67,9 @@ __all__ = [
     "owner",
     "parse_mark",
     "require_own_names",
+    "seal",
     "slices",
     "sums_of",
+    "unseal",
     "wanted_items",
 ]

@@ -14,15 +14,14 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from etl.encode.fence import FENCE_RECORDS, read_errors, seal, unseal
-from etl.encode.resp.protocol import plain
-from etl.plan.plan import Block, Share
+from etl.plan.block import Block, Share
+from etl.plan.seal import seal, unseal
 from etl.plan.wire import Wire
 
 PREFIX = b"mark:"
 
 COUNTS = ("records_read", "records_written", "records_skipped", "records_rejected", "bytes_done")
-"""What a mark counts, in this order (counters of ``etl/report/report.py``)."""
+"""What a mark counts, in this order (counters of ``etl/report/counters.py``)."""
 
 MOST_SHARES = 1 << 16
 _MOST = (1 << 63) - 1
@@ -182,10 +181,6 @@ class Marks:
     may_vanish: bool = False
     token: str = ""
 
-    def wire(self, mark: Mark) -> Wire:
-        """Make the command that writes a mark, whose field is there already: so HSET answers 0."""
-        return replace(plain((b"HSET", self.key, mark.field, mark.value)), expected=b":0\r\n")
-
 
 class Done:
     """What marks say together."""
@@ -222,3 +217,13 @@ def _settled(mark: Mark, number: int) -> Share | None:
     if number <= mark.block:
         return mark.share
     return replace(mark.share, below=mark.below) if number == mark.partial else None
+
+
+FENCE_RECORDS = 5_000
+"""Records under one mark: 5 to 30 ms of the server's time, in which it serves nobody else."""
+
+
+def read_errors(said: bytes) -> list[tuple[int, str]]:
+    """Read the commands that were not answered well: their numbers, and their errors (nil: an empty one)."""
+    lines = said.decode("utf-8", "replace").split("\n") if said else []
+    return [(int(number), text) for number, _, text in (line.partition(" ") for line in lines)]

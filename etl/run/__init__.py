@@ -1,1 +1,1 @@
-"""How shards are run: ``inline`` in the calling process, ``processes`` in N worker processes."""
+"""How shards are run: ``runners/`` has a file a way, ``process/`` the two halves of a worker process."""

@@ -1,6 +1,6 @@
 """Where records go. Only this package knows sockets and redis-py connections.
 
-``address`` reads the URL, ``connection`` opens the socket (redis-py does TLS, authentication and database
-selection), ``channel`` moves bytes, ``conversation`` keeps both directions going and checks every reply,
-``replies`` says what an error reply means. One file a kind of deployment: ``standalone``.
+``choose`` is the door: from a URL to a target. ``address`` and ``login`` read it, ``deployments/`` has a file
+a kind of deployment, ``session/`` is one conversation, ``control`` the connection for questions,
+``preflight/`` looks before the load, ``error_replies`` says what an error reply means.
 """

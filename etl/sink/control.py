@@ -8,9 +8,8 @@ from typing import Any, TypeVar
 
 from etl.encode.resp.protocol import plain
 from etl.errors import HungUpError, LostError, TargetError
-from etl.plan import Session, SteadySession, Target, Wire
+from etl.plan import Session, SteadySession, StopFlag, Target, Wire
 from etl.sink.error_replies import Action, failure, row_of
-from etl.worker.messages import StopFlag
 
 T = TypeVar("T")
 

@@ -13,9 +13,10 @@ from etl.errors import UsageError
 from etl.options import OBJECT, QUERY, Options, refuse_for_format
 from etl.plan import Source
 from etl.source.storage.compression import split_name
-from etl.source.storage.find import STDIN, find_text, local_path
+from etl.source.storage.find import STDIN, local_path
 from etl.source.storage.local import find_files
 from etl.source.storage.uri import is_remote, parse_uri
+from etl.source.text.find import find_text
 from etl.source.text.format import TextFormat
 
 if TYPE_CHECKING:

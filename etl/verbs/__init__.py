@@ -1,1 +1,1 @@
-"""The verbs: the public Python API. ``prepare`` is what they share before and after their workers."""
+"""The verbs, a file each: the public Python API. ``etl/pipeline/`` has the steps that they share."""

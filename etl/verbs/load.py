@@ -16,17 +16,18 @@ from etl.errors import EtlError, HungUpError, StoppedError, TargetError, UsageEr
 from etl.job.lock import locked
 from etl.job.state import Job, Standing, Task
 from etl.options import LoadOptions, merged, parse_rate, shows_options
-from etl.output.progress import choose_mode, notice
+from etl.output.notice import choose_mode, notice
 from etl.output.reject_file import RejectFile
 from etl.pipeline.attempts import Undertaking, run_rounds
-from etl.pipeline.execute import Encoders, carry_out
+from etl.pipeline.execute import carry_out
 from etl.pipeline.execution import Run
 from etl.pipeline.resolve import shape_of
-from etl.plan import Encoder, Plan, Rate, Source, Target
+from etl.pipeline.verb import Encoders
+from etl.plan import Encoder, Plan, Rate, Source, StopFlag, Target
 from etl.report import Budget, Rejected, Report
 from etl.run.signals import StopSignals
 from etl.sink.control import ask_through
-from etl.worker.messages import LastWord, StopFlag
+from etl.worker.messages import LastWord
 
 
 @shows_options(LoadOptions)
@@ -46,7 +47,7 @@ def load(*sources: Any, options: LoadOptions | None = None, **changes: Any) -> R
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The Verb ``load`` (``etl/pipeline/execute.py``)."""
+    """The Verb ``load`` (``etl/pipeline/verb.py``)."""
 
     options: LoadOptions
 

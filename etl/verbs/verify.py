@@ -10,22 +10,24 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from etl.encode.choose import checker
 from etl.encode.examples import EXAMPLE, Words
 from etl.encode.mapping import Shape
-from etl.encode.verify.checker import Checker, checker
+from etl.encode.verify.checker import Checker
 from etl.errors import EtlError, UsageError
 from etl.job.state import Job, Standing, Task
 from etl.options import VerifyOptions, merged, parse_rate, shows_options
 from etl.output.differences import DifferenceFile
 from etl.pipeline.attempts import Undertaking
-from etl.pipeline.execute import Encoders, carry_out
+from etl.pipeline.execute import carry_out
 from etl.pipeline.execution import Run
 from etl.pipeline.lists import ListsRun
 from etl.pipeline.resolve import shape_of
-from etl.plan import Encoder, Plan, Rate, Source, Target
+from etl.pipeline.verb import Encoders
+from etl.plan import Encoder, Plan, Rate, Source, StopFlag, Target
 from etl.report import Report
 from etl.run.signals import StopSignals
-from etl.worker.messages import LastWord, StopFlag
+from etl.worker.messages import LastWord
 
 
 @shows_options(VerifyOptions)
@@ -44,7 +46,7 @@ def verify(*sources: Any, options: VerifyOptions | None = None, **changes: Any) 
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """The Verb ``verify`` (``etl/pipeline/execute.py``)."""
+    """The Verb ``verify`` (``etl/pipeline/verb.py``)."""
 
     options: VerifyOptions
 

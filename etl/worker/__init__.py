@@ -1,46 +1,11 @@
 """The one inner loop, whoever runs it: a Process, another machine, or the calling process itself.
 
-``shard`` sends a worker's blocks and judges the answers, ``records`` says which records are its own,
-``account`` counts what became of them, ``ledger`` knows which blocks are done, ``pace`` waits.
+``run_shard`` is the entry; ``shard`` sends a worker's blocks and judges the answers, ``selection`` says which
+records are its own, ``results`` counts what became of them, ``ledger`` knows which blocks are done,
+``rate_limit`` and ``waiting`` wait. ``messages`` are what parent and worker say to each other.
 """
 
-from __future__ import annotations
-
-import time
-from collections.abc import Iterable
-from contextlib import closing, suppress
-
-from etl.errors import StoppedError
-from etl.plan import Block, Plan
-from etl.report import Tally
-from etl.worker.messages import Finished, StopFlag
 from etl.worker.results import MOST_EXAMPLES, describe
-from etl.worker.shard import Shard
-from etl.worker.waiting import Pauses
+from etl.worker.run_shard import run_shard
 
 __all__ = ["MOST_EXAMPLES", "describe", "run_shard"]
-
-
-def run_shard(
-    plan: Plan, worker: int, tally: Tally, stop: StopFlag, blocks: Iterable[Block] | None = None
-) -> Finished:
-    """Carry out one worker's part of a plan: its shard, or ``blocks`` as they come (a stream).
-
-    Counts into ``tally`` only what the server has answered for. Looks at ``stop`` between blocks: when it
-    is set, what is in flight is answered and counted first. Raises EtlError, with everything answered
-    before it counted.
-    """
-    started_at = time.monotonic()
-    pauses = Pauses(worker, tally, stop)
-    shard = Shard(plan, worker, tally, stop, pauses)
-    blocks = plan.shard(worker) if blocks is None else blocks
-    if blocks != ():
-        # StoppedError: told to stop while it still waited for the server.
-        with suppress(StoppedError), closing(plan.target.stay(f"redis-etl-{worker}", pauses)) as session:
-            shard.run(blocks, session)
-    if not stop.is_set():
-        tally.add(worker, "finished", 1)
-    account = shard.account
-    return Finished(
-        worker, time.monotonic() - started_at, tuple(account.examples), account.present, account.gathered
-    )

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from etl.errors import EtlError
 
 if TYPE_CHECKING:
     from etl.plan import Block, Gathered
     from etl.report import Example
-
-
-class StopFlag(Protocol):
-    """Says that the run is to stop; a ``threading.Event`` is one."""
-
-    def is_set(self) -> bool: ...
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for it for at most ``timeout`` seconds; say whether it is set."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from etl.encode.verify.excerpt import excerpts
 from etl.errors import RejectedError
-from etl.plan import Batch, Block, Gathered, Plan, Reject
-from etl.report import Difference, Example, Tally, Verdict
+from etl.plan import Batch, Block, Difference, Gathered, Plan, Reject, Verdict
+from etl.report import Example, Tally
 from etl.worker.ledger import Ledger
 from etl.worker.selection import record_number
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from etl.encode.fence import FENCE_RECORDS, fence, read_fence
+from etl.encode.fence import fence, read_fence
 from etl.encode.resp.protocol import plain
 from etl.errors import (
     EtlError,
@@ -18,14 +18,31 @@ from etl.errors import (
     StoppedError,
     TargetError,
 )
-from etl.plan import Answer, Batch, Block, Encoder, Mark, Plan, Reject, SteadySession, Wire, about_line, owner
-from etl.report import Refusal, Tally, Verdict
+from etl.plan import (
+    FENCE_RECORDS,
+    Answer,
+    Batch,
+    Block,
+    Encoder,
+    Mark,
+    Plan,
+    Refusal,
+    Reject,
+    SteadySession,
+    StopFlag,
+    Verdict,
+    Wire,
+    about_line,
+    owner,
+)
+from etl.report import Tally
 from etl.sink.error_replies import Action, Row, explain, failure, row_of
+from etl.worker.commit import mark_wire
 from etl.worker.ledger import Ledger
-from etl.worker.messages import StopFlag
+from etl.worker.rate_limit import Pace
 from etl.worker.results import Account
 from etl.worker.selection import own_records, pieces, record_number
-from etl.worker.waiting import Pace, idling
+from etl.worker.waiting import idling
 
 WAITING_LOOK_S = 0.05
 REPLICAS_WAIT_MS = b"1000"
@@ -316,7 +333,7 @@ class Shard:
             number = b"%d" % self._plan.replicas
             self._settle(self._session.submit(plain((b"WAIT", number, REPLICAS_WAIT_MS)), behind))
         elif marks is not None:
-            self._settle(self._session.submit(marks.wire(behind.mark), behind))
+            self._settle(self._session.submit(mark_wire(marks, behind.mark), behind))
 
     def _take_behind(self, behind: _Behind, answer: Answer) -> None:
         self._following -= 1

@@ -14,8 +14,7 @@ from typing import Any
 
 from etl.encode.strategies.set import SetEncoder
 from etl.errors import TargetError
-from etl.plan import Answer, Batch, Wire
-from etl.report import Refusal, Verdict
+from etl.plan import Answer, Batch, Refusal, Verdict, Wire
 from etl.sink.address import parse_address
 from etl.sink.error_replies import failure
 from etl.template import Template

@@ -1,4 +1,6 @@
-"""The contract of an Encoder (``etl/plan/plan.py``), for every strategy: a new one is a new line in ENCODERS.
+"""The contract of an Encoder (``etl/plan/encoder.py``), for every strategy.
+
+A new one is a new line in ENCODERS.
 
 What the commands do to a server is the matter of ``test_types.py``.
 """
@@ -16,14 +18,13 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etl.encode.choose import checker
 from etl.encode.mapping import Expiry, Shape
 from etl.encode.rdb.payload import LISTPACK, ZIPLIST
 from etl.encode.strategies.mset import MsetEncoder
 from etl.encode.strategies.prepass import ClearEncoder, ProbeEncoder
 from etl.encode.strategies.restore import RestoreEncoder
-from etl.encode.verify.checker import checker
-from etl.plan import Batch, Encoder
-from etl.report import Verdict
+from etl.plan import Batch, Encoder, Verdict
 from tests.cases import cases
 from tests.contract.golden import listed
 from tests.examples import examples

@@ -23,7 +23,7 @@ from etl.run.runners.processes import make_context, run_processes
 from etl.run.signals import StopSignals
 from etl.source.formats.jsonl import Jsonl
 from etl.source.formats.lines import Lines
-from etl.source.storage.find import find_text
+from etl.source.text.find import find_text
 from etl.worker.messages import Failed, Finished, LastWord
 from tests.contract.folder import SET, BuggyEncoder, FolderTarget, LosingTarget, RefusingTarget
 from tests.unit.given import source_of

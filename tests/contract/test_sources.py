@@ -1,4 +1,4 @@
-"""The contract of a Source (``etl/plan/plan.py``), for every format and way in: see ``golden.py``."""
+"""The contract of a Source (``etl/plan/source.py``), for every format and way in: see ``golden.py``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from etl.encode.strategies.commands import CommandsEncoder
 from etl.errors import SourceError
 from etl.plan import Answer, Batch, Block, Plan, Projection, Reject, Source, Wire
 from etl.report import Budget, Tally
-from etl.worker import run_shard
+from etl.worker.run_shard import run_shard
 from tests.cases import cases
 from tests.contract.golden import FORMS, GOLDEN, TYPED, Fields, Form, chosen, listed, said
 from tests.unit.given import parse_commands

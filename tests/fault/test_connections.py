@@ -17,7 +17,7 @@ from etl.source.formats.lines import Lines
 from etl.source.storage.local import find_files
 from etl.source.text.files import open_text_files
 from etl.template import NUMBER, Field, Template
-from etl.worker import run_shard
+from etl.worker.run_shard import run_shard
 from tests.fault.commands import (
     Command,
     StartCommand,

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from etl.encode.fence import seal
 from etl.errors import InterruptedRunError
 from etl.job.state import Job
-from etl.plan import Mark, parse_mark
+from etl.plan import Mark, parse_mark, seal
 from tests.fault.inline import RECORDS, Here, assert_loaded, complete, hold_worker, meanwhile, write_input
 from tests.support import RealServer, RecordingProxy, data_size
 

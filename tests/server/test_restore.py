@@ -21,8 +21,7 @@ from etl.cli.main import main
 from etl.encode.rdb.payload import LISTPACK, ZIPLIST, Form, payload
 from etl.encode.rdb.probe import objection, probe
 from etl.encode.strategies.restore import RestoreEncoder
-from etl.plan import Batch, Wire
-from etl.report import Refusal, Verdict
+from etl.plan import Batch, Refusal, Verdict, Wire
 from etl.template import parse_template
 from tests.examples import examples
 from tests.support import RealServer, StartServer, data_size

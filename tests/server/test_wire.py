@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 
 import etl
+from etl.encode.choose import checker
 from etl.encode.mapping import Shape
 from etl.encode.strategies.mset import MsetEncoder
 from etl.encode.strategies.set import SetEncoder
-from etl.encode.verify.checker import checker
 from etl.plan import Batch, Encoder
 from etl.sink.embedded.server import server_binary
 from etl.template import Field, Template

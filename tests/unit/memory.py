@@ -10,11 +10,10 @@ from typing import Any
 import hiredis
 import pyarrow as pa
 
-from etl.plan import Answer, Batch, Plan, Projection, Reject, Source, Wire
-from etl.report import Budget, Refusal, Tally, Verdict
+from etl.plan import Answer, Batch, Plan, Projection, Refusal, Reject, Source, StopFlag, Verdict, Wire
+from etl.report import Budget, Tally
 from etl.sink.session.backoff import Patience
 from etl.template import Template, parse_template
-from etl.worker.messages import StopFlag
 from tests.unit.encode.model import Model
 from tests.unit.given import parse_commands, replies_in, stream_of
 

@@ -22,18 +22,18 @@ many zeros, looked up by the body's length, xor the CRC of the body.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.encode.rdb import ziplist
+from etl.encode.rdb.crc64 import CRC_BYTES, Start, crcs
+from etl.encode.rdb.length import rdb_length
 from etl.encode.rdb.listpack import END, MOST_STRING_BYTES, element, element_pieces
-from etl.encode.resp.lookup import LONGEST_TABLE, fused, lookup, table_size
+from etl.encode.resp.lookup import fused, lookup
 from etl.encode.resp.protocol import BINARY, CRLF, join_column
 
 HASH = b"\x04"
@@ -41,7 +41,6 @@ HASH_ZIPLIST = b"\x0d"
 HASH_LISTPACK = b"\x10"
 VERSION_BYTES = 2
 
-CRC_BYTES = 8
 _SIZE_BYTES = 4
 
 MOST_FIELDS = 512
@@ -50,10 +49,6 @@ MOST_FIELDS = 512
 MOST_LISTPACK_BYTES = 64 * 1024
 """Size of a hash that is sent as a listpack: what Redis's own bounds, 512 fields of 64 bytes, come to."""
 
-_CRC_RECORDS = 256  # bodies that are made bytes at once; so few stay in the processor's cache
-
-Start = Callable[[int], bytes]
-"""Gives the bytes before a body, by its length. A module's function: tables are kept by its identity."""
 
 Fields = Sequence[tuple[bytes, pa.Array]]
 """Names, each once, and their ``binary`` values (null: the record has no such field)."""
@@ -199,16 +194,7 @@ def _sealed(pieces: Sequence[Any], records: int, start: Start, head: Start, vers
     body = join_column(fused([*pieces, version]), records)
     lengths = pc.binary_length(body)
     longest = pc.max(lengths).as_py()
-    return Payloads(lookup(head, lengths, longest), body, _crcs(body, lengths, longest, start))
-
-
-def rdb_length(length: int) -> bytes:
-    """Give a length as RDB files have it: in one, two or five bytes."""
-    if length < 64:
-        return bytes((length,))
-    if length < 1 << 14:
-        return bytes((0x40 | length >> 8, length & 255))
-    return b"\x80" + length.to_bytes(4, "big")
+    return Payloads(lookup(head, lengths, longest), body, crcs(body, lengths, longest, start))
 
 
 def _string_start(kind: bytes, body_bytes: int) -> bytes:
@@ -268,39 +254,6 @@ ZIPLIST = Form(
 
 FORMS = (LISTPACK, ZIPLIST)
 """What a server is asked for, one after the other."""
-
-
-@lru_cache(maxsize=1)
-def crc64() -> Callable[..., int]:
-    """Give Redis's CRC-64 (of bytes, and the CRC of the bytes before them)."""
-    from anycrc import Model
-
-    calc: Callable[..., int] = Model("CRC64-REDIS").calc
-    return calc
-
-
-def _crcs(body: pa.Array, lengths: pa.Array, longest: int, start: Start) -> pa.Array:
-    """Give the payloads' last eight bytes; bodies are of these lengths. See NOTE(crc)."""
-    if longest < LONGEST_TABLE:
-        crcs = pa.Array.from_buffers(pa.uint64(), len(body), [None, pa.py_buffer(_each_crc(body))])
-        crcs = pc.bit_wise_xor(crcs, _start_crcs(start, table_size(longest)).take(lengths))
-    else:
-        seeds = map(crc64(), map(start, lengths.to_pylist()))
-        crcs = pa.array(map(crc64(), body.to_pylist(), seeds), pa.uint64())
-    return crcs.view(pa.binary(CRC_BYTES)).cast(BINARY)
-
-
-def _each_crc(body: pa.Array) -> array[int]:
-    crcs = array("Q")
-    for at in range(0, len(body), _CRC_RECORDS):
-        crcs.extend(map(crc64(), body.slice(at, _CRC_RECORDS).to_pylist()))
-    return crcs
-
-
-@lru_cache(maxsize=32)
-def _start_crcs(start: Start, size: int) -> pa.Array:
-    """Give, for each length of a body, the CRC of its start and so many zeros."""
-    return pa.array((crc64()(bytes(length), crc64()(start(length))) for length in range(size)), pa.uint64())
 
 
 def payload_texts(made: Payloads) -> list[bytes]:

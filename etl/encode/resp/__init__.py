@@ -1,0 +1,1 @@
+"""Columns to the bytes of RESP: commands, their templates, arguments by columns."""

@@ -9,8 +9,7 @@ import pyarrow.compute as pc
 
 from etl.encode.resp.expiry import durations, instants
 from etl.encode.resp.protocol import BINARY, Piece, text_column
-from etl.plan import Batch
-from etl.report import Refusal
+from etl.plan import Batch, Refusal
 from etl.template import ALL, JSON, LINE, NUMBER, Field, Milliseconds, Template
 from etl.times import A_DURATION, AN_INSTANT
 

@@ -14,8 +14,7 @@ from typing import Any
 from etl.encode.resp.columns import Columns, split
 from etl.encode.resp.command import Command
 from etl.encode.resp.protocol import CRLF, Piece, argument, arguments, groups, join
-from etl.plan import Batch, Buffer, Wire
-from etl.report import Refusal, Verdict
+from etl.plan import Batch, Buffer, Refusal, Verdict, Wire
 from etl.template import Template
 from etl.units import MIB
 

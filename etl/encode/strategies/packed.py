@@ -44,9 +44,8 @@ from etl.encode.resp.protocol import (
     join_column,
     text_column,
 )
-from etl.encode.verify.check import odd_reply, wrong_type
-from etl.plan import Batch, Wire
-from etl.report import Refusal, Verdict
+from etl.encode.resp.replies import odd_reply, wrong_type
+from etl.plan import Batch, Refusal, Verdict, Wire
 from etl.template import Template
 
 _MOST_ELEMENT_BYTES = MOST_LISTPACK_BYTES - HEADER_BYTES - len(END)

@@ -13,8 +13,7 @@ from etl.encode.resp.columns import split
 from etl.encode.resp.command import command
 from etl.encode.strategies.commands import CommandsEncoder
 from etl.encode.strategies.merged import MembersEncoder
-from etl.plan import NO_FIELDS, Batch, Wire
-from etl.report import Refusal, Verdict
+from etl.plan import NO_FIELDS, Batch, Refusal, Verdict, Wire
 from etl.template import Template
 
 

@@ -21,9 +21,8 @@ from etl.encode.resp.columns import Columns, survivors
 from etl.encode.resp.command import command
 from etl.encode.resp.lookup import fused, lookup
 from etl.encode.resp.protocol import CRLF, Piece, argument, join
-from etl.encode.strategies.commands import part_spread, spread_fields
-from etl.plan import Batch, Wire
-from etl.report import Refusal, Verdict
+from etl.encode.resp.spread import part_spread, spread_fields
+from etl.plan import Batch, Refusal, Verdict, Wire
 from etl.template import ALL, Field, Template
 from etl.units import MAX_RECORD_BYTES, MIB
 

@@ -11,8 +11,7 @@ from typing import Any
 
 from etl.encode.resp.columns import Columns, split
 from etl.encode.resp.protocol import CRLF, Piece, argument, arguments, join
-from etl.plan import Batch, Wire
-from etl.report import Refusal, Verdict
+from etl.plan import Batch, Refusal, Verdict, Wire
 from etl.template import Template
 
 _OK = b"+OK\r\n"

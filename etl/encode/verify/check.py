@@ -9,8 +9,6 @@ from typing import Any, Protocol
 from etl.encode.resp.columns import Columns
 from etl.plan import Buffer
 
-WRONG_TYPE = b"a value of another type"
-
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -53,13 +51,3 @@ class Check(Protocol):
 
     def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Finding]:
         """Yield what is not as the source has it; takes as many replies as the question has commands."""
-
-
-def wrong_type(reply: Any) -> bool:
-    """Say whether an error reply means that the key holds a value of another type."""
-    return isinstance(reply, Exception) and ("WRONGTYPE" in str(reply) or "wrong Redis type" in str(reply))
-
-
-def odd_reply(command: bytes, reply: Any) -> str:
-    """Say that a reply is of no kind that this command has."""
-    return f"{command.decode()} answered with {type(reply).__name__}"

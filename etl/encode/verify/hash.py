@@ -24,8 +24,9 @@ from etl.encode.resp.protocol import (
     join,
     text_column,
 )
-from etl.encode.strategies.commands import spread_counts, spread_fields
-from etl.encode.verify.check import WRONG_TYPE, Finding, Question, odd_reply, wrong_type
+from etl.encode.resp.replies import WRONG_TYPE, odd_reply, wrong_type
+from etl.encode.resp.spread import spread_counts, spread_fields
+from etl.encode.verify.check import Finding, Question
 from etl.template import Template
 
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from etl.encode.resp.columns import Columns
 from etl.encode.resp.protocol import BINARY, Piece, text_column
-from etl.encode.strategies.commands import spread_counts, spread_fields
+from etl.encode.resp.spread import spread_counts, spread_fields
 from etl.template import Field, Template
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from etl.encode.resp.columns import Columns
 from etl.encode.resp.protocol import CRLF, Joined, Piece, argument, arguments, groups, join
-from etl.encode.verify.check import WRONG_TYPE, Finding, Question, odd_reply, wrong_type
+from etl.encode.resp.replies import WRONG_TYPE, odd_reply, wrong_type
+from etl.encode.verify.check import Finding, Question
 from etl.encode.verify.item_columns import Items, items_of, uneven_records
 from etl.encode.verify.read_commands import Way
 from etl.plan import Buffer

@@ -12,7 +12,8 @@ from typing import Any
 
 from etl.encode.resp.columns import Columns
 from etl.encode.resp.protocol import CRLF, Piece, argument, arguments, join, text_column
-from etl.encode.verify.check import WRONG_TYPE, Finding, Question, odd_reply, wrong_type
+from etl.encode.resp.replies import WRONG_TYPE, odd_reply, wrong_type
+from etl.encode.verify.check import Finding, Question
 from etl.template import Template
 
 _ROOT = Template((b".",))

@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 
 from etl.encode.resp.columns import Columns
 from etl.encode.resp.protocol import BINARY, CRLF, argument, arguments, join, text_column
-from etl.encode.verify.check import WRONG_TYPE, Finding, Question, odd_reply, wrong_type
+from etl.encode.resp.replies import WRONG_TYPE, odd_reply, wrong_type
+from etl.encode.verify.check import Finding, Question
 from etl.encode.verify.digest import digests, pair_digests
 from etl.encode.verify.item_columns import Items, items_of
-from etl.plan import Batch, Gathered, Wire, sums_of, wanted_items
-from etl.report import Refusal, Verdict
+from etl.plan import Batch, Gathered, Refusal, Verdict, Wire, sums_of, wanted_items
 from etl.template import Field, Template
 from etl.units import MIB
 

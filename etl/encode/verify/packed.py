@@ -21,7 +21,8 @@ from etl.encode.rdb.buckets import Buckets, buckets_of, value_arguments
 from etl.encode.rdb.payload import MOST_LISTPACK_BYTES
 from etl.encode.resp.columns import Columns
 from etl.encode.resp.protocol import BINARY, CRLF, argument, arguments, arity, join, join_column, text_column
-from etl.encode.verify.check import WRONG_TYPE, Finding, Question, odd_reply, wrong_type
+from etl.encode.resp.replies import WRONG_TYPE, odd_reply, wrong_type
+from etl.encode.verify.check import Finding, Question
 from etl.template import Template
 
 

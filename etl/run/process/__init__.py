@@ -1,0 +1,1 @@
+"""The two halves of a worker process: the parent's and its own."""

@@ -15,6 +15,7 @@ from typing import Any
 from etl.errors import EtlError
 from etl.plan import Block, Plan, owner
 from etl.report import Tally
+from etl.run.stream import stream_blocks
 from etl.worker.messages import Feed, Took
 from etl.worker.waiting import idling
 
@@ -77,14 +78,6 @@ class Feeder(threading.Thread):
         self._stopping.set()
         for line in self._lines:
             line.room.release()
-
-
-def stream_blocks(plan: Plan) -> Iterator[Block]:
-    """Cut a streamed source into blocks, and leave out what is done."""
-    for block in plan.source.blocks(plan.block_bytes):
-        left = block if plan.done is None else plan.done.left(block)
-        if left is not None:
-            yield left
 
 
 class Larder:

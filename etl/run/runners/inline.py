@@ -8,10 +8,10 @@ from etl.errors import EtlError
 from etl.output.progress import painting
 from etl.plan import Block, Plan
 from etl.report import Tally
-from etl.run.process.feed import stream_blocks
 from etl.run.signals import StopSignals
-from etl.worker import run_shard
+from etl.run.stream import stream_blocks
 from etl.worker.messages import Failed, LastWord
+from etl.worker.run_shard import run_shard
 
 
 def run_inline(plan: Plan, tally: Tally, signals: StopSignals) -> list[LastWord]:

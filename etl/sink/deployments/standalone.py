@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 from etl.encode.resp.protocol import plain
 from etl.errors import BrokenHandshakeError, HungUpError, LostError, UnreachedError
+from etl.plan import StopFlag
 from etl.sink.address import Address
 from etl.sink.control import ask_through
 from etl.sink.session.backoff import Patience
 from etl.sink.session.pipelined import SILENCE_S, Conversation
 from etl.sink.session.reconnecting import SteadySession, server_id
 from etl.units import format_seconds
-from etl.worker.messages import StopFlag
 
 RETRY_FOR_S = 120.0
 
@@ -23,7 +23,7 @@ STRANGER_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class StandaloneTarget:
-    """A Target (``etl/plan/plan.py``): the server at ``address``.
+    """A Target (``etl/plan/target.py``): the server at ``address``.
 
     A connection on which it is silent for ``silence_s`` is given up; it is tried to come back for
     ``retry_for_s`` seconds. ``own``: it is a child of this process, and nobody else's. ``known``: it has been

@@ -17,29 +17,32 @@ together.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.util
 import io
 import os
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from etl.errors import EtlError, MissingExtraError, TargetError
+from etl.sink.embedded.folder import (
+    Home,
+    forget_socket,
+    locked,
+    make_folder,
+    owned,
+    private,
+    socket_place,
+)
 
-_SOCKET_PATH_BYTES = 100  # sun_path holds 104 (BSD) or 108 (Linux), its final NUL included
 _SILENCE_S = 30.0  # a server that starts must be heard of within this time; LOADING counts as heard
 _SAVE_S = 3600.0  # longest time one save may take
-_DEAD_OWNER_S = 5.0  # forked workers hold the lock of a killed command until they see that it is gone
-_LOG_LINES = 8
 _PR_SET_PDEATHSIG = 1
 
 _CONFIG = """\
@@ -52,54 +55,12 @@ dbfilename dump.rdb
 save 2000000000 2000000000
 """
 
-# What a server writes into its log before it gives up, and what that means. The first that fits counts.
-_CAUSES = (
-    ("Can't handle RDB format version", "dump.rdb was written by a newer server: put that one on the PATH"),
-    ("No space left on device", "the disk is full"),
-    ("Permission denied", "a file or the folder may not be read or written"),
-    ("Wrong signature", "dump.rdb is not a Redis dump"),
-    ("loading the DB", "dump.rdb is damaged"),
-    ("RDB reading", "dump.rdb is damaged"),
-    ("rdb file reading", "dump.rdb is damaged"),
-    ("Wrong RDB checksum", "dump.rdb is damaged"),
-    ("Short read", "dump.rdb is damaged"),
-    ("loading shared libraries", "the server's binary does not fit this system"),
-    ("moving temp DB file", "dump.rdb could not be replaced"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Home:
-    """The folder of one embedded server, by absolute path."""
-
-    folder: str
-
-    def file(self, name: str) -> str:
-        return os.path.join(self.folder, name)
-
-    def _log(self) -> str:
-        try:
-            with open(self.file("redis.log"), errors="replace") as log:
-                return log.read()
-        except OSError as error:
-            return str(error)
-
-    def failure(self, what: str) -> TargetError:
-        """Return the error that says what happened in this folder, why, and how the server's log ends."""
-        log = self._log()
-        cause = next((cause for sign, cause in _CAUSES if sign in log), "")
-        tail = "".join(f"\n  {line}" for line in log.splitlines()[-_LOG_LINES:])
-        return TargetError(
-            f"embedded:{self.folder}: {what}{': ' if cause else ''}{cause}."
-            f" The last lines of {self.file('redis.log')}:{tail or ' none'}"
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class _Server:
     process: subprocess.Popen[bytes]
     socket_path: str
-    home: _Home
+    home: Home
 
 
 @contextlib.contextmanager
@@ -117,13 +78,13 @@ def opened(folder: str | os.PathLike[str]) -> Iterator[str]:
             A failed save leaves the folder with the dump it had before.
     """
     binary = server_binary()
-    home = _Home(os.path.abspath(os.path.expanduser(os.fspath(folder))))
+    home = Home(os.path.abspath(os.path.expanduser(os.fspath(folder))))
     with contextlib.ExitStack() as stack:
         try:
-            _make_folder(home)
-            stack.enter_context(_owned(home))
+            make_folder(home)
+            stack.enter_context(owned(home))
             server_lock = stack.enter_context(_orphan_ended(home))
-            socket_path = stack.enter_context(_socket_place(home, server_lock))
+            socket_path = stack.enter_context(socket_place(home, server_lock))
             server = _start(binary, home, socket_path, server_lock)
         except OSError as error:
             raise TargetError(f"embedded:{home.folder} cannot be used: {error}") from error
@@ -138,13 +99,6 @@ def opened(folder: str | os.PathLike[str]) -> Iterator[str]:
             _stop(server, error)
             raise
         _stop(server, None)
-
-
-def _make_folder(home: _Home) -> None:
-    try:
-        os.makedirs(home.folder, mode=0o700, exist_ok=True)
-    except FileExistsError:
-        raise TargetError(f"embedded:{home.folder} is a file, and must be a folder") from None
 
 
 def server_binary() -> str:
@@ -165,46 +119,22 @@ def server_binary() -> str:
 
 
 @contextlib.contextmanager
-def _owned(home: _Home) -> Iterator[None]:
-    """Hold the folder for this process; see NOTE(two locks)."""
-    with open(home.file("etl.lock"), "a+", errors="replace", opener=_private) as lock:
-        deadline = time.monotonic() + _DEAD_OWNER_S
-        while not _locked(lock.fileno()):
-            lock.seek(0)
-            owner = lock.read().strip()
-            if _runs(owner) or time.monotonic() > deadline:
-                raise TargetError(
-                    f"embedded:{home.folder} is in use by another command"
-                    f" (process {owner or 'unknown'}): wait for it to end, or use another folder"
-                )
-            time.sleep(0.02)
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        try:
-            yield
-        finally:
-            # Explicitly: a forked process that still lives has a copy of the descriptor, and of the lock.
-            fcntl.flock(lock.fileno(), fcntl.LOCK_UN)
-
-
-@contextlib.contextmanager
-def _orphan_ended(home: _Home) -> Iterator[io.FileIO]:
+def _orphan_ended(home: Home) -> Iterator[io.FileIO]:
     """Yield the server's lock file, locked; a server left by a killed command has saved and ended."""
-    with open(home.file("server.lock"), "r+b", buffering=0, opener=_private) as lock:
+    with open(home.file("server.lock"), "r+b", buffering=0, opener=private) as lock:
         last_socket = os.fsdecode(lock.read())
-        if not _locked(lock.fileno()):
+        if not locked(lock.fileno()):
             _shut_down_orphan(home, last_socket)
             deadline = time.monotonic() + _SAVE_S
-            while not _locked(lock.fileno()):
+            while not locked(lock.fileno()):
                 if time.monotonic() > deadline:
                     raise home.failure(f"the server of an earlier command, {last_socket}, does not end")
                 time.sleep(0.02)
-        _forget_socket(last_socket)
+        forget_socket(last_socket)
         yield lock
 
 
-def _shut_down_orphan(home: _Home, socket_path: str) -> None:
+def _shut_down_orphan(home: Home, socket_path: str) -> None:
     try:
         reply = _ask(socket_path, b"SHUTDOWN", b"SAVE", timeout_s=_SAVE_S)
     except OSError:
@@ -216,47 +146,12 @@ def _shut_down_orphan(home: _Home, socket_path: str) -> None:
         )
 
 
-@contextlib.contextmanager
-def _socket_place(home: _Home, server_lock: io.FileIO) -> Iterator[str]:
-    """Yield the path for the socket, and write it where the next command looks for an orphan."""
-    path = home.file("redis.sock")
-    if not _fits(path):
-        path = os.path.join(tempfile.mkdtemp(prefix="redis-etl-"), "redis.sock")
-    if not _fits(path):
-        os.rmdir(os.path.dirname(path))
-        path = os.path.join(tempfile.mkdtemp(prefix="redis-etl-", dir="/tmp"), "redis.sock")
-    server_lock.truncate(0)
-    os.pwrite(server_lock.fileno(), os.fsencode(path), 0)
-    try:
-        yield path
-    finally:
-        _forget_socket(path)
-
-
-def _fits(path: str) -> bool:
-    """Tell whether the path is short enough for AF_UNIX and, as a URL is text, UTF-8."""
-    try:
-        return len(path.encode()) <= _SOCKET_PATH_BYTES
-    except UnicodeEncodeError:
-        return False
-
-
-def _forget_socket(path: str) -> None:
-    """Remove the socket and a folder made for it. ``path`` may come from a file: nothing else is removed."""
-    with contextlib.suppress(OSError):
-        if stat.S_ISSOCK(os.lstat(path).st_mode):
-            os.unlink(path)
-    if os.path.basename(os.path.dirname(path)).startswith("redis-etl-"):
-        with contextlib.suppress(OSError):
-            os.rmdir(os.path.dirname(path))
-
-
-def _start(binary: str, home: _Home, socket_path: str, server_lock: io.FileIO) -> _Server:
+def _start(binary: str, home: Home, socket_path: str, server_lock: io.FileIO) -> _Server:
     # The configuration goes in by stdin: 6.2 does not take a save point as one argument. Relative names
     # need no quoting: the server's own folder is its working folder, and ours in /tmp has a plain name.
     in_folder = os.path.dirname(socket_path) == home.folder
     config = _CONFIG.format(socket="redis.sock" if in_folder else f'"{socket_path}"')
-    with open(home.file("redis.log"), "wb", opener=_private) as log:
+    with open(home.file("redis.log"), "wb", opener=private) as log:
         process = subprocess.Popen(
             [binary, "-"],
             stdin=subprocess.PIPE,
@@ -368,25 +263,3 @@ def _ask(socket_path: str, *words: bytes, timeout_s: float) -> str:
             asking.sendall(command)
             return asking.makefile("r", errors="replace", newline="\r\n").readline().rstrip()
     return ""
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _runs(process_id: str) -> bool:
-    try:
-        os.kill(int(process_id), 0)
-    except (ValueError, OverflowError, ProcessLookupError):
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CREAT, 0o600)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from etl.report import Tally
 from etl.sink.error_replies import TABLE
-from etl.sink.preflight.checks import Info
+from etl.sink.preflight.facts import Info
 from etl.units import MIB
 
 LOOK_EVERY_S = 0.5

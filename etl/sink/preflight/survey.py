@@ -9,9 +9,9 @@ from typing import Any
 from etl.encode.examples import Words
 from etl.encode.resp.protocol import plain
 from etl.errors import HungUpError, StoppedError, TargetError
-from etl.plan import Answer, Session, Target, Wire
+from etl.plan import Answer, Session, StopFlag, Target, Wire
 from etl.sink.control import ask, ask_through, questioned
-from etl.sink.preflight.checks import (
+from etl.sink.preflight.facts import (
     CONTROL,
     UNKNOWN,
     Denial,
@@ -21,7 +21,6 @@ from etl.sink.preflight.checks import (
     read_info,
     read_missing,
 )
-from etl.worker.messages import StopFlag
 
 _INFO = (b"INFO",)  # with several sections, as a server before 7.0 does not know it
 _WHOAMI = (b"ACL", b"WHOAMI")

@@ -7,8 +7,8 @@ import time
 from typing import NoReturn
 
 from etl.errors import StoppedError, TargetError
+from etl.plan import StopFlag
 from etl.units import format_seconds
-from etl.worker.messages import StopFlag
 
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0

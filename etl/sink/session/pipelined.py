@@ -39,7 +39,9 @@ class _Waiting:
 
 
 class Conversation:
-    """A Session (``etl/plan/plan.py``) over one redis-py connection. ``name`` is the server's, for messages.
+    """A Session (``etl/plan/target.py``) over one redis-py connection.
+
+    ``name`` is the server's, for messages.
 
     ``client_id`` is the connection's number on the server (None: the server does not say), ``client_name``
     the name it has there. No more than ``most_records`` and ``most_bytes`` are under way, but for one wire.

@@ -21,7 +21,7 @@ from etl.sink.session.pipelined import Conversation
 
 
 class SteadySession:
-    """A SteadySession (``etl/plan/plan.py``); ``connect`` opens one conversation.
+    """A SteadySession (``etl/plan/target.py``); ``connect`` opens one conversation.
 
     ``server_id`` is the run id of the server that the run has begun with (None: unknown). Another one may not
     have what its predecessor has answered for: then ServerChangedError is raised instead of going on.

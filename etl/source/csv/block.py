@@ -20,9 +20,9 @@ import pyarrow.csv
 
 from etl.plan import Batch, Projection, Reject, require_own_names
 from etl.source.csv.quotes import Dialect, Span, split_records, walk
-from etl.source.formats.lines import number_column, record_number
 from etl.source.text.arrow_csv import one_array, read_table
 from etl.source.text.format import Origin
+from etl.source.text.numbering import number_column, record_number
 from etl.source.value.json_objects import not_text, object_texts
 from etl.units import counted
 

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.source.formats.lines import split_lines
+from etl.source.text.lines import split_lines
 from etl.units import MIB
 
 _WINDOW_BYTES = MIB  # bounds the memory of a pass over one huge record

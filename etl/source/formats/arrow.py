@@ -11,8 +11,9 @@ import pyarrow.ipc
 from etl.errors import SourceError
 from etl.source.storage.local import File, fingerprint, restat
 from etl.source.table.arrow_file import Arrow, is_arrow_stream
-from etl.source.table.batch import field_names, require_distinct
-from etl.source.table.files import TableFiles, open_table_files, reading
+from etl.source.table.errors import reading
+from etl.source.table.files import TableFiles, open_table_files
+from etl.source.table.layout import field_names, require_distinct
 from etl.source.table.stream import Portion, TableStream
 from etl.source.table.types import readable, with_put_aside
 from etl.source.table.validate import require_valid

@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 
 from etl.errors import SourceError
 from etl.plan import Batch, Projection, Reject
-from etl.source.formats.lines import record_number
 from etl.source.json.columns import Parsed, make_batch, wants_raws
 from etl.source.json.decode import decode_each, decode_lines
 from etl.source.json.flat import parse_flat
 from etl.source.json.literals import WHITE, Literals, byte_order_mark
 from etl.source.json.renaming import without_shared_names
 from etl.source.text.format import Origin, chosen
+from etl.source.text.numbering import record_number
 
 _NEWLINE = pa.scalar(ord("\n"), pa.uint8())
 _BRACE = pa.scalar(ord("{"), pa.uint8())

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from etl.plan import Batch, Projection, Reject
 from etl.source.text.format import Origin, chosen
+from etl.source.text.lines import split_lines, strip
+from etl.source.text.numbering import number_column, record_number
 from etl.source.value.json_objects import not_text, object_texts
 from etl.template import LINE
-
-_BINARY = pa.binary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,37 +76,3 @@ def _spans(data: bytes) -> Iterator[tuple[int, bytes]]:
             return
         yield start, data[start:stop].removesuffix(b"\r")
         start = stop + 1
-
-
-def number_column(first_record: int | None, records: int) -> pa.Array | None:
-    """Give the numbers of consecutive records as int64, or None where nobody counted."""
-    return None if first_record is None else pa.arange(first_record, first_record + records)
-
-
-def record_number(origin: Origin, index: int) -> int | None:
-    """Give the number of the record ``index`` behind the origin, or None where nobody counted."""
-    return None if origin.first_record is None else origin.first_record + index
-
-
-def split_lines(data: bytes) -> pa.Array:
-    """Split bytes into lines without their terminators; a last line needs none. Gives a ``binary`` array."""
-    if b"\r\n" in data:
-        # The terminator is one \r\n: of "a\r\r\n" the record keeps its first \r, and so it does here.
-        data = data.replace(b"\r\n", b"\n")
-    whole = pa.array([0, len(data)], pa.int32()).buffers()[1]
-    array = pa.Array.from_buffers(_BINARY, 1, [None, whole, pa.py_buffer(data)])
-    lines = pc.split_pattern(array, b"\n").values
-    return lines[:-1] if data.endswith(b"\n") else lines
-
-
-def strip(lines: pa.Array) -> pa.Array:
-    """Take white space off both ends, as Python's ``str.strip`` does; bytes that are no UTF-8 are kept."""
-    try:
-        text = lines.cast(pa.string())
-    except pa.ArrowInvalid:
-        return pa.array([_strip_raw(line) for line in lines.to_pylist()], _BINARY)
-    return pc.utf8_trim_whitespace(text).cast(_BINARY)
-
-
-def _strip_raw(line: bytes) -> bytes:
-    return line.decode("utf-8", "surrogateescape").strip().encode("utf-8", "surrogateescape")

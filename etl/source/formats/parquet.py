@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from etl.source.table.batch import BATCH_RECORDS, Layout
-from etl.source.table.files import Group
+from etl.source.table.batch import BATCH_RECORDS
+from etl.source.table.format import Group
+from etl.source.table.layout import Layout
 from etl.units import KIB, MIB
 
 _BUFFERS_BYTES = 16 * MIB

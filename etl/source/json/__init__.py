@@ -1,0 +1,1 @@
+"""How JSON text is parsed by columns."""

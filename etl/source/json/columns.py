@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.plan import Batch, Projection, Reject
-from etl.source.formats.lines import number_column, record_number
 from etl.source.json.literals import WHITE, Literals
 from etl.source.text.format import Origin
+from etl.source.text.numbering import number_column, record_number
 from etl.source.text.wide import require_narrow
 from etl.template import JSON, LINE
 

@@ -29,10 +29,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from etl.plan import Batch, Projection
-from etl.source.formats.lines import number_column, split_lines
 from etl.source.json.columns import changes, spread_names
 from etl.source.text.arrow_csv import one_array, read_table
 from etl.source.text.format import Origin
+from etl.source.text.lines import split_lines
+from etl.source.text.numbering import number_column
 from etl.source.text.wide import require_narrow
 from etl.template import JSON, LINE
 

@@ -1,0 +1,1 @@
+"""Python objects as sources: tables of any library, and iterables of dicts."""

@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from etl.errors import SourceError, UsageError
 from etl.source.objects.records import RecordStream, open_records
-from etl.source.table.batch import field_names, require_distinct
-from etl.source.table.files import first_sentence
+from etl.source.table.errors import first_sentence
 from etl.source.table.input import Batches, TableInput
+from etl.source.table.layout import field_names, require_distinct
 from etl.source.table.stream import TableStream
 from etl.source.table.types import with_put_aside
 from etl.source.value.size import batch_bytes

@@ -1,0 +1,1 @@
+"""``--sql``: the rows of a query. One file a database in ``databases/``."""

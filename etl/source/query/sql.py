@@ -11,9 +11,11 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from etl.errors import SourceError, UsageError
-from etl.source.query.connect import Database, DuckDB, connect_to
-from etl.source.table.batch import field_names, require_distinct
+from etl.source.query.connect import connect_to
+from etl.source.query.database import Database
+from etl.source.query.databases.duckdb import DuckDB
 from etl.source.table.input import TableInput
+from etl.source.table.layout import field_names, require_distinct
 from etl.source.table.stream import TableStream
 
 _PART = "the query"

@@ -248,3 +248,22 @@ def _begin_bz2() -> _Decompressor:
 
 def _begin_xz() -> _Decompressor:
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES)
+
+
+def closing_on_error(raw: ByteStream, codec: str | None, name: str) -> ByteStream:
+    """Give ``decompressed(raw, codec, name)``; where that fails, ``raw`` is closed."""
+    try:
+        return decompressed(raw, codec, name)
+    except BaseException:
+        raw.close()
+        raise
+
+
+def sniffed(raw: ByteStream, name: str) -> ByteStream:
+    """Give the text of a stream that is compressed if its first bytes say so."""
+    try:
+        head = read_head(raw, MAGIC_BYTES)
+    except BaseException:
+        raw.close()
+        raise
+    return closing_on_error(Rewound(raw, head), sniff(head), name)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from etl.errors import SourceError, UsageError
+from etl.source.storage.compression import ByteStream, closing_on_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,3 +196,53 @@ def restat(file: File) -> None:
     except OSError as error:
         raise SourceError(f"{file.path} went away while it was read: {error.strerror}") from None
     require_unchanged(file, status)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A local file; ``codec`` None: not compressed."""
+
+    file: File
+    codec: str | None
+
+    @property
+    def name(self) -> str:
+        return self.file.path
+
+    @property
+    def identity(self) -> str:
+        return os.path.realpath(self.file.path)
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint([self.file])
+
+    @property
+    def nbytes(self) -> int:
+        return self.file.size
+
+    def open(self) -> ByteStream:
+        return closing_on_error(LocalBytes(self.file), self.codec, self.name)
+
+    def release(self, stream: ByteStream, head: bytes) -> None:
+        stream.close()
+
+    def verify_unchanged(self) -> None:
+        restat(self.file)
+
+
+class LocalBytes:
+    """The bytes of a local file, which must not change meanwhile."""
+
+    def __init__(self, file: File) -> None:
+        self._opened = OpenFile(file)
+        self.consumed = 0
+
+    def read(self, nbytes: int) -> bytes:
+        stop = min(self.consumed + nbytes, self._opened.file.size)
+        data = self._opened.read(self.consumed, stop)
+        self.consumed = stop
+        return data
+
+    def close(self) -> None:
+        self._opened.close()

@@ -11,53 +11,18 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
 from etl.errors import EtlError, SourceError
-from etl.source.storage.compression import ByteStream, split_name
+from etl.source.storage.compression import ByteStream, closing_on_error, sniffed, split_name
 from etl.source.storage.local import digest
-from etl.source.storage.stdin import closing_on_error, sniffed
+from etl.source.storage.store import Found, Store
 from etl.source.storage.uri import Uri, parse_uri
 
 _MOST_DETAIL = 300
 _MAGIC = frozenset("*[")
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a store knows of one path: ``stamp`` changes when the file does (ETag, time of change)."""
-
-    path: str
-    nbytes: int | None
-    stamp: str = ""
-    folder: bool = False
-
-
-class Store(Protocol):
-    """One remote file system; paths are its own. Methods raise what the library behind it raises."""
-
-    def path_of(self, uri: Uri) -> str:
-        """Give the path that a URI means here."""
-
-    def uri_of(self, path: str, uri: Uri) -> Uri:
-        """Give the URI of a path that was found by way of ``uri``, with the same user and query."""
-
-    def info(self, path: str) -> Found | None:
-        """Look at one path; None where nothing is."""
-
-    def below(self, folder: str) -> list[Found]:
-        """List every file below a folder, in any order, hidden ones left out."""
-
-    def glob(self, pattern: str) -> list[Found]:
-        """List the files that match a pattern (``*``, ``**``, ``[...]``), in any order."""
-
-    def open_stream(self, found: Found) -> Any:
-        """Open a file to be read from one end to the other: an object with ``read`` and ``close``."""
-
-    def open_random(self, found: Found) -> Any:
-        """Open a file to be read anywhere: an Arrow NativeFile, or a Python file object that can seek."""
 
 
 def open_store(uri: Uri) -> Store:

@@ -6,108 +6,13 @@ import os
 import select
 import stat
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
 
 from etl.errors import SourceError
-from etl.source.storage.compression import MAGIC_BYTES, ByteStream, Rewound, decompressed, read_head, sniff
-from etl.source.storage.local import File, OpenFile, digest, fingerprint, restat
-
-
-class Input(Protocol):
-    """One input of a stream: picklable, though perhaps of use in the process that made it only."""
-
-    @property
-    def name(self) -> str:
-        """Its name for people: no secret in it."""
-
-    @property
-    def identity(self) -> str:
-        """What makes it the same input in another run: a real path, a URI; no secret in it."""
-
-    @property
-    def fingerprint(self) -> str | None:
-        """Digest of what tells it from a changed one; None where nobody can tell."""
-
-    @property
-    def nbytes(self) -> int | None:
-        """Its size as it is stored (compressed); None where nobody knows."""
-
-    def open(self) -> ByteStream:
-        """Open its text from the beginning, decompressed. Raises SourceError."""
-
-    def release(self, stream: ByteStream, head: bytes) -> None:
-        """Take back a stream of which only ``head`` was read; the next ``open`` begins with it again."""
-
-    def verify_unchanged(self) -> None:
-        """Raise SourceError when it is no longer what it was when this was made."""
-
-
-def joint_fingerprint(inputs: Iterable[Input]) -> str | None:
-    """Give one digest of what tells inputs from changed ones; None where it cannot be told of one."""
-    prints = [input.fingerprint for input in inputs]
-    known = [one for one in prints if one is not None]
-    return digest(known) if len(known) == len(prints) else None
-
-
-@dataclass(frozen=True, slots=True)
-class LocalFile:
-    """A local file; ``codec`` None: not compressed."""
-
-    file: File
-    codec: str | None
-
-    @property
-    def name(self) -> str:
-        return self.file.path
-
-    @property
-    def identity(self) -> str:
-        return os.path.realpath(self.file.path)
-
-    @property
-    def fingerprint(self) -> str:
-        return fingerprint([self.file])
-
-    @property
-    def nbytes(self) -> int:
-        return self.file.size
-
-    def open(self) -> ByteStream:
-        return closing_on_error(LocalBytes(self.file), self.codec, self.name)
-
-    def release(self, stream: ByteStream, head: bytes) -> None:
-        stream.close()
-
-    def verify_unchanged(self) -> None:
-        restat(self.file)
-
-
-def closing_on_error(raw: ByteStream, codec: str | None, name: str) -> ByteStream:
-    """Give ``decompressed(raw, codec, name)``; where that fails, ``raw`` is closed."""
-    try:
-        return decompressed(raw, codec, name)
-    except BaseException:
-        raw.close()
-        raise
-
-
-class LocalBytes:
-    """The bytes of a local file, which must not change meanwhile."""
-
-    def __init__(self, file: File) -> None:
-        self._opened = OpenFile(file)
-        self.consumed = 0
-
-    def read(self, nbytes: int) -> bytes:
-        stop = min(self.consumed + nbytes, self._opened.file.size)
-        data = self._opened.read(self.consumed, stop)
-        self.consumed = stop
-        return data
-
-    def close(self) -> None:
-        self._opened.close()
+from etl.source.storage.compression import (
+    ByteStream,
+    Rewound,
+    sniffed,
+)
 
 
 class StandardInput:
@@ -170,16 +75,6 @@ def _opened_pipe(path: str) -> int:
         return os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from None
-
-
-def sniffed(raw: ByteStream, name: str) -> ByteStream:
-    """Give the text of a stream that is compressed if its first bytes say so."""
-    try:
-        head = read_head(raw, MAGIC_BYTES)
-    except BaseException:
-        raw.close()
-        raise
-    return closing_on_error(Rewound(raw, head), sniff(head), name)
 
 
 def _standard_descriptor() -> int:

@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from etl.errors import SourceError
-from etl.source.table.batch import BATCH_RECORDS, Layout
-from etl.source.table.files import Group
+from etl.source.table.batch import BATCH_RECORDS
+from etl.source.table.format import Group
+from etl.source.table.layout import Layout
 from etl.source.table.validate import require_valid
 from etl.units import MIB
 

@@ -13,56 +13,23 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 import pyarrow as pa
 
 from etl.errors import SourceError
 from etl.plan import Batch, Block, Projection, Reject
 from etl.source.storage.local import File, fingerprint, restat
-from etl.source.table.batch import BATCH_RECORDS, Layout, field_names, layout, records_json, require_distinct
+from etl.source.table.batch import BATCH_RECORDS, records_json
+from etl.source.table.errors import reading
+from etl.source.table.format import Group, Table, TableFormat
+from etl.source.table.layout import Layout, field_names, layout, require_distinct
 from etl.source.table.long_records import bounded_batches
 from etl.source.table.types import foreign_type
 from etl.units import DEFAULT_RECORD_BYTES
 
 ENOUGH_GROUPS = 16
 _SMALLEST_RUN = 2 * BATCH_RECORDS
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Records that a file holds together; ``weight`` is their size, in a unit of the format's own."""
-
-    records: int
-    weight: int
-
-
-class Table(Protocol):
-    """One open file. What it raises, pyarrow raised; TableFiles says which file it was."""
-
-    @property
-    def schema(self) -> pa.Schema: ...
-
-    def groups(self) -> Sequence[Group]:
-        """Say what the file is made of."""
-
-    def read(self, group: int, skip: int, layout: Layout) -> Iterator[pa.RecordBatch]:
-        """Give a group's records from the record ``skip`` on, with what ``layout`` needs, few at a time."""
-
-    def close(self) -> None:
-        """Close the file."""
-
-
-class TableFormat(Protocol):
-    """A format of tables: frozen, picklable. ``name`` is the word for messages."""
-
-    @property
-    def name(self) -> str: ...
-
-    def open(self, path: str) -> Table:
-        """Open a file and read what describes it. Raises SourceError for what is another format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,21 +234,3 @@ class _Cursor:
             self.position += taken
             if taken:
                 yield records.slice(0, taken)
-
-
-@contextmanager
-def reading(file: File, format: TableFormat) -> Iterator[None]:
-    """Turn what pyarrow raises into a sentence about the file: changed, damaged, or another format."""
-    try:
-        yield
-    except (pa.ArrowException, OSError, ValueError) as error:
-        restat(file)
-        if not file.size:
-            raise SourceError(f"{file.path} is empty: a {format.name} file never is") from None
-        raise SourceError(f"{file.path} cannot be read as {format.name}: {first_sentence(error)}") from None
-
-
-def first_sentence(error: BaseException) -> str:
-    """Give the first line of somebody else's message, without the full stop."""
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(". ") if lines else type(error).__name__

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from etl.errors import EtlError, SourceError
-from etl.source.table.files import first_sentence
+from etl.source.table.errors import first_sentence
 from etl.source.table.stream import Portion
 from etl.source.table.types import with_put_aside
 from etl.source.value.size import batch_bytes

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from etl.plan import Batch
-from etl.source.table.batch import Layout, batches_of, records_json
+from etl.source.table.batch import batches_of, records_json
+from etl.source.table.layout import Layout
 from etl.source.text.long_records import KEPT_BYTES, long_record
 from etl.source.value.size import array_bytes, decoded_bytes
 

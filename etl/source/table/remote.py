@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 
 from etl.errors import SourceError
 from etl.source.formats.parquet import read_group, stored_schema
+from etl.source.storage.input import joint_fingerprint
 from etl.source.storage.remote import RemoteFile, find_remote, open_remote
-from etl.source.storage.stdin import joint_fingerprint
-from etl.source.table.batch import field_names, require_distinct
-from etl.source.table.files import first_sentence
+from etl.source.table.errors import first_sentence
+from etl.source.table.layout import field_names, require_distinct
 from etl.source.table.stream import Portion, TableStream
 from etl.source.table.types import readable, with_put_aside
 

@@ -14,7 +14,8 @@ import pyarrow.ipc
 
 from etl.errors import SourceError
 from etl.plan import Batch, Block, Projection, Reject
-from etl.source.table.batch import Layout, layout, records_json
+from etl.source.table.batch import records_json
+from etl.source.table.layout import Layout, layout
 from etl.source.table.long_records import bounded_batches
 from etl.source.value.size import decoded_bytes
 from etl.source.value.wrapped import settled

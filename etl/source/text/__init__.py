@@ -1,0 +1,1 @@
+"""What all text formats share: the contract, ranges of files, streams, numbering, long and wide records."""

@@ -1,0 +1,1 @@
+"""Arrow values as text and as JSON, and how large they are."""

@@ -16,7 +16,7 @@ from etl.job.state import Standing
 from etl.pipeline import preflight as guard
 from etl.pipeline.execution import Run
 from etl.run.process.hide_pandas import hide_pandas
-from etl.sink.preflight.checks import Findings
+from etl.sink.preflight.facts import Findings
 from etl.verbs.load import Load
 from etl.worker.messages import LastWord
 

@@ -9,8 +9,7 @@ import pyarrow as pa
 
 from etl.encode.mapping import Expiry, Shape
 from etl.encode.resp.command import Command, parse_command
-from etl.plan import Batch, Encoder, Wire
-from etl.report import Verdict
+from etl.plan import Batch, Encoder, Verdict, Wire
 from etl.template import Template, parse_template
 from tests.unit.encode.model import Model
 from tests.unit.given import parse_commands, replies_in, stream_of

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from etl.encode.choose import checker
 from etl.encode.examples import EXAMPLE, Words, examples, expires
 from etl.encode.mapping import Expiry, Shape
 from etl.encode.rdb.payload import LISTPACK
-from etl.encode.verify.checker import checker
 from etl.plan import Encoder
 from tests.cases import cases
 from tests.unit.encode.given import shape_of, template

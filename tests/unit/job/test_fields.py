@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.encode.fence import seal
 from etl.job.fields import (
     Attempt,
     DamagedError,
@@ -20,7 +19,7 @@ from etl.job.fields import (
     read_head,
     read_passed,
 )
-from etl.plan import COUNTS, Mark
+from etl.plan import COUNTS, Mark, seal
 from tests.examples import examples
 
 PASSED = Passed(3, 1, {0: b"\x05", 7: b"\x00\x80"})

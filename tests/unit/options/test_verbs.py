@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 import etl
-from etl import options as declared
 from etl.errors import UsageError
 from etl.options import (
     DEFAULT_URL,
@@ -30,6 +29,7 @@ from etl.options import (
     merged,
 )
 from etl.options import values as option_values
+from etl.options.declare import option
 from tests.cases import cases
 
 KINDS: tuple[type[Options], ...] = (LoadOptions, VerifyOptions)
@@ -370,7 +370,7 @@ def test_options_pickle_and_cannot_be_changed() -> None:
 def test_a_percent_sign_in_a_help_text_is_no_format(monkeypatch: pytest.MonkeyPatch) -> None:
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class Odd(Options):
-        share: str = declared._option("9%", "100 % of it, %(default)s and %s", shown_default="9%")
+        share: str = option("9%", "100 % of it, %(default)s and %s", shown_default="9%")
 
     text = " ".join(parser_for(Odd).format_help().split())
     assert "100 % of it, %(default)s and %s (default: 9%)" in text

@@ -14,8 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.output import progress
-from etl.output.progress import BarPainter, Before, LogPainter, Painting, choose_mode, log_line, painting
+from etl.output.bar import BarPainter, make_bar
+from etl.output.before import Before
+from etl.output.log import LogPainter, log_line
+from etl.output.notice import choose_mode
+from etl.output.progress import Painting, painting
 from etl.plan import Plan
 from etl.report import Tally
 from tests.cases import cases
@@ -249,7 +252,7 @@ def test_a_whole_run_ends_with_a_whole_bar(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_tqdm_starts_no_thread_and_no_lock_between_processes() -> None:
-    bar = progress._make_bar(10)
+    bar = make_bar(10)
     try:
         assert type(bar).monitor_interval == 0
         assert "RLock" in type(type(bar).get_lock()).__name__

@@ -23,6 +23,7 @@ from etl.errors import (
     TargetError,
     UsageError,
 )
+from etl.job.name import job_name
 from etl.job.state import Passed
 from etl.options import LoadOptions, VerifyOptions
 from etl.pipeline import execute as prepare
@@ -31,6 +32,7 @@ from etl.pipeline.execution import Run, _either
 from etl.plan import Plan, Source
 from etl.report import Budget, Report
 from etl.run.signals import StopSignals
+from etl.run.sizing import worth
 from etl.source.text.files import TextFiles
 from etl.verbs.load import load
 from etl.verbs.verify import verify
@@ -461,7 +463,7 @@ def test_a_worker_a_core_but_none_that_takes_longer_to_start_than_it_helps(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
     source: Any = Sized(nbytes)
-    assert prepare._worth(source) == workers
+    assert worth(source) == workers
 
 
 def first_error(
@@ -573,7 +575,7 @@ def test_a_job_is_named_by_its_source_target_and_templates(tmp_path: Path) -> No
 
     def name(file: int = 0, target: str = "t", **options: Any) -> str:
         one = TextFiles(source.files[file : file + 1], source.formats[:1], source.begins[:1])
-        return prepare._job_name(one, target, LoadOptions(**options))
+        return job_name(one, target, LoadOptions(**options))
 
     assert name() == name(progress="none", workers=3)
     assert name().startswith("part-0-")
@@ -593,7 +595,7 @@ def test_a_job_is_named_by_its_source_target_and_templates(tmp_path: Path) -> No
 def test_a_load_and_its_verify_are_the_same_job(tmp_path: Path) -> None:
     source: Source = source_of(tmp_path, [b"a"])
     options: dict[str, Any] = {"key": "k:{#}", "as_": "list"}
-    names = {prepare._job_name(source, "t", kind(**options)) for kind in (LoadOptions, VerifyOptions)}
+    names = {job_name(source, "t", kind(**options)) for kind in (LoadOptions, VerifyOptions)}
     assert len(names) == 1
 
 

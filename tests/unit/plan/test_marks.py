@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.encode.fence import fence, seal
+from etl.encode.fence import fence
 from etl.encode.resp.protocol import plain
-from etl.plan import COUNTS, Block, Done, Mark, Marks, Share, Wire, about_line, parse_mark
+from etl.plan import COUNTS, Block, Done, Mark, Share, Wire, about_line, parse_mark, seal
 
 RECORDS_A_BLOCK = 7
 BLOCKS = [Block(n, 0, n, n + 1, first_record=n * RECORDS_A_BLOCK) for n in range(9)]
@@ -136,13 +136,6 @@ def test_a_mark_with_a_byte_flipped_or_under_another_name_is_refused(data: st.Da
     for field, damaged in ((mark.field, bytes(value)), (b"mark:0:1:ab", mark.value)):
         with pytest.raises(ValueError, match="check"):
             parse_mark(field, damaged)
-
-
-def test_a_mark_is_written_over_the_one_that_is_there() -> None:
-    mark = Mark(2, 1, 4, "block", block=9, token="ab")
-    wire = Marks(b"etl:{j}", 2).wire(mark)
-    assert wire.buffers == plain((b"HSET", b"etl:{j}", b"mark:2:1:ab", mark.value)).buffers
-    assert wire.expected == b":0\r\n"
 
 
 def fenced(wire: Wire, numbers: list[int], said: bytes, *, skips: bool = False) -> Mark:

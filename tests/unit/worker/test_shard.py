@@ -15,13 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.errors import EtlError, RejectedError, SourceError, TargetError
-from etl.plan import Batch, Block, Plan, Reject, Wire
-from etl.report import Budget, Difference, Example, Refusal, Tally, Verdict
+from etl.plan import Batch, Block, Difference, Plan, Refusal, Reject, Verdict, Wire
+from etl.report import Budget, Example, Tally
 from etl.source.formats.jsonl import Jsonl
 from etl.source.storage.local import OpenFile
 from etl.source.text.files import TextFilesReader
-from etl.worker import MOST_EXAMPLES, describe, run_shard
+from etl.worker import MOST_EXAMPLES, describe
 from etl.worker.messages import Finished
+from etl.worker.run_shard import run_shard
 from tests.cases import cases
 from tests.examples import examples
 from tests.unit.given import source_of

@@ -10,7 +10,8 @@ import pytest
 
 from etl.plan import Rate
 from etl.report import Tally
-from etl.worker.waiting import BURST_S, FIRST_PIECE_RECORDS, PIECES_A_SECOND, Pace
+from etl.worker.rate_limit import PIECES_A_SECOND, Pace
+from etl.worker.waiting import BURST_S, FIRST_PIECE_RECORDS
 from tests.unit.memory import Told, tally_of
 
 START = 1_000.0

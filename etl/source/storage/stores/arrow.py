@@ -6,7 +6,7 @@ import re
 from typing import Any
 from urllib.parse import unquote
 
-from etl.source.storage.remote import Found
+from etl.source.storage.store import Found
 from etl.source.storage.uri import Uri
 from etl.units import MIB
 

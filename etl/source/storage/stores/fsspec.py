@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from etl.errors import MissingExtraError, UsageError
-from etl.source.storage.remote import Found
+from etl.source.storage.store import Found
 from etl.source.storage.uri import Uri, parse_uri
 
 _HTTP = ("http", "https")

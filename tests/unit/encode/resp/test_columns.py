@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from etl.encode.resp.columns import Columns, split, survivors
 from etl.encode.resp.protocol import text_column
-from etl.report import Refusal
+from etl.plan import Refusal
 from tests.unit.encode.given import batch_of, template
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from etl.encode.resp.command import REFUSED, command, parse_command
+from etl.encode.resp.command import command, parse_command
+from etl.encode.resp.refused_commands import REFUSED
 from etl.errors import UsageError
 from etl.template import Field, Template
 from tests.cases import cases

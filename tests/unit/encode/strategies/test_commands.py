@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from etl.encode.resp.command import parse_command
 from etl.encode.strategies.commands import CommandsEncoder
-from etl.plan import Batch
-from etl.report import Refusal
+from etl.plan import Batch, Refusal
 from tests.cases import cases
 from tests.unit.encode.given import batch_of, commands_in, expected_in, template
 from tests.unit.encode.model import Model

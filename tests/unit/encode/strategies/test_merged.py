@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from etl.encode.resp.command import Command, parse_command
 from etl.encode.strategies import merged as members
 from etl.encode.strategies.merged import MembersEncoder, mergeable
-from etl.report import Refusal
+from etl.plan import Refusal
 from tests.cases import cases
 from tests.unit.encode.given import batch_of, commands_in, expected_in, lines_batch
 from tests.unit.encode.model import Model

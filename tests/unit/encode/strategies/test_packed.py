@@ -12,13 +12,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from etl.encode.choose import checker
 from etl.encode.mapping import Expiry, Shape
 from etl.encode.rdb.payload import LISTPACK
 from etl.encode.strategies.packed import PackEncoder
-from etl.encode.verify.checker import checker
 from etl.errors import UsageError
-from etl.plan import Batch
-from etl.report import Verdict
+from etl.plan import Batch, Verdict
 from tests.cases import cases
 from tests.examples import examples
 from tests.unit.encode import rdb_oracle

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etl.encode.strategies.prepass import ClearEncoder, ProbeEncoder
-from etl.report import Refusal, Verdict
+from etl.plan import Refusal, Verdict
 from tests.unit.encode.given import batch_of, commands_in, expected_in, send, template
 from tests.unit.encode.model import Model
 

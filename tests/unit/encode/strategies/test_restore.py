@@ -15,8 +15,7 @@ from etl.encode.rdb.payload import LISTPACK, ZIPLIST, Form
 from etl.encode.rdb.probe import objection, probe
 from etl.encode.strategies import restore
 from etl.encode.strategies.restore import RestoreEncoder
-from etl.plan import Batch, Encoder, Wire
-from etl.report import Refusal, Verdict
+from etl.plan import Batch, Encoder, Refusal, Verdict, Wire
 from etl.units import MIB
 from tests.cases import cases
 from tests.unit.encode import rdb_oracle

@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etl.encode.choose import checker
 from etl.encode.mapping import Expiry, Shape
-from etl.encode.verify.checker import checker
 from etl.errors import UsageError
-from etl.plan import Batch
-from etl.report import Verdict
+from etl.plan import Batch, Verdict
 from tests.cases import cases
 from tests.examples import examples
 from tests.unit.encode.given import batch_of, commands_in, expected_in, load, send, shape_of, template

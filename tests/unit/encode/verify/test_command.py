@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.encode.verify.checker import checker
+from etl.encode.choose import checker
 from etl.errors import UsageError
-from etl.plan import Batch
-from etl.report import Verdict
+from etl.plan import Batch, Verdict
 from tests.cases import cases
 from tests.unit.encode.given import batch_of, commands_in, commands_shape, expected_in, load, send
 from tests.unit.encode.model import Model, Scores

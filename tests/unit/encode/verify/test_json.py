@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.encode.verify.checker import checker
-from etl.report import Verdict
+from etl.encode.choose import checker
+from etl.plan import Verdict
 from tests.cases import cases
 from tests.unit.encode.given import batch_of, commands_in, commands_shape, expected_in, load, send, shape_of
 from tests.unit.encode.model import Document, Model

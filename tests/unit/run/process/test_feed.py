@@ -12,7 +12,8 @@ import pytest
 
 from etl.errors import SourceError
 from etl.plan import Block, Done, Mark, Plan
-from etl.run.process.feed import AHEAD, Feeder, Larder, Line, stream_blocks
+from etl.run.process.feed import AHEAD, Feeder, Larder, Line
+from etl.run.stream import stream_blocks
 from etl.worker.messages import Feed, Stop, Took
 from tests.unit.memory import plan_for, tally_of
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from etl.errors import DiedError, InterruptedRunError, SourceError, TargetError, WorkerError
+from etl.run.process.child import Child
 from etl.run.process.feed import AHEAD, Line
-from etl.run.runners.processes import GRACE_S, SHOW_STACK, Child, Supervisor
+from etl.run.process.supervisor import GRACE_S, Supervisor
+from etl.run.process.worker_main import SHOW_STACK
 from etl.run.signals import StopSignals
 from etl.source.objects.records import open_records
 from etl.worker.messages import Failed, Finished, LastWord, Stop, Took

@@ -13,18 +13,12 @@ from etl.encode.examples import EXAMPLE
 from etl.errors import TargetError
 from etl.sink.preflight.checks import (
     MEMORY_PER_INPUT_BYTE,
-    UNKNOWN,
-    Denial,
-    Findings,
-    Info,
     evicted,
-    read_denials,
-    read_info,
-    read_missing,
     require_commands,
     require_room,
     require_server,
 )
+from etl.sink.preflight.facts import UNKNOWN, Denial, Findings, Info, read_denials, read_info, read_missing
 from tests.cases import cases
 
 PRIMARY = b"""\

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etl.sink.preflight.checks import UNKNOWN, Info
+from etl.sink.preflight.facts import UNKNOWN, Info
 from etl.sink.preflight.memory_watch import MemoryGuard, has_little_room
 from etl.units import MIB
 from tests.cases import cases

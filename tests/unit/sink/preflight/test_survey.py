@@ -11,7 +11,7 @@ import pytest
 
 from etl.errors import LostError, TargetError
 from etl.plan import Answer, Wire
-from etl.sink.preflight.checks import UNKNOWN, Denial, Findings, Info
+from etl.sink.preflight.facts import UNKNOWN, Denial, Findings, Info
 from etl.sink.preflight.survey import info_now, survey
 from tests.cases import cases
 from tests.unit.given import parse_commands, stream_of

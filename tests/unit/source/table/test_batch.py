@@ -10,7 +10,8 @@ from hypothesis import given
 
 from etl.errors import SourceError
 from etl.plan import Batch, Projection
-from etl.source.table.batch import batch_of, batches_of, field_names, layout
+from etl.source.table.batch import batch_of, batches_of
+from etl.source.table.layout import field_names, layout
 from tests.cases import cases
 from tests.examples import examples
 from tests.unit.source import arrow_oracle as oracle

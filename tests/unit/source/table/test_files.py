@@ -20,7 +20,8 @@ from etl.plan import Batch, Block, Projection
 from etl.source.formats.parquet import Parquet
 from etl.source.storage.local import find_files
 from etl.source.table.arrow_file import Arrow
-from etl.source.table.files import ENOUGH_GROUPS, TableFiles, TableFormat, open_table_files
+from etl.source.table.files import ENOUGH_GROUPS, TableFiles, open_table_files
+from etl.source.table.format import TableFormat
 from tests.cases import cases
 from tests.examples import examples
 from tests.unit.source import arrow_oracle as oracle

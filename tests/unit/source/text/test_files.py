@@ -24,7 +24,7 @@ from etl.source.storage.local import find_files
 from etl.source.text import files as text_files
 from etl.source.text.files import TextFiles, open_text_files
 from etl.source.text.format import BrokenTextError, TextFormat
-from etl.worker import run_shard
+from etl.worker.run_shard import run_shard
 from tests.cases import cases
 from tests.examples import examples
 from tests.unit.given import files_of, lines_of, source_of

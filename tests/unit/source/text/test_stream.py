@@ -20,8 +20,8 @@ from etl.errors import SourceError
 from etl.plan import Batch, Block, Projection, Reject
 from etl.source.formats.lines import Lines
 from etl.source.storage.compression import ByteStream
-from etl.source.storage.local import find_files
-from etl.source.storage.stdin import LocalFile, StandardInput
+from etl.source.storage.local import LocalFile, find_files
+from etl.source.storage.stdin import StandardInput
 from etl.source.text.files import open_text_files
 from etl.source.text.format import Origin, TextFormat
 from etl.source.text.stream import TextStream, open_text_stream

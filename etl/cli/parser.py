@@ -1,0 +1,76 @@
+"""The parser of the command line: verbs, their options, help."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import NoReturn
+
+import etl
+from etl.cli.output import without_secret
+from etl.cli.wording import in_plain_words
+from etl.options import LoadOptions, Options, VerifyOptions, add_options
+
+EPILOG = """\
+exit codes:
+  0 complete; 1 complete, but records were rejected (verify: differences were found); 2 usage;
+  3 source unreadable or changed; 4 target unreachable, refused or full; 5 stopped, too many rejects;
+  129, 130, 131, 143 stopped by SIGHUP, SIGINT, SIGQUIT, SIGTERM; 128+n a worker was killed by signal n;
+  70 a bug of this program; 71 a limit of the system is too low (ulimit);
+  74 complete, but the report could not be written to stdout
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A command: its name, its options, and a sentence of help."""
+
+    name: str
+    kind: type[Options]
+    help: str
+
+
+VERBS = (
+    Verb("load", LoadOptions, "load the records of files into Redis"),
+    Verb("verify", VerifyOptions, "read the sources again and compare with what Redis holds"),
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, without a page of usage, and quotes no password."""
+
+    def error(self, message: str) -> NoReturn:
+        sentence = without_secret(in_plain_words(message, [verb.name for verb in VERBS]))
+        self.exit(2, f"redis-etl: {sentence} (see {self.prog} --help)\n")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser: a subcommand a verb, its options from their one declaration."""
+    parser = Parser(
+        prog="redis-etl",
+        description="The COPY command that Redis never had.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"redis-etl {etl.__version__}")
+    commands = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb in VERBS:
+        command = commands.add_parser(
+            verb.name,
+            help=verb.help,
+            description=f"{verb.help[0].upper()}{verb.help[1:]}.",
+            epilog=EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        command.add_argument(
+            "sources",
+            nargs="*",
+            metavar="SOURCE",
+            help="a file, a glob, a folder, a URI (s3://, https://, ...), or - for standard input",
+        )
+        add_options(command, verb.kind)
+        command.add_argument("--json", action="store_true", help="print the report as one JSON object")
+        command.set_defaults(kind=verb.kind)
+    return parser

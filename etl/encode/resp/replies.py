@@ -1,0 +1,17 @@
+"""What replies to reading commands may be instead of a value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+WRONG_TYPE = b"a value of another type"
+
+
+def wrong_type(reply: Any) -> bool:
+    """Say whether an error reply means that the key holds a value of another type."""
+    return isinstance(reply, Exception) and ("WRONGTYPE" in str(reply) or "wrong Redis type" in str(reply))
+
+
+def odd_reply(command: bytes, reply: Any) -> str:
+    """Say that a reply is of no kind that this command has."""
+    return f"{command.decode()} answered with {type(reply).__name__}"

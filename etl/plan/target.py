@@ -1,0 +1,86 @@
+"""The contract of a target and of its sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from etl.errors import TargetError
+from etl.plan.stop import StopFlag
+from etl.plan.wire import Wire
+
+
+class Session(Protocol):
+    """One worker's conversation with the target."""
+
+    def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
+        """Hand one wire to the server; give the answers that have come in meanwhile, oldest first.
+
+        Blocks, before it returns, only while the bounds in flight are reached. Raises TargetError, or has
+        the iterator raise it behind the answers that came in before the failure.
+        """
+
+    def drain(self) -> Iterator[Answer]:
+        """Wait for every outstanding reply and give the answers. Raises TargetError as ``submit`` does."""
+
+    def close(self) -> None:
+        """End the conversation. May be called twice."""
+
+
+class SteadySession(Session, Protocol):
+    """A session that sends again what has no answer; the same names may lead to another server then."""
+
+    def renew(self) -> None:
+        """Connect anew. Raises TargetError."""
+
+
+class Patience(Protocol):
+    """Waits between one refusal and the next, up to a deadline."""
+
+    def wait(self, news: TargetError, limit_s: float | None = None) -> None:
+        """Pause. Raises TargetError when the deadline is over, StoppedError when the run is to stop."""
+
+    def end(self) -> None:
+        """Note good news."""
+
+
+class Target(Protocol):
+    """Where the records go: frozen, picklable, no secret in its ``repr``."""
+
+    @property
+    def own(self) -> bool:
+        """Say whether nobody else can be connected to it."""
+
+    def connect(self, client_name: str) -> Session:
+        """Open a session of one's own. Raises TargetError."""
+
+    def met(
+        self,
+        client_name: str,
+        stop: StopFlag,
+        retry_for_s: float | None = None,
+        told: Callable[[str], None] = ...,
+    ) -> Target:
+        """Connect; give the target, knowing its server, and how long it is to be waited for.
+
+        ``told`` hears why it is waited for. Raises TargetError.
+        """
+
+    def stay(self, client_name: str, stop: StopFlag) -> SteadySession:
+        """Open a session that comes back when its connection breaks. Raises TargetError when it cannot."""
+
+    def bounded(self, records: int | None, nbytes: int | None) -> Target:
+        """Give the target for sessions that have no more than this under way (None: what is usual)."""
+
+    def patience(self, stop: StopFlag) -> Patience:
+        """Give the way to wait for a server that refuses for now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The server's answer to one wire: ``replies`` is None when they were exactly the expected bytes."""
+
+    token: Any
+    wire: Wire
+    replies: Sequence[Any] | None

@@ -1,0 +1,111 @@
+"""The entry point of a worker process."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import traceback
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from etl.errors import EtlError, InternalError, WorkerError
+from etl.limits import limit_reached
+from etl.output.progress import painting
+from etl.plan import Plan, StopFlag
+from etl.report import Tally
+from etl.run.process.feed import Larder
+from etl.run.signals import be_deaf
+from etl.worker.messages import Failed, Feed, Finished, LastWord, Stop
+from etl.worker.run_shard import run_shard
+
+SHOW_CPU_EVERY_S = 0.5
+"""How often a worker tells how much processor time it has used: see NOTE(stalls) in ``run/stalls.py``."""
+
+
+SHOW_STACK = signal.SIGUSR1
+"""Has a worker write the stacks of its threads to stderr."""
+
+
+ORPHAN_GRACE_S = 5.0
+"""How long a worker whose parent was killed may take to end what is in flight."""
+
+
+class Inbox(threading.Thread):
+    """The worker's ear: hears Stop, and the death of the parent, whatever the worker is doing."""
+
+    def __init__(self, connection: Connection, larder: Larder, worker: int, tally: Tally) -> None:
+        super().__init__(name="inbox", daemon=True)
+        self._worker = worker
+        self._tally = tally
+        self._connection = connection
+        self._larder = larder
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        with contextlib.suppress(EOFError, OSError):
+            while parent.sentinel not in (
+                ready := wait([self._connection, parent.sentinel], SHOW_CPU_EVERY_S)
+            ):
+                self._tally.set(self._worker, "cpu_ms", int(time.process_time() * 1000))
+                if ready:
+                    self._hear(self._connection.recv())
+        self._hear(Stop())
+        threading.Event().wait(ORPHAN_GRACE_S)
+        os._exit(1)  # see NOTE(orphans)
+
+    def _hear(self, message: Any) -> None:
+        if isinstance(message, Feed):
+            self._larder.put(message.block)
+        else:
+            self.stop.set()
+            self._larder.put(None)
+
+
+def work(plan: Plan, worker: int, cells: Any, connection: Any) -> None:
+    """Be a worker process: run one shard, say how it went, and (worker 0) draw until all are done."""
+    be_deaf()
+    with contextlib.suppress(RuntimeError, ValueError, AttributeError):  # stderr is closed
+        faulthandler.register(SHOW_STACK, chain=False)
+    tally = Tally(cells, plan.workers)
+    if plan.presence is not None:
+        try:
+            plan.presence.enter_worker()
+        except OSError as error:
+            why = WorkerError(f"worker {worker} cannot be started: {error.strerror}")
+            connection.send(Failed(worker, 0.0, why))
+            return
+        if not _parent_lives():  # see NOTE(orphans)
+            return
+    larder = Larder(worker, connection, tally)
+    inbox = Inbox(connection, larder, worker, tally)
+    inbox.start()
+    with painting(plan, tally) if worker == 0 else contextlib.nullcontext():
+        message = _outcome(plan, worker, tally, inbox.stop, larder)
+        with contextlib.suppress(OSError):  # the parent is gone: nobody to tell
+            connection.send(message)
+        if worker == 0 and isinstance(message, Finished):
+            inbox.stop.wait()
+
+
+def _parent_lives() -> bool:
+    parent = multiprocessing.parent_process()
+    return parent is not None and parent.is_alive()
+
+
+def _outcome(plan: Plan, worker: int, tally: Tally, stop: StopFlag, larder: Larder) -> LastWord:
+    started_at = time.monotonic()
+    try:
+        return run_shard(plan, worker, tally, stop, larder if plan.blocks is None else None)
+    except EtlError as error:
+        return Failed(worker, time.monotonic() - started_at, error)
+    except Exception as error:  # noqa: BLE001 - the process ends here; the parent shows the traceback
+        limit = limit_reached(error) if isinstance(error, OSError) else None
+        bug = limit or InternalError(f"worker {worker} met a bug:\n{traceback.format_exc()}")
+        return Failed(worker, time.monotonic() - started_at, bug)
