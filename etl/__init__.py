@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def from_args(namespace: argparse.Namespace) -> LoadOptions:
-    """Give the options that a parser with ``add_arguments`` has parsed: ``etl.load(file, options=...)``.
+    """Return the options that a parser with ``add_arguments`` has parsed: ``etl.load(file, options=...)``.
 
     Raises UsageError for a value that cannot be.
     """

@@ -68,7 +68,7 @@ class LoadingError(LostError):
     """The server is there and loads its data set."""
 
 
-class RecordGoneError(TargetError):
+class JobStateLostError(TargetError):
     """The record of the job vanished while the run went on: so others of its keys may have."""
 
 

@@ -75,17 +75,17 @@ class Template:
 
     @property
     def constant(self) -> bool:
-        """Say whether the template is the same for every record."""
+        """Return True if the template is the same for every record."""
         return all(isinstance(part, bytes) for part in self.parts)
 
     @property
     def everything(self) -> bool:
-        """Say whether the template is ``{*}``."""
+        """Return True if the template is ``{*}``."""
         return self.parts == (Field(ALL),)
 
     @property
     def spreads(self) -> bool:
-        """Say whether the template gives several arguments a record: ``{*}`` or ``{x[]}`` in it."""
+        """Return True if the template gives several arguments a record: ``{*}`` or ``{x[]}`` in it."""
         return self.everything or bool(self.lists)
 
 

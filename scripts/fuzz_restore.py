@@ -31,7 +31,7 @@ from etl.encode.rdb.payload import (  # noqa: E402
     HASH_LISTPACK,
     LISTPACK,
     ZIPLIST,
-    Form,
+    HashEncoding,
     hashes,
     payload_texts,
 )
@@ -131,7 +131,7 @@ def any_records(rng: random.Random, count: int) -> tuple[list[bytes], list[Recor
 class Fuzz:
     """Sends batches of hashes both ways and counts what it has seen."""
 
-    def __init__(self, server: RealServer, form: Form, rng: random.Random) -> None:
+    def __init__(self, server: RealServer, form: HashEncoding, rng: random.Random) -> None:
         self._client = server.client()
         self._form = form
         self._rng = rng
@@ -180,7 +180,7 @@ class Fuzz:
 
 
 def version_of(binary: str) -> int:
-    """Give a server's major version."""
+    """Return a server's major version."""
     said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
     return int(said.partition("v=")[2].partition(".")[0])
 

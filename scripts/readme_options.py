@@ -16,7 +16,7 @@ END = "\n<!-- end of options -->"
 
 
 def with_table(readme: str) -> str:
-    """Give the README's text with its option table as it should be."""
+    """Return the README's text with its option table as it should be."""
     before, begin, rest = readme.partition(BEGIN)
     _, end, after = ("\n" + rest).partition(END)
     if not (begin and end):

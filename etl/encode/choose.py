@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from etl.encode.mapping import Shape
+from etl.encode.mapping import RecordMapping
 from etl.encode.verify.check import Check
 from etl.encode.verify.checker import Checker
 from etl.encode.verify.command import POSSIBLE, check_of
@@ -13,32 +13,32 @@ from etl.encode.verify.read_commands import STRING
 from etl.errors import UsageError
 
 
-def checker(shape: Shape, seed: int = 0) -> Checker:
+def checker(mapping: RecordMapping, seed: int = 0) -> Checker:
     """Make the encoder that compares; ``seed`` is a random number of the run, for digests of lists.
 
     Raises UsageError for what cannot be compared, and says what can.
     """
-    if shape.commands:
-        checks = [check for command in shape.commands if (check := check_of(command)) is not None]
+    if mapping.commands:
+        checks = [check for command in mapping.commands if (check := check_of(command)) is not None]
         if not checks:
-            names = ", ".join(command.name.decode("utf-8", "replace") for command in shape.commands)
+            names = ", ".join(command.name.decode("utf-8", "replace") for command in mapping.commands)
             raise UsageError(f"verify has nothing to compare: {names} adds no values. {POSSIBLE}")
-        return Checker(shape.encoder(), tuple(checks), seed)
-    if shape.kind == "stream":
+        return Checker(mapping.encoder(), tuple(checks), seed)
+    if mapping.kind == "stream":
         raise UsageError(
             "verify cannot compare a stream: Redis finds an entry by its id only, and the server has given it"
         )
-    return Checker(shape.encoder(), (_check_of_kind(shape),), seed)
+    return Checker(mapping.encoder(), (_check_of_kind(mapping),), seed)
 
 
-def _check_of_kind(shape: Shape) -> Check:
-    if shape.pack is not None:
-        return PackCheck(shape.key, shape.value, shape.pack)
-    if shape.kind == "string":
-        return ItemsCheck(STRING, None, (shape.key, shape.value))
-    main = shape.main_command()
-    if shape.kind == "hash":
-        return HashCheck(shape.key, main.arguments[1:], exact=shape.if_exists == "replace")
+def _check_of_kind(mapping: RecordMapping) -> Check:
+    if mapping.pack is not None:
+        return PackCheck(mapping.key, mapping.value, mapping.pack)
+    if mapping.kind == "string":
+        return ItemsCheck(STRING, None, (mapping.key, mapping.value))
+    main = mapping.main_command()
+    if mapping.kind == "hash":
+        return HashCheck(mapping.key, main.arguments[1:], exact=mapping.if_exists == "replace")
     check = check_of(main)
     assert check is not None
     return check

@@ -13,7 +13,7 @@ import pyarrow as pa
 from etl.plan import Batch, Encoder
 from etl.template import ALL, JSON, LINE, NUMBER
 
-Words = tuple[bytes, ...]
+CommandArgs = tuple[bytes, ...]
 """One command: its name and its arguments."""
 
 EXAMPLE = b"1000000007"
@@ -27,11 +27,11 @@ _MEMBERS = 6  # comes out even for commands that take their arguments one by one
 _BINARY = pa.binary()
 
 
-def examples(encoders: Iterable[Encoder]) -> tuple[Words, ...]:
-    """Give the commands that these encoders make of the example record, each once."""
-    found: dict[Words, None] = {}
+def examples(encoders: Iterable[Encoder]) -> tuple[CommandArgs, ...]:
+    """Return the commands that these encoders make of the example record, each once."""
+    found: dict[CommandArgs, None] = {}
     for encoder in encoders:
-        batch, _ = encoder.part(_record(encoder))
+        batch, _ = encoder.split_encodable(_record(encoder))
         if len(batch):
             wire = encoder.encode(batch)
             found.update(dict.fromkeys(_commands_in(b"".join(wire.buffers))))
@@ -54,9 +54,9 @@ def _record(encoder: Encoder) -> Batch:
     )
 
 
-def _commands_in(data: bytes) -> list[Words]:
+def _commands_in(data: bytes) -> list[CommandArgs]:
     """Read RESP arrays of bulk strings, which is all that encoders write."""
-    commands: list[Words] = []
+    commands: list[CommandArgs] = []
     position = 0
 
     def number() -> int:
@@ -82,8 +82,8 @@ _EXPIRING = frozenset(
 _EXPIRY_WORDS = frozenset((b"EX", b"PX", b"EXAT", b"PXAT"))
 
 
-def expires(command: Words) -> bool:
-    """Say whether a command gives its key an expiry."""
+def expires(command: CommandArgs) -> bool:
+    """Return True if a command gives its key an expiry."""
     name, *arguments = command
     if name == b"SET":
         return not _EXPIRY_WORDS.isdisjoint(word.upper() for word in arguments[2:])

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from etl.encode.rdb.payload import FORMS, LISTPACK, Form
+from etl.encode.rdb.payload import HASH_ENCODINGS, LISTPACK, HashEncoding
 from etl.encode.resp.command import Command, command, repeatable
 from etl.encode.strategies.commands import CommandsEncoder
 from etl.encode.strategies.merged import MembersEncoder, mergeable
@@ -44,13 +44,13 @@ class Expiry:
     value: Template
 
     def command(self, key: Template) -> Command:
-        """Give the command that sets it, for types whose own commands cannot."""
+        """Return the command that sets it, for types whose own commands cannot."""
         names = {"PX": "PEXPIRE", "EX": "EXPIRE", "PXAT": "PEXPIREAT", "EXAT": "EXPIREAT"}
         return command(names[self.word], key, self.value)
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class RecordMapping:
     """What records become: a type with its templates, or commands; checked against each other.
 
     ``commands`` is not empty for ``--command``, and then nothing but ``if_exists`` (merge) counts. With
@@ -65,22 +65,22 @@ class Shape:
     expiry: Expiry | None
     if_exists: str
     commands: tuple[Command, ...] = ()
-    restores: Form | None = None
+    restores: HashEncoding | None = None
     pack: int | None = None
 
     @property
     def may_restore(self) -> bool:
-        """Say whether the records are hashes, or packed into hashes, that RESTORE could make."""
+        """Return True if the records are hashes, or packed into hashes, that RESTORE could make."""
         if self.pack is not None:
             return self.if_exists == "replace"
         return self.kind == "hash" and not self.commands and self.if_exists != "merge"
 
     @property
-    def forms(self) -> tuple[Form, ...]:
-        """Give the forms in which RESTORE could make them: buckets are only written as listpacks."""
+    def forms(self) -> tuple[HashEncoding, ...]:
+        """Return the forms in which RESTORE could make them: buckets are only written as listpacks."""
         if not self.may_restore:
             return ()
-        return FORMS if self.pack is None else (LISTPACK,)
+        return HASH_ENCODINGS if self.pack is None else (LISTPACK,)
 
     @property
     def adds_up(self) -> bool:
@@ -91,7 +91,7 @@ class Shape:
 
     @property
     def repeatable(self) -> bool:
-        """Say whether a record may be written twice and be there once; else it goes through a fence.
+        """Return True if a record may be written twice and be there once; else it goes through a fence.
 
         It does also where the second answer would differ from the first: that the key exists, which the first
         has made.
@@ -102,7 +102,7 @@ class Shape:
 
     @property
     def may_be_fenced(self) -> bool:
-        """Say whether it would go through a fence if the server takes RESTORE."""
+        """Return True if it would go through a fence if the server takes RESTORE."""
         return not self.repeatable or self._asks_for_keys(self.may_restore)
 
     def _asks_for_keys(self, restores: bool) -> bool:
@@ -148,7 +148,7 @@ class Shape:
         return ClearEncoder(self.key)
 
     def main_command(self) -> Command:
-        """Give the command that adds one record, without DEL and expiry."""
+        """Return the command that adds one record, without DEL and expiry."""
         if self.kind == "hash":
             return command("HSET", self.key, Template((Field(ALL),)))
         if self.kind == "json":
@@ -203,10 +203,10 @@ def _constant(template: Template) -> bytes:
 
 
 def then_is_constant(then: Command) -> bool:
-    """Say whether the command behind a group of records is the same for all of them."""
+    """Return True if the command behind a group of records is the same for all of them."""
     return all(word.constant for word in then.words)
 
 
 def default_value(of_lines: bool) -> Template:
-    """Give what ``--value`` is when nobody says so: the whole record."""
+    """Return what ``--value`` is when nobody says so: the whole record."""
     return Template((Field(LINE if of_lines else JSON),))

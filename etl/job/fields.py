@@ -23,7 +23,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from etl.plan import COUNTS, MOST_SHARES, Done, check_of, mark_field, number_in, parse_mark, seal, unseal
+from etl.plan import (
+    COUNTS,
+    MOST_SHARES,
+    Completed,
+    check_of,
+    mark_field,
+    number_in,
+    parse_checkpoint,
+    seal,
+    unseal,
+)
 
 COMPLETE = "complete"
 INCOMPLETE = "incomplete"
@@ -53,7 +63,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class PrepassResult:
     """What a pass over the keys before the load has settled: records counted, and a bit each, by block."""
 
     skipped: int = 0
@@ -142,7 +152,7 @@ def _passed(text: str) -> tuple[int, int, int, str]:
     return number_in(skipped, 0), number_in(rejected, 0), number_in(blocks, 0), token
 
 
-def read_done(head: Head, record: Mapping[bytes, bytes]) -> Done:
+def read_done(head: Head, record: Mapping[bytes, bytes]) -> Completed:
     """Return what the marks of all attempts say together.
 
     Raises DamagedError where one is missing or wrong.
@@ -154,7 +164,7 @@ def read_done(head: Head, record: Mapping[bytes, bytes]) -> Done:
             if name not in record:
                 raise DamagedError(f"the mark of worker {worker} in attempt {attempt.turn} is missing")
             try:
-                mark = parse_mark(name, record[name])
+                mark = parse_checkpoint(name, record[name])
             except ValueError:
                 raise DamagedError(
                     f"the mark of worker {worker} in attempt {attempt.turn} is wrong"
@@ -162,10 +172,10 @@ def read_done(head: Head, record: Mapping[bytes, bytes]) -> Done:
             if mark.workers != attempt.workers:
                 raise DamagedError(f"the mark of worker {worker} in attempt {attempt.turn} is another's")
             marks.append(mark)
-    return Done(marks)
+    return Completed(marks)
 
 
-def present_words(passed: Passed, token: str) -> Iterator[tuple[bytes, bytes]]:
+def present_words(passed: PrepassResult, token: str) -> Iterator[tuple[bytes, bytes]]:
     """Yield name and value of each field of bits."""
     for block, bits in sorted(passed.present.items()):
         name = _present_field(block, token)
@@ -176,7 +186,7 @@ def _present_field(block: int, token: str) -> bytes:
     return b"present:%d:%b" % (block, token.encode())
 
 
-def read_passed(head: Head, record: Mapping[bytes, bytes]) -> Passed | None:
+def read_passed(head: Head, record: Mapping[bytes, bytes]) -> PrepassResult | None:
     """Return what the pass over the keys has settled; None where it is not done. Raises DamagedError."""
     if head.passed is None:
         return None
@@ -191,7 +201,7 @@ def read_passed(head: Head, record: Mapping[bytes, bytes]) -> Passed | None:
         raise DamagedError("what was found by its pass over the keys is wrong") from None
     if len(present) != blocks:
         raise DamagedError("a part of what was found by its pass over the keys is missing")
-    return Passed(skipped, rejected, present)
+    return PrepassResult(skipped, rejected, present)
 
 
 def _check(record: Mapping[bytes, bytes]) -> bytes:

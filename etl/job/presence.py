@@ -23,7 +23,7 @@ _PREFIX = "redis-etl/"
 class Seen(Enum):
     """What is known of a run's processes."""
 
-    LIVING = "it is there, or nobody here can tell"
+    LIVING = "it is there, or it cannot be told from here"
     ENDING = "only workers of it are there"
     GONE = "none of its processes is there"
 

@@ -10,24 +10,24 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TypeVar
 
-from etl.errors import RecordGoneError, SourceError, TargetError
+from etl.errors import JobStateLostError, SourceError, TargetError
 from etl.job.fields import (
     COMPLETE,
     INCOMPLETE,
     Attempt,
     DamagedError,
     Head,
-    Passed,
+    PrepassResult,
     present_words,
     read_done,
     read_head,
     read_passed,
 )
 from etl.job.presence import Presence
-from etl.plan import Done, Mark, Marks, Target
-from etl.sink.control import Console
+from etl.plan import Checkpoint, CheckpointWriter, Completed, Target
+from etl.sink.control import ControlConnection
 
-__all__ = ["Job", "Passed", "Standing", "Task"]
+__all__ = ["Job", "JobSpec", "PrepassResult", "ResumePoint"]
 
 KEEP_S = 30 * 24 * 3600.0
 """How long the record of a finished job stays unless ``--keep-record`` says otherwise."""
@@ -39,10 +39,10 @@ Anything = TypeVar("Anything")
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """What a run is asked to do; only the same may be gone on with.
+class JobSpec:
+    """What a run is asked to do; only the same may be resumed.
 
-    ``source`` is None where nobody can tell whether it is the same (standard input, an object, a query).
+    ``source`` is None if unknown whether it is the same (standard input, an object, a query).
     """
 
     source: str | None
@@ -50,15 +50,15 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ResumePoint:
     """Where a job stands: nothing done, or marks to go on from.
 
     ``unchanged``: it is complete, of the same sources and options; ``ended`` is when that was noted.
     """
 
     block_bytes: int | None = None
-    done: Done = field(default_factory=lambda: Done(()))
-    passed: Passed | None = None
+    done: Completed = field(default_factory=lambda: Completed(()))
+    passed: PrepassResult | None = None
     unchanged: bool = False
     ended: str = ""
     attempts: int = 0
@@ -78,7 +78,7 @@ class Job:
 
     name: str
     run: str
-    console: Console
+    console: ControlConnection
     may_vanish: bool = False
     keep_s: float = KEEP_S
     presence: Presence = field(init=False, compare=False)
@@ -93,7 +93,7 @@ class Job:
 
     @property
     def commands(self) -> tuple[tuple[bytes, ...], ...]:
-        """Give an example of each command that a job needs, also for its lock and behind the fence."""
+        """Return an example of each command that a job needs, also for its lock and behind the fence."""
         key, lock = self.key, self.key + b":lock"
         return (
             (b"HGETALL", key),
@@ -120,35 +120,35 @@ class Job:
     def key(self) -> bytes:
         return b"etl:{%b}" % self.name.encode("utf-8", "surrogateescape")
 
-    def standing(self, task: Task, *, restart: bool) -> Standing:
+    def resume_point(self, task: JobSpec, *, restart: bool) -> ResumePoint:
         """Say where the job stands, for this task. Raises SourceError where it is another one by now."""
         if restart:
-            return Standing()
+            return ResumePoint()
         record = self._read()
         head = self._head(record)
         if task.source is None or head is None:
-            return Standing()
+            return ResumePoint()
         same_source = head.source == task.source
         same = same_source and head.template == task.template
         if head.state == COMPLETE:
-            return Standing(unchanged=same, ended=head.updated)
+            return ResumePoint(unchanged=same, ended=head.updated)
         done = self._done(head, record)
         if not same and not _begun(done):
-            return Standing()
+            return ResumePoint()
         if not same:
             what = "options that say what becomes of a record" if same_source else "sources"
             raise SourceError(
                 f"job {self.name} was not finished, and its {what} have changed: give --restart to load from"
                 " the beginning, or what it was begun with to go on"
             )
-        return Standing(
+        return ResumePoint(
             block_bytes=head.block_bytes,
             done=done,
             passed=self._sound(read_passed, head, record),
             attempts=len(head.attempts),
         )
 
-    def begin(self, task: Task, block_bytes: int, *, afresh: bool) -> None:
+    def begin(self, task: JobSpec, block_bytes: int, *, afresh: bool) -> None:
         """Note that a run has begun: afresh, or going on."""
         head = None if afresh else self._head(self._read())
         if head is not None:
@@ -158,7 +158,7 @@ class Job:
         head = Head(INCOMPLETE, task.source or "", task.template, block_bytes, started=now, updated=now)
         self.console.ask((b"DEL", self.key), (b"HSET", self.key, *self._words(head)))
 
-    def note_pass(self, passed: Passed) -> None:
+    def note_pass(self, passed: PrepassResult) -> None:
         """Note that the pass before the load is done, and what it has settled."""
         pairs = list(present_words(passed, self.token))
         for start in range(0, len(pairs), _FIELDS_A_COMMAND):
@@ -167,14 +167,14 @@ class Job:
         head = self._own_head()
         self._write(replace(head, passed=(passed.skipped, passed.rejected, len(pairs), self.token)))
 
-    def begin_turn(self, workers: int, split: str) -> Marks:
+    def begin_turn(self, workers: int, split: str) -> CheckpointWriter:
         """Make the workers' marks, which they then only change: a mark that is new was taken away."""
         head = self._own_head()
         turn = len(head.attempts)
-        marks = [Mark(turn, worker, workers, split, token=self.token) for worker in range(workers)]
+        marks = [Checkpoint(turn, worker, workers, split, token=self.token) for worker in range(workers)]
         head = replace(head, attempts=(*head.attempts, Attempt(turn, workers, self.token)))
         self._write(head, (word for mark in marks for word in (mark.field, mark.value)))
-        return Marks(self.key, turn, self.run.encode(), self.may_vanish, self.token)
+        return CheckpointWriter(self.key, turn, self.run.encode(), self.may_vanish, self.token)
 
     def complete(self, counts: Mapping[str, int]) -> None:
         """Note the good end, and let the record expire: the counts stay, the marks have done their work."""
@@ -196,7 +196,7 @@ class Job:
                 return
         raise self._gone()
 
-    def done(self) -> Done | None:
+    def done(self) -> Completed | None:
         """Read the marks again, for another turn of this run; None where the record is gone."""
         record = self._read()
         head = self._head(record)
@@ -229,7 +229,7 @@ class Job:
     def _head(self, record: Mapping[bytes, bytes]) -> Head | None:
         return self._sound(read_head, record)
 
-    def _done(self, head: Head, record: Mapping[bytes, bytes]) -> Done:
+    def _done(self, head: Head, record: Mapping[bytes, bytes]) -> Completed:
         return self._sound(read_done, head, record)
 
     def _sound(self, read: Callable[..., Anything], *of: object) -> Anything:
@@ -238,8 +238,8 @@ class Job:
         except DamagedError as error:
             raise self._damaged(str(error)) from None
 
-    def _gone(self) -> RecordGoneError:
-        return RecordGoneError(
+    def _gone(self) -> JobStateLostError:
+        return JobStateLostError(
             f"{self.target}: the record of this job was removed while the run went on; start the load again"
         )
 
@@ -251,8 +251,8 @@ class Job:
         )
 
 
-def _begun(done: Done) -> bool:
-    """Say whether any worker has done anything that another task could not stand for."""
+def _begun(done: Completed) -> bool:
+    """Return True if any worker has done anything that another task could not stand for."""
     return any(mark.block >= 0 or mark.partial >= 0 for mark in done.marks)
 
 

@@ -39,7 +39,7 @@ def option(
 
 
 def flag(field: dataclasses.Field[Any]) -> str:
-    """Give an option's flag: ``--if-exists`` for ``if_exists``, ``--as`` for ``as_``."""
+    """Return an option's flag: ``--if-exists`` for ``if_exists``, ``--as`` for ``as_``."""
     return "--" + field.name.rstrip("_").replace("_", "-")
 
 

@@ -43,7 +43,7 @@ def from_namespace(namespace: argparse.Namespace, kind: type[AnyOptions]) -> Any
 
 
 def merged(kind: type[AnyOptions], options: AnyOptions | None, changes: Mapping[str, Any]) -> AnyOptions:
-    """Give ``options`` (default: all defaults) with ``changes`` made. Raises UsageError for unknown names."""
+    """Return ``options`` (or all defaults) with ``changes`` made. Raises UsageError for unknown names."""
     known = {field.name for field in dataclasses.fields(kind)}
     for name in changes:
         if name not in known:

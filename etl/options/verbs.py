@@ -37,7 +37,7 @@ class Options:
         secret=True,
     )
     user: str | None = option(
-        None, "who connects, where the URL names nobody", metavar="NAME", shown_default="the default user"
+        None, "user name, if the URL has none", metavar="NAME", shown_default="the default user"
     )
     password_file: str | None = option(
         None,
@@ -142,7 +142,7 @@ class Options:
     )
     quote: str = option(
         '"',
-        "what stands around a CSV file's fields; empty: nothing does",
+        "CSV quote character; empty disables quoting",
         metavar="CHAR",
         parse=values.quote,
         shown_default='`"`',
@@ -227,11 +227,11 @@ class Options:
             object.__setattr__(self, field.name, checked(field, getattr(self, field.name)))
 
     def url(self, environment: Mapping[str, str] = os.environ) -> str:
-        """Give the URL of the target: ``--to``, else ``$REDIS_URL``, else the local default."""
+        """Return the URL of the target: ``--to``, else ``$REDIS_URL``, else the local default."""
         return self.to or environment.get("REDIS_URL") or DEFAULT_URL
 
     def names(self, option: str) -> tuple[str, ...] | None:
-        """Give the names in an option that is a list of them, or None where it was not given."""
+        """Return the names in an option that is a list of them, or None where it was not given."""
         text = getattr(self, option)
         return None if text is None else tuple(text.split(","))
 
@@ -271,7 +271,7 @@ class LoadOptions(Options):
 
     job: str | None = option(
         None,
-        "the name under which the run can be gone on with, and of which one runs at a time",
+        "name of the job: resumes an interrupted run; one run per name at a time",
         metavar="NAME",
         parse=values.job_name,
         shown_default="derived from source, target and template",
@@ -304,7 +304,7 @@ class LoadOptions(Options):
     )
     stall: float = option(
         300.0,
-        "end a worker that makes no progress for so long, and go on from its mark; 0: never",
+        "kill a worker without progress for so long and resume from its checkpoint; 0: never",
         metavar="TIME",
         parse=values.duration,
         shown_default="300",

@@ -13,10 +13,10 @@ from etl.units import format_count
 BAR_EVERY_S = 0.1
 
 
-class BarPainter:
+class BarView:
     """A tqdm bar over the bytes of the whole input, with the records of all workers a second.
 
-    Of an input whose size nobody knows (``total`` None) it shows the bytes so far.
+    Of an input of unknown size (``total`` None) it shows the bytes so far.
     """
 
     every_s = BAR_EVERY_S
@@ -29,7 +29,9 @@ class BarPainter:
         self._bar.n = bytes_done
         self._bar.records = f"{format_count(records)} records"
         self._bar.rate = f"{format_count(rate_of(records, elapsed_s, self._before))}/s"
-        self._bar.refresh()
+        # tqdm keeps its lock when a write fails, as on a terminal that was closed, and whoever closes the bar
+        # in another thread would wait for it for ever. One thread at a time paints: no lock is needed.
+        self._bar.refresh(nolock=True)
 
     def close(self) -> None:
         self._bar.close()

@@ -10,7 +10,7 @@ from etl.units import format_bytes, format_count, format_seconds
 LOG_EVERY_S = 5.0
 
 
-class LogPainter:
+class LogView:
     """A line every few seconds, for logs: how far, how fast, how long still."""
 
     every_s = LOG_EVERY_S
@@ -31,7 +31,7 @@ class LogPainter:
 def log_line(
     bytes_done: int, total: int | None, records: int, elapsed_s: float, before: Before = NOTHING_BEFORE
 ) -> str:
-    """Write one log line: percent is rounded down, so 100 % means all; no ``total``: nobody knows it.
+    """Write one log line: percent is rounded down, so 100 % means all; no ``total``: it is unknown.
 
     The rate, and the time that is left, go by what was done since ``before``.
     """

@@ -13,14 +13,14 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
-from etl.output.bar import BarPainter
+from etl.output.bar import BarView
 from etl.output.before import Before
-from etl.output.log import LogPainter
+from etl.output.log import LogView
 from etl.plan import Plan
-from etl.report import Tally
+from etl.report import Counters
 
 
-class Painter(Protocol):
+class ProgressView(Protocol):
     """Shows the counters. Called in the painting thread only, except ``close``, which comes after it."""
 
     every_s: float
@@ -33,15 +33,17 @@ class Painter(Protocol):
 
 
 @contextlib.contextmanager
-def painting(plan: Plan, tally: Tally) -> Iterator[Painting | None]:
+def show_progress(plan: Plan, counters: Counters) -> Iterator[ProgressThread | None]:
     """Show a plan's progress while entered. A stderr that cannot be written to never disturbs the run."""
     total = plan.source.nbytes
-    before = Before(tally.of(tally.workers, "records_read"), tally.of(tally.workers, "bytes_done"))
+    before = Before(
+        counters.of(counters.workers, "records_read"), counters.of(counters.workers, "bytes_done")
+    )
     painter = None if total == 0 else _painter(plan.progress, total, before)
     if painter is None:
         yield None
         return
-    thread = Painting(painter, tally, total)
+    thread = ProgressThread(painter, counters, total)
     thread.start()
     try:
         yield thread
@@ -49,23 +51,23 @@ def painting(plan: Plan, tally: Tally) -> Iterator[Painting | None]:
         thread.leave()
 
 
-def _painter(mode: str, total: int | None, before: Before) -> Painter | None:
+def _painter(mode: str, total: int | None, before: Before) -> ProgressView | None:
     if mode == "none" or sys.stderr is None:
         return None
     try:
-        return BarPainter(total, before) if mode == "bar" else LogPainter(total, before)
+        return BarView(total, before) if mode == "bar" else LogView(total, before)
     except (OSError, ValueError):  # tqdm writes as soon as there is a bar
         return None
 
 
-class Painting(threading.Thread):
+class ProgressThread(threading.Thread):
     """The thread that paints, until it is told to leave."""
 
-    def __init__(self, painter: Painter, tally: Tally, total: int | None) -> None:
+    def __init__(self, painter: ProgressView, counters: Counters, total: int | None) -> None:
         super().__init__(name="progress", daemon=True)
         self._total = total
         self._painter = painter
-        self._tally = tally
+        self._counters = counters
         self._leaving = threading.Event()
         self._started_at = time.monotonic()
 
@@ -76,10 +78,10 @@ class Painting(threading.Thread):
 
     def paint(self) -> None:
         """Show the counters once; all of the bytes are shown when every worker has finished, not before."""
-        bytes_done = self._tally.total("bytes_done")
+        bytes_done = self._counters.total("bytes_done")
         if self._total is not None:
-            bytes_done = self._total if self._tally.finished() else min(bytes_done, self._total - 1)
-        records = self._tally.total("records_read")
+            bytes_done = self._total if self._counters.finished() else min(bytes_done, self._total - 1)
+        records = self._counters.total("records_read")
         elapsed_s = time.monotonic() - self._started_at
         self._painter.paint(bytes_done, records, elapsed_s)
 
@@ -88,6 +90,6 @@ class Painting(threading.Thread):
         self._leaving.set()
         self.join()
         with contextlib.suppress(OSError, ValueError):
-            if isinstance(self._painter, BarPainter):
+            if isinstance(self._painter, BarView):
                 self.paint()
             self._painter.close()

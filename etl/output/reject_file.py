@@ -32,7 +32,7 @@ class RejectFile:
     path: str
     turn: int = 0
 
-    def in_turn(self, turn: int) -> RejectFile:
+    def for_attempt(self, turn: int) -> RejectFile:
         _written_before.cache_clear()  # it may be another run's, of the same name
         return replace(self, turn=turn)
 
@@ -124,7 +124,7 @@ def _move(path: str, aside: str) -> None:
 
 @functools.cache
 def _written_before(rejects: RejectFile) -> frozenset[tuple[str, int]]:
-    """Give file and record number of what earlier turns wrote."""
+    """Return file and record number of what earlier turns wrote."""
     known: set[tuple[str, int]] = set()
     with contextlib.suppress(OSError), open(rejects.path, "rb") as lines:
         for line in lines:

@@ -9,13 +9,13 @@ from typing import Any
 
 from etl.encode.strategies.prepass import ClearEncoder
 from etl.errors import EtlError, InterruptedRunError, RejectedError, UsageError
-from etl.job.state import Passed
+from etl.job.state import PrepassResult
 from etl.plan import Encoder, Plan, Wire
-from etl.report import Budget, Tally
-from etl.run.choose import make_tally, run_plan
+from etl.report import Budget, Counters
+from etl.run.choose import make_counters, run_plan
 from etl.run.signals import StopSignals
-from etl.sink.control import Console
-from etl.worker.messages import Failed, Finished, LastWord
+from etl.sink.control import ControlConnection
+from etl.worker.messages import Failed, Finished, ShardResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +25,24 @@ class Run:
     plan: Plan
     context: Any
     signals: StopSignals
-    tally: Tally
+    counters: Counters
     loss: Callable[[], EtlError | None] = lambda: None
 
-    def words(self) -> list[LastWord]:
+    def words(self) -> list[ShardResult]:
         """Run the plan; give the workers' last words."""
-        return run_plan(self.plan, self.context, self.signals, self.tally)
+        return run_plan(self.plan, self.context, self.signals, self.counters)
 
-    def keys_passed(self, before: Encoder) -> Passed:
+    def run_prepass(self, before: Encoder) -> PrepassResult:
         """Run a pass over the keys; give what it has settled. Raises EtlError when the pass fails."""
         if isinstance(before, ClearEncoder) and (wire := before.once()) is not None:
             self._send_once(wire)
-            return Passed()
+            return PrepassResult()
         if self.plan.blocks is None:
             raise UsageError(
                 "this --if-exists has to look at all keys before the first record is written, and a stream"
                 " can be read only once: give a file, or --if-exists merge"
             )
-        tally = make_tally(self.context, self.plan.workers)
+        counters = make_counters(self.context, self.plan.workers)
         plan = replace(
             self.plan,
             encoder=before,
@@ -52,22 +52,22 @@ class Run:
             fenced=False,
             replicas=0,
         )
-        own = replace(self, plan=plan, tally=tally)
+        own = replace(self, plan=plan, counters=counters)
         words = own.words()
         error = own.first_error(words)
         if error is not None:
             for counter in ("records_skipped", "records_rejected"):  # the load itself has none yet
-                self.tally.set(self.plan.workers, counter, tally.total(counter))
-                self.tally.add(self.plan.workers, "records_read", tally.total(counter))
+                self.counters.set(self.plan.workers, counter, counters.total(counter))
+                self.counters.add(self.plan.workers, "records_read", counters.total(counter))
             raise error
         present: dict[int, bytes] = {}
         for word in words:
             if isinstance(word, Finished):
                 for number, bits in word.present.items():
                     present[number] = _either(present.get(number, b""), bits)
-        return Passed(tally.total("records_skipped"), tally.total("records_rejected"), present)
+        return PrepassResult(counters.total("records_skipped"), counters.total("records_rejected"), present)
 
-    def first_error(self, words: Sequence[LastWord]) -> EtlError | None:
+    def first_error(self, words: Sequence[ShardResult]) -> EtlError | None:
         """Choose the error that tells why the run ended: a failure, or else the signal."""
         errors = [word.error for word in words if isinstance(word, Failed)]
         for error in errors:
@@ -75,28 +75,28 @@ class Run:
                 return error
         if errors:
             return errors[0]
-        if self.signals.stopping and not self.tally.finished():
+        if self.signals.stopping and not self.counters.finished():
             return self.signals.error()
         try:
             self.plan.source.verify_unchanged()
         except EtlError as error:
             return error
-        return _over_budget(self.plan.budget, self.tally) or self.loss()
+        return _over_budget(self.plan.budget, self.counters) or self.loss()
 
     def _send_once(self, wire: Wire) -> None:
-        with contextlib.closing(Console(self.plan.target, self.signals)) as console:
+        with contextlib.closing(ControlConnection(self.plan.target, self.signals)) as console:
             console.send(wire)
 
 
 def _either(one: bytes, other: bytes) -> bytes:
-    """Give the bits that are set in one or the other (with --split record two workers know of a block)."""
+    """Return the bits that are set in one or the other (with --split record two workers know of a block)."""
     length = max(len(one), len(other))
     joined = int.from_bytes(one, "little") | int.from_bytes(other, "little")
     return joined.to_bytes(length, "little")
 
 
-def _over_budget(budget: Budget, tally: Tally) -> EtlError | None:
-    rejected, read = tally.total("records_rejected"), tally.total("records_read")
+def _over_budget(budget: Budget, counters: Counters) -> EtlError | None:
+    rejected, read = counters.total("records_rejected"), counters.total("records_read")
     if not budget.spent(rejected, read, ended=True):
         return None
     return RejectedError(

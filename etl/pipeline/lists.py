@@ -19,10 +19,10 @@ from etl.errors import SourceError
 from etl.pipeline.execution import Run
 from etl.plan import Encoder, Gathered, Plan, compact, differing, slices
 from etl.report import Example
-from etl.run.choose import make_tally, run_plan
+from etl.run.choose import make_counters, run_plan
 from etl.units import MIB
 from etl.worker import MOST_EXAMPLES
-from etl.worker.messages import Finished, LastWord
+from etl.worker.messages import Finished, ShardResult
 
 MOST_ELEMENTS = 4096
 REPLY_BYTES = 4 * MIB
@@ -37,13 +37,13 @@ class ListsRun:
     checker: Checker
     exact: bool
 
-    def settle(self, words: Sequence[LastWord]) -> list[LastWord]:
+    def settle(self, words: Sequence[ShardResult]) -> list[ShardResult]:
         """Compare the lists, once ``words`` tell of the whole source; return the words with what was found.
 
         Counts the records that are missing or different. Raises EtlError.
         """
         source = _together(words)
-        read = self.run.tally.total("records_read")
+        read = self.run.counters.total("records_read")
         record_bytes = (self.run.plan.source.nbytes or 0) // max(read, 1)
         elements = max(16, min(MOST_ELEMENTS, REPLY_BYTES // max(record_bytes, 1)))
         lists = Windows(tuple(sorted(source.lengths.items())), elements)
@@ -94,7 +94,7 @@ class ListsRun:
         return again
 
     def _pass(self, plan: Plan, encoder: Encoder) -> Gathered:
-        tally = make_tally(self.run.context, plan.workers)
+        counters = make_counters(self.run.context, plan.workers)
         rate = None if plan.rate is None else replace(plan.rate, since=time.monotonic())
         plan = replace(
             plan,
@@ -105,8 +105,8 @@ class ListsRun:
             progress="none",
             preliminary=True,
         )
-        own = replace(self.run, plan=plan, tally=tally, loss=lambda: None)
-        words = run_plan(plan, own.context, own.signals, tally)
+        own = replace(self.run, plan=plan, counters=counters, loss=lambda: None)
+        words = run_plan(plan, own.context, own.signals, counters)
         error = own.first_error(words)
         if error is not None:
             raise error
@@ -114,19 +114,19 @@ class ListsRun:
 
     def _count(self, found: Sequence[Example]) -> None:
         """Take records out of those that were counted as equal."""
-        tally = self.run.tally
+        counters = self.run.counters
         for counter, count in (
             ("records_missing", sum(example.found is None for example in found)),
             ("records_different", sum(example.found is not None for example in found)),
         ):
-            for worker in range(tally.workers):
-                moved = min(count, tally.of(worker, "records_equal"))
-                tally.add(worker, "records_equal", -moved)
-                tally.add(worker, counter, moved)
+            for worker in range(counters.workers):
+                moved = min(count, counters.of(worker, "records_equal"))
+                counters.add(worker, "records_equal", -moved)
+                counters.add(worker, counter, moved)
                 count -= moved
 
 
-def _together(words: Sequence[LastWord]) -> Gathered:
+def _together(words: Sequence[ShardResult]) -> Gathered:
     gathered = Gathered()
     for word in words:
         if isinstance(word, Finished) and word.gathered is not None:
@@ -134,7 +134,7 @@ def _together(words: Sequence[LastWord]) -> Gathered:
     return gathered
 
 
-def _with_examples(words: Sequence[LastWord], examples: Sequence[Example]) -> list[LastWord]:
+def _with_examples(words: Sequence[ShardResult], examples: Sequence[Example]) -> list[ShardResult]:
     shown = []
     for example in examples:
         expected, found = excerpts(example.expected, example.found)

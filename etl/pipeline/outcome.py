@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from etl.errors import EtlError
-from etl.report import COUNTED, Rejected, Report, Tally, WorkerReport
+from etl.report import COUNTED, Counters, Rejected, Report, WorkerReport
 from etl.worker import MOST_EXAMPLES
-from etl.worker.messages import Finished, LastWord
+from etl.worker.messages import Finished, ShardResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +20,15 @@ class Outcome:
     verb: str
     job: str
     target: str
-    tally: Tally
-    words: tuple[LastWord, ...]
+    counters: Counters
+    words: tuple[ShardResult, ...]
     seconds: float
     error: EtlError | None
     resumed_from: int | None = None
     rejected: Rejected | None = None
 
     def report_or_raise(self) -> Report:
-        """Give the report of a complete run. Raises the run's error, with the report so far."""
+        """Return the report of a complete run. Raises the run's error, with the report so far."""
         if self.error is not None:
             self.error.report = self.report()
             raise self.error
@@ -39,11 +39,11 @@ class Outcome:
         spent = {word.worker: word.seconds for word in self.words}
         workers = tuple(
             WorkerReport(
-                records=self.tally.of(worker, "records_read"),
-                blocks=self.tally.of(worker, "blocks_done"),
+                records=self.counters.of(worker, "records_read"),
+                blocks=self.counters.of(worker, "blocks_done"),
                 seconds=spent.get(worker, 0.0),
             )
-            for worker in range(self.tally.workers)
+            for worker in range(self.counters.workers)
         )
         examples = [example for word in self.words if isinstance(word, Finished) for example in word.examples]
         examples.sort(key=lambda example: -1 if example.record is None else example.record)
@@ -52,8 +52,8 @@ class Outcome:
             status="complete" if self.error is None else self.error.status,
             job=self.job,
             target=self.target,
-            records={name: self.tally.total(f"records_{name}") for name in COUNTED[self.verb]},
-            bytes=self.tally.total("bytes_done"),
+            records={name: self.counters.total(f"records_{name}") for name in COUNTED[self.verb]},
+            bytes=self.counters.total("bytes_done"),
             seconds=self.seconds,
             workers=workers,
             resumed_from=self.resumed_from,

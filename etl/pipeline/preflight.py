@@ -7,20 +7,20 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from etl.encode.examples import Words, examples, expires
+from etl.encode.examples import CommandArgs, examples, expires
 from etl.errors import EtlError, TargetError
 from etl.options import LoadOptions, Options, VerifyOptions
 from etl.plan import Encoder, Source, StopFlag, Target
-from etl.report import Tally
-from etl.sink.control import Console
+from etl.report import Counters
+from etl.sink.control import ControlConnection
 from etl.sink.preflight.checks import evicted, require_commands, require_room, require_server
 from etl.sink.preflight.facts import UNKNOWN, Findings, Info, read_info
 from etl.sink.preflight.memory_watch import MemoryGuard
-from etl.sink.preflight.survey import info_now, survey
+from etl.sink.preflight.survey import info_now, read_server_facts
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class Preflight:
     """Judges what ``target`` has said of itself. For a verb that only reads, memory and role do not count."""
 
     target: Target
@@ -28,7 +28,7 @@ class Guard:
     stop: StopFlag
     writes: bool
     may_evict: bool
-    more: tuple[Words, ...] = ()
+    more: tuple[CommandArgs, ...] = ()
 
     @classmethod
     def ask(
@@ -38,8 +38,8 @@ class Guard:
         encoders: Iterable[Encoder],
         source: Source,
         stop: StopFlag,
-        more: tuple[Words, ...] = (),
-    ) -> Guard:
+        more: tuple[CommandArgs, ...] = (),
+    ) -> Preflight:
         """Ask the server, and refuse one that cannot take what is sent. Raises TargetError.
 
         That is what the encoders send, and ``more``.
@@ -49,7 +49,9 @@ class Guard:
         writes = isinstance(options, LoadOptions) and not isinstance(options, VerifyOptions)
         may_evict = not writes or getattr(options, "allow_eviction", False)
         commands = examples(encoders)
-        guard = cls(target, survey(target, (*commands, *more), stop), stop, writes, may_evict, more)
+        guard = cls(
+            target, read_server_facts(target, (*commands, *more), stop), stop, writes, may_evict, more
+        )
         require_server(guard.findings.info, target, writes=writes)
         if not may_evict:
             expiring = any(map(expires, commands))
@@ -64,13 +66,13 @@ class Guard:
         require_commands(self.findings, (*examples(encoders), *self.more), self.target)
 
     @contextlib.contextmanager
-    def watching(self, tally: Tally, patience_s: float) -> Iterator[None]:
+    def watching(self, counters: Counters, patience_s: float) -> Iterator[None]:
         """Have the workers pause, while entered, before a server with a limit is full."""
         if not (self.writes and self.findings.info.maxmemory):
             yield
             return
-        with contextlib.closing(Console(self.target, self.stop)) as console:
-            watch = MemoryGuard(tally, lambda: _memory(console), patience_s)
+        with contextlib.closing(ControlConnection(self.target, self.stop)) as console:
+            watch = MemoryGuard(counters, lambda: _memory(console), patience_s)
             watch.look(time.monotonic())
             watch.start()
             try:
@@ -79,13 +81,13 @@ class Guard:
                 watch.leave()
 
     def loss(self) -> TargetError | None:
-        """Give the error of a run that went well while the server evicted keys, else None."""
+        """Return the error of a run that went well while the server evicted keys, else None."""
         if self.may_evict or self.findings.info.evicted_keys is None:
             return None
         return evicted(self.findings.info, info_now(self.target, self.stop), self.target)
 
 
-def _memory(console: Console) -> Info:
+def _memory(console: ControlConnection) -> Info:
     try:
         (reply,) = console.ask((b"INFO", b"memory"))
     except EtlError:  # the workers find out for themselves

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etl.encode.mapping import Expiry, Shape, default_value
+from etl.encode.mapping import Expiry, RecordMapping, default_value
 from etl.encode.resp.command import parse_command
 from etl.errors import UsageError
 from etl.options import COMMAND, Options, given, refuse_for_kind
@@ -16,7 +16,7 @@ from etl.template import ALL, JSON, LINE, NUMBER, Field, Milliseconds, Template,
 from etl.times import parse_duration, parse_instant
 
 
-def shape_of(options: Options, source: Source) -> Shape:
+def mapping_of(options: Options, source: Source) -> RecordMapping:
     """Make the shape that options give to the records of a source. Raises UsageError."""
     of_lines = source.fields == (LINE,)
     commands = tuple(parse_command(text) for text in options.command)
@@ -34,7 +34,7 @@ def shape_of(options: Options, source: Source) -> Shape:
     value = (
         default_value(of_lines) if options.value is None else parse_template(options.value, option="--value")
     )
-    return Shape(
+    return RecordMapping(
         kind=kind,
         key=key,
         value=value,

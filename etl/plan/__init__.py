@@ -8,13 +8,13 @@ from etl.plan.marks import (
     COUNTS,
     FENCE_RECORDS,
     MOST_SHARES,
-    Done,
-    Mark,
-    Marks,
+    Checkpoint,
+    CheckpointWriter,
+    Completed,
     about_line,
     mark_field,
     number_in,
-    parse_mark,
+    parse_checkpoint,
 )
 from etl.plan.plan import Plan, Rate
 from etl.plan.projection import Projection
@@ -22,8 +22,8 @@ from etl.plan.renamed import require_own_names
 from etl.plan.seal import check_of, seal, unseal
 from etl.plan.source import Source
 from etl.plan.stop import StopFlag
-from etl.plan.target import Answer, Session, SteadySession, Target
-from etl.plan.verdict import Difference, Refusal, Verdict
+from etl.plan.target import ReconnectingSession, Response, Session, Target
+from etl.plan.verdict import BatchResult, Difference, Refusal
 from etl.plan.wire import Buffer, Wire
 
 __all__ = [
@@ -34,28 +34,28 @@ __all__ = [
     "MOST_SHARES",
     "NO_FIELDS",
     "SMALLEST_BLOCK_BYTES",
-    "Answer",
     "Batch",
+    "BatchResult",
     "Block",
     "Buffer",
+    "Checkpoint",
+    "CheckpointWriter",
+    "Completed",
     "Difference",
-    "Done",
     "Encoder",
     "Gathered",
-    "Mark",
-    "Marks",
     "Plan",
     "Projection",
     "Rate",
+    "ReconnectingSession",
     "Refusal",
     "Reject",
+    "Response",
     "Session",
     "Share",
     "Source",
-    "SteadySession",
     "StopFlag",
     "Target",
-    "Verdict",
     "Wire",
     "about_line",
     "block_size",
@@ -65,7 +65,7 @@ __all__ = [
     "mark_field",
     "number_in",
     "owner",
-    "parse_mark",
+    "parse_checkpoint",
     "require_own_names",
     "seal",
     "slices",

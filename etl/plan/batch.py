@@ -11,7 +11,7 @@ import pyarrow as pa
 class Reject:
     """A record that was refused: where it stands, why, and its original bytes.
 
-    ``record`` is its number through the whole input (None where nobody counted), ``offset`` its first byte
+    ``record`` is its number through the whole input (None if unknown), ``offset`` its first byte
     in the file (None where the format has no such thing).
     """
 
@@ -29,7 +29,7 @@ class Batch:
     ``fields``: one ``binary`` column a field, null where the record has no such field (a column named
     ``x[]`` is ``list<binary>``, the members of the array field ``x``). ``spread`` names the columns that
     ``{*}`` stands for, in order. ``numbers`` (int64) are the records' numbers, ``line`` (binary) their
-    original text, ``json`` (binary) their JSON text: None where nobody asked for them. ``rejects`` are
+    original text, ``json`` (binary) their JSON text: None if not asked for. ``rejects`` are
     records of the block that are in no column, because they could not be parsed.
     """
 
@@ -45,7 +45,7 @@ class Batch:
         return self.rows if self.rows >= 0 else int(self.fields.num_rows)
 
     def take(self, indices: pa.Array) -> Batch:
-        """Give the records at ``indices`` as a batch of their own, without the rejects."""
+        """Return the records at ``indices`` as a batch of their own, without the rejects."""
 
         def some(column: pa.Array | None) -> pa.Array | None:
             return None if column is None else column.take(indices)

@@ -31,11 +31,11 @@ class Block:
 
     ``number`` counts through the whole input; ``file`` is an index into the source's files; ``start`` and
     ``stop`` are offsets in that file (bytes; what a unit is otherwise, the source says); ``first_record`` is
-    the number of its first record through the whole input, or None where nobody counted. ``payload`` is the
+    the number of its first record through the whole input, or None if unknown. ``payload`` is the
     block itself where it cannot be read again (a stream): the parent sends it to the block's worker, with
     ``offset``, where the payload begins in the file's decompressed text.
     ``records`` is how many there are, where whoever cut the block has counted them.
-    ``passed_over`` has a bit for each record that an earlier pass has settled (None: none of them);
+    ``skip_mask`` has a bit for each record that an earlier pass has settled (None: none of them);
     ``settled`` are the shares of it that an earlier run, or worker, has done. ``long_bytes`` is the length of
     the one record that it is, where that is longer than ``--max-record`` allows; None for all other blocks.
     """
@@ -46,7 +46,7 @@ class Block:
     stop: int
     first_record: int | None = None
     payload: bytes | None = field(default=None, repr=False)
-    passed_over: bytes | None = field(default=None, repr=False)
+    skip_mask: bytes | None = field(default=None, repr=False)
     offset: int | None = None
     settled: tuple[Share, ...] = ()
     records: int | None = None
@@ -58,7 +58,7 @@ class Block:
 
 
 def owner(block: Block, workers: int) -> int:
-    """Give the worker a block belongs to: its number modulo the number of workers."""
+    """Return the worker a block belongs to: its number modulo the number of workers."""
     return block.number % workers
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from etl.plan.batch import Batch
-from etl.plan.verdict import Refusal, Verdict
+from etl.plan.verdict import BatchResult, Refusal
 from etl.plan.wire import Wire
 from etl.template import Template
 
@@ -18,13 +18,13 @@ class Encoder(Protocol):
     def templates(self) -> tuple[Template, ...]:
         """The templates whose fields have to be read."""
 
-    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+    def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         """Part the records that can be encoded from the others, whose refusals say what they lack."""
 
     def encode(self, batch: Batch) -> Wire:
         """Make the commands of a batch that ``part`` has let pass, and the reply they have if all is well."""
 
-    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
         """Say what became of each record of the batch.
 
         ``replies`` has one element a command (an exception for an error reply), or is None when the

@@ -28,7 +28,7 @@ _MOST = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Checkpoint:
     """What a worker has done in one turn: from its start to its end (one that died has another turn).
 
     ``token`` is the run's, so that a late worker of a run before changes no mark of this one.
@@ -56,7 +56,7 @@ class Mark:
 
     @property
     def place(self) -> bytes:
-        """Give the part of the value that tells this place from every other."""
+        """Return the part of the value that tells this place from every other."""
         numbers = (self.workers, self.split.encode(), self.block, self.partial, self.below)
         return b"%d %b %d %d %d" % numbers
 
@@ -70,7 +70,7 @@ class Mark:
 
     @property
     def share(self) -> Share:
-        """Give the records of a block that are the worker's own."""
+        """Return the records of a block that are the worker's own."""
         return Share(1, 0) if self.split == "block" else Share(self.workers, self.worker)
 
 
@@ -79,14 +79,14 @@ def mark_field(turn: int, worker: int, token: str) -> bytes:
     return b"%b%d:%d:%b" % (PREFIX, turn, worker, token.encode())
 
 
-def parse_mark(field: bytes, value: bytes) -> Mark:
+def parse_checkpoint(field: bytes, value: bytes) -> Checkpoint:
     """Read a mark. Raises ValueError for what is none."""
     turn, worker, token = field.removeprefix(PREFIX).split(b":")
     place, counts, *fenced = unseal(field, value).split(b"\n", 3)
     workers, split, block, partial, below = place.split(b" ")
     if split not in (b"block", b"record"):
         raise ValueError("no such split")
-    mark = Mark(
+    mark = Checkpoint(
         turn=number_in(turn, 0),
         worker=number_in(worker, 0, int(workers) - 1),
         workers=number_in(workers, 1, MOST_SHARES),
@@ -111,7 +111,7 @@ def number_in(text: bytes | str, least: int, most: int = _MOST) -> int:
 
 
 def about_line(wire: Wire, numbers: pa.Array, *, skips: bool = False) -> bytes:
-    """Say of a fenced piece which records its commands are about, for ``parse_mark``.
+    """Say of a fenced piece which records its commands are about, for ``parse_checkpoint``.
 
     So many commands a group, where the groups end, the numbers of the records, and what becomes of one whose
     key is there: it is skipped, or refused.
@@ -133,7 +133,7 @@ def _runs(numbers: list[int]) -> str:
     return ",".join(f"{first}-{last}" if first != last else str(first) for first, last in runs)
 
 
-def _with_last_piece(mark: Mark, about: bytes, said: bytes) -> Mark:
+def _with_last_piece(mark: Checkpoint, about: bytes, said: bytes) -> Checkpoint:
     """Add what the last piece behind the fence did: ``counts`` are those from before it."""
     per_group, ends, runs, policy = about.decode().split(" ")
     numbers = _numbers(runs)
@@ -168,7 +168,7 @@ def _numbers(runs: str) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class CheckpointWriter:
     """Where workers leave their marks: the job's key, the number of their turn, and the run they work for.
 
     ``token`` is that of their marks. ``may_vanish``: the server may evict the record like any other key, and
@@ -182,12 +182,12 @@ class Marks:
     token: str = ""
 
 
-class Done:
+class Completed:
     """What marks say together."""
 
-    def __init__(self, marks: Iterable[Mark]) -> None:
+    def __init__(self, marks: Iterable[Checkpoint]) -> None:
         self.marks = tuple(marks)
-        self._turns: dict[tuple[int, int, str], dict[int, Mark]] = {}
+        self._turns: dict[tuple[int, int, str], dict[int, Checkpoint]] = {}
         for mark in self.marks:
             self._turns.setdefault((mark.turn, mark.workers, mark.split), {})[mark.worker] = mark
 
@@ -196,7 +196,7 @@ class Done:
         return {name: sum(mark.counts[place] for mark in self.marks) for place, name in enumerate(COUNTS)}
 
     def left(self, block: Block) -> Block | None:
-        """Give what is left of a block: None for nothing, else the block with the shares that are settled."""
+        """Return what is left of a block: None for nothing, else the block with its settled shares."""
         settled: list[Share] = []
         for (_, workers, split), turn in self._turns.items():
             worker = block.number % workers
@@ -213,7 +213,7 @@ class Done:
         return replace(block, settled=tuple(settled))
 
 
-def _settled(mark: Mark, number: int) -> Share | None:
+def _settled(mark: Checkpoint, number: int) -> Share | None:
     if number <= mark.block:
         return mark.share
     return replace(mark.share, below=mark.below) if number == mark.partial else None

@@ -20,7 +20,7 @@ from etl.plan.target import Target
 from etl.report import Budget, Example
 
 if TYPE_CHECKING:
-    from etl.plan.marks import Done, Marks
+    from etl.plan.marks import CheckpointWriter, Completed
     from etl.plan.presence import WorkerPresence
 
 
@@ -38,8 +38,8 @@ class RejectSink(Protocol):
     def write(self, rejects: list[Reject]) -> None:
         """Write rejects down. Raises EtlError when that fails."""
 
-    def in_turn(self, turn: int) -> RejectSink:
-        """Give the same for workers in a later turn, who may refuse what was refused before."""
+    def for_attempt(self, turn: int) -> RejectSink:
+        """Return the same for workers in a later turn, who may refuse what was refused before."""
 
 
 class DifferenceSink(Protocol):
@@ -61,7 +61,7 @@ class Rate:
     since: float = 0.0
 
     def in_flight(self, workers: int) -> tuple[int | None, int | None]:
-        """Give how many records, or else bytes, one of the workers may have under way without an answer."""
+        """Return how many records, or else bytes, one of the workers may have under way without an answer."""
         most = max(1, int(self.per_second * IN_FLIGHT_S / workers))
         return (most, None) if self.unit == "records" else (None, most)
 
@@ -94,8 +94,8 @@ class Plan:
     rejects: RejectSink | None
     preliminary: bool = False
     block_bytes: int = BLOCK_BYTES
-    marks: Marks | None = None
-    done: Done | None = None
+    marks: CheckpointWriter | None = None
+    done: Completed | None = None
     stall_s: float | None = None
     fenced: bool = False
     skips: bool = False
@@ -105,7 +105,7 @@ class Plan:
     differences: DifferenceSink | None = None
 
     def shard(self, worker: int) -> tuple[Block, ...]:
-        """Give the blocks that worker ``worker`` visits.
+        """Return the blocks that worker ``worker`` visits.
 
         ``--split block``: those whose number modulo ``workers`` is ``worker``. ``--split record``: all.
         """
@@ -115,7 +115,7 @@ class Plan:
         return tuple(block for block in blocks if owner(block, self.workers) == worker)
 
     def for_worker(self, worker: int) -> Plan:
-        """Give the same plan with one worker's blocks only, which is what travels to that worker."""
+        """Return the same plan with one worker's blocks only, which is what travels to that worker."""
         return self if self.blocks is None else replace(self, blocks=self.shard(worker))
 
     def records(self) -> int | None:
@@ -124,7 +124,7 @@ class Plan:
         return None if None in counts else sum(count or 0 for count in counts)
 
     def busy_workers(self) -> int:
-        """Give the number of workers up to the last one that has anything to do."""
+        """Return the number of workers up to the last one that has anything to do."""
         if self.blocks is None:
             return self.workers
         if self.split == "record":

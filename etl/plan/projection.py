@@ -29,20 +29,20 @@ class Projection:
     vectors: str = "raw"
 
     def new_name(self, name: str) -> str:
-        """Give the name that a source's field has after renaming."""
+        """Return the name that a source's field has after renaming."""
         return dict(self.rename).get(name, name)
 
     def source_names(self, name: str) -> tuple[str, ...]:
-        """Give the source's names of a field that a template names; a record may have one of them only."""
+        """Return the source's names of a field that a template names; a record may have one of them only."""
         renamed = tuple(old for old, new in self.rename if new == name)
         return renamed if self.new_name(name) != name else (*renamed, name)
 
     def spreads(self, name: str) -> bool:
-        """Say whether ``{*}`` and ``{json}`` hold the source's field ``name``."""
+        """Return True if ``{*}`` and ``{json}`` hold the source's field ``name``."""
         return (self.include is None or name in self.include) and name not in self.exclude
 
     def wants(self, name: str) -> bool:
-        """Say whether the source's field ``name`` has to be read at all."""
+        """Return True if the source's field ``name`` has to be read at all."""
         if (self.all or self.json) and self.spreads(name):
             return True
         return self.new_name(name) in self.names | self.lists

@@ -44,15 +44,15 @@ class Source(Protocol):
 
     @property
     def fingerprint(self) -> str | None:
-        """Digest of what tells this input from a changed one: names, sizes, times; None: nobody can tell."""
+        """Digest of what tells this input from a changed one: names, sizes, times; None if unknown."""
 
     @property
     def nbytes(self) -> int | None:
-        """Size of the whole input, in the unit of ``Block.nbytes``; None where nobody knows (a pipe)."""
+        """Size of the whole input, in the unit of ``Block.nbytes``; None if unknown (a pipe)."""
 
     @property
     def streamed(self) -> bool:
-        """Say whether blocks have payloads: made once, in the parent, in order, and sent to workers."""
+        """Return True if blocks have payloads: made once, in the parent, in order, and sent to workers."""
 
     def blocks(self, block_bytes: int) -> Iterator[Block]:
         """Cut the input into blocks of about ``block_bytes``, in order, each ending at a record's end.

@@ -14,28 +14,28 @@ from etl.plan.wire import Wire
 class Session(Protocol):
     """One worker's conversation with the target."""
 
-    def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
+    def submit(self, wire: Wire, token: Any) -> Iterator[Response]:
         """Hand one wire to the server; give the answers that have come in meanwhile, oldest first.
 
         Blocks, before it returns, only while the bounds in flight are reached. Raises TargetError, or has
         the iterator raise it behind the answers that came in before the failure.
         """
 
-    def drain(self) -> Iterator[Answer]:
+    def drain(self) -> Iterator[Response]:
         """Wait for every outstanding reply and give the answers. Raises TargetError as ``submit`` does."""
 
     def close(self) -> None:
         """End the conversation. May be called twice."""
 
 
-class SteadySession(Session, Protocol):
+class ReconnectingSession(Session, Protocol):
     """A session that sends again what has no answer; the same names may lead to another server then."""
 
     def renew(self) -> None:
         """Connect anew. Raises TargetError."""
 
 
-class Patience(Protocol):
+class Backoff(Protocol):
     """Waits between one refusal and the next, up to a deadline."""
 
     def wait(self, news: TargetError, limit_s: float | None = None) -> None:
@@ -50,12 +50,12 @@ class Target(Protocol):
 
     @property
     def own(self) -> bool:
-        """Say whether nobody else can be connected to it."""
+        """Return True if nobody else can be connected to it."""
 
     def connect(self, client_name: str) -> Session:
         """Open a session of one's own. Raises TargetError."""
 
-    def met(
+    def identify(
         self,
         client_name: str,
         stop: StopFlag,
@@ -67,18 +67,18 @@ class Target(Protocol):
         ``told`` hears why it is waited for. Raises TargetError.
         """
 
-    def stay(self, client_name: str, stop: StopFlag) -> SteadySession:
+    def connect_reconnecting(self, client_name: str, stop: StopFlag) -> ReconnectingSession:
         """Open a session that comes back when its connection breaks. Raises TargetError when it cannot."""
 
     def bounded(self, records: int | None, nbytes: int | None) -> Target:
-        """Give the target for sessions that have no more than this under way (None: what is usual)."""
+        """Return the target for sessions that have no more than this under way (None: what is usual)."""
 
-    def patience(self, stop: StopFlag) -> Patience:
-        """Give the way to wait for a server that refuses for now."""
+    def backoff(self, stop: StopFlag) -> Backoff:
+        """Return the way to wait for a server that refuses for now."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """The server's answer to one wire: ``replies`` is None when they were exactly the expected bytes."""
 
     token: Any

@@ -28,7 +28,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class BatchResult:
     """What became of the records of one batch. The counts of all verdicts add up to the records read."""
 
     written: int = 0

@@ -33,46 +33,46 @@ unused and dropped, since the start and for all workers.
 _CELL = {name: cell for cell, name in enumerate(COUNTERS)}
 
 
-class Tally:
+class Counters:
     """Counters of all workers, in cells that processes may share.
 
     Each worker adds to its own cells only, so no lock is needed; anybody may read all of them. Behind the
     workers' cells are those of what was done before this run: they are part of every total.
     """
 
-    def __init__(self, cells: MutableSequence[int], workers: int) -> None:
-        self.cells = cells
+    def __init__(self, slots: MutableSequence[int], workers: int) -> None:
+        self.slots = slots
         self.workers = workers
 
     @staticmethod
     def size(workers: int) -> int:
-        """Give the number of cells for so many workers."""
+        """Return the number of cells for so many workers."""
         return (workers + 1) * len(COUNTERS)
 
     def set(self, worker: int, counter: str, count: int) -> None:
         """Set a counter of a worker that is not running; ``worker`` may be ``workers``, for earlier runs."""
-        self.cells[worker * len(COUNTERS) + _CELL[counter]] = count
+        self.slots[worker * len(COUNTERS) + _CELL[counter]] = count
 
     def clear(self) -> None:
         """Set every counter to 0, while no worker is running; whoever holds them goes on doing so."""
         held = self.of(self.workers, "waiting")
-        for cell in range(len(self.cells)):
-            self.cells[cell] = 0
+        for cell in range(len(self.slots)):
+            self.slots[cell] = 0
         self.set(self.workers, "waiting", held)
 
     def add(self, worker: int, counter: str, count: int) -> None:
-        self.cells[worker * len(COUNTERS) + _CELL[counter]] += count
+        self.slots[worker * len(COUNTERS) + _CELL[counter]] += count
 
     def hold(self, held: bool) -> None:
         """Have all workers wait before their next block, or let them go."""
         self.set(self.workers, "waiting", int(held))
 
     def held(self, worker: int) -> bool:
-        """Say whether this worker is to wait: all of them are held, or another one waits for the server."""
+        """Return True if this worker is to wait: all are held, or another one waits for the server."""
         return any(self.of(other, "waiting") for other in range(self.workers + 1) if other != worker)
 
     def of(self, worker: int, counter: str) -> int:
-        return self.cells[worker * len(COUNTERS) + _CELL[counter]]
+        return self.slots[worker * len(COUNTERS) + _CELL[counter]]
 
     def total(self, counter: str) -> int:
         return sum(self.of(worker, counter) for worker in range(self.workers + 1))
@@ -81,10 +81,10 @@ class Tally:
         return max(self.of(worker, counter) for worker in range(self.workers + 1))
 
     def progress(self, worker: int) -> int:
-        """Give a number that grows with whatever a worker gets done."""
+        """Return a number that grows with whatever a worker gets done."""
         names = ("records_read", "blocks_done", "bytes_done", "sent")
         return sum(self.of(worker, name) for name in names)
 
     def finished(self) -> bool:
-        """Say whether every worker has ended its shard."""
+        """Return True if every worker has ended its shard."""
         return self.total("finished") == self.workers

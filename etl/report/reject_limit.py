@@ -13,9 +13,9 @@ class Budget:
     percent: float | None = None
 
     def spent(self, rejected: int, read: int, *, ended: bool) -> bool:
-        """Say whether more were refused than may be.
+        """Return True if more were refused than may be.
 
-        A percentage is judged when the run has ended: earlier nobody knows of how many.
+        A percentage is judged when the run has ended: earlier the total is unknown.
         """
         if self.count is not None:
             return rejected > self.count

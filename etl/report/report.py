@@ -29,7 +29,7 @@ class WorkerReport:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A difference for people: record number (None where nobody counted), key, expected and found bytes."""
+    """A difference for people: record number (None if unknown), key, expected and found bytes."""
 
     record: int | None
     key: bytes
@@ -122,7 +122,7 @@ class Report:
         return None if self.rejected is None else self.rejected.line(self.records["rejected"])
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the report as plain data for JSON."""
+        """Return the report as plain data for JSON."""
         report: dict[str, Any] = {
             "status": self.status,
             "records": dict(self.records),
@@ -148,7 +148,7 @@ class Report:
         return report
 
     def summary(self) -> str:
-        """Give the lines for people; the last one reconciles the counts."""
+        """Return the lines for people; the last one reconciles the counts."""
         read = self.records["read"]
         parts = " + ".join(
             f"{format_count(count)} {name}" for name, count in self.records.items() if name != "read"

@@ -53,7 +53,7 @@ class StopSignals:
         return bool(self.received) or self._cause is not None
 
     def is_set(self) -> bool:
-        """Say whether the run is to stop (this is a StopFlag, ``etl/worker/messages.py``)."""
+        """Return True if the run is to stop (this is a StopFlag, ``etl/worker/messages.py``)."""
         return self.stopping
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -73,7 +73,7 @@ class StopSignals:
 
     @property
     def now(self) -> bool:
-        """Say whether a second signal has asked for an end at once.
+        """Return True if a second signal has asked for an end at once.
 
         SIGHUP never does: it comes more than once when a terminal is closed (from the kernel and the shell),
         and beside SIGTERM when systemd ends a session.
@@ -81,7 +81,7 @@ class StopSignals:
         return sum(number != signal.SIGHUP for number in self.received) > 1
 
     def wakeup(self) -> socket.socket | None:
-        """Give a socket that becomes readable when a signal arrives, so that a wait ends."""
+        """Return a socket that becomes readable when a signal arrives, so that a wait ends."""
         return self._wake[0] if self._wake else None
 
     def acknowledge(self) -> None:
@@ -133,8 +133,8 @@ class StopSignals:
 
 
 @contextlib.contextmanager
-def held_signals() -> Iterator[None]:
-    """Hold the stop signals back, also in processes that are started meanwhile: see ``be_deaf``."""
+def blocked_signals() -> Iterator[None]:
+    """Block the stop signals, also in processes started meanwhile: see ``ignore_stop_signals``."""
     old = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -142,8 +142,8 @@ def held_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, old)
 
 
-def signals_are_held() -> bool:
-    """Say whether this thread holds the stop signals back."""
+def signals_are_blocked() -> bool:
+    """Return True if this thread holds the stop signals back."""
     return set(SIGNALS) <= signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
@@ -152,7 +152,7 @@ def guard_fork_server() -> None:
 
     It alone learns how a worker ends, so it must outlive a signal to the whole group. Its children that are
     somebody else's get the usual handlers back before their own code begins; a worker never has them, or a
-    signal would end it with a traceback before it can ``be_deaf``.
+    signal would end it with a traceback before it can ``ignore_stop_signals``.
     """
     usual = {number: signal.getsignal(number) for number in SIGNALS}  # what nohup ignores stays ignored
     for number in SIGNALS:
@@ -169,7 +169,7 @@ def _restore(usual: Mapping[signal.Signals, Any]) -> None:
         signal.signal(number, handler)
 
 
-def be_deaf() -> None:
+def ignore_stop_signals() -> None:
     """In a worker: leave the stop signals to the parent; a terminal or init sends them to all at once."""
     if threading.current_thread() is threading.main_thread():
         signal.set_wakeup_fd(-1)

@@ -9,7 +9,7 @@ from etl.plan import Source
 from etl.units import MIB
 
 UNKNOWN_SIZE = 1 << 40
-"""What a stream is taken for whose size nobody knows."""
+"""What a stream of unknown size is taken for."""
 
 
 BYTES_WORTH_A_WORKER = 4 * MIB

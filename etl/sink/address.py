@@ -150,12 +150,12 @@ def _bad(what: str) -> UsageError:
 
 
 def has_password(address: Address) -> bool:
-    """Say whether the URL itself has a password."""
+    """Return True if the URL itself has a password."""
     return bool(_read_by_redis_py(address).get("password"))
 
 
 def connection_arguments(address: Address) -> dict[str, Any]:
-    """Give redis-py's keyword arguments for the address, ``connection_class`` among them."""
+    """Return redis-py's keyword arguments for the address, ``connection_class`` among them."""
     arguments = _read_by_redis_py(address)
     for name, value in (("username", address.user), ("password", address.password)):
         if value is not None and not arguments.get(name):

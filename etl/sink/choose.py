@@ -15,7 +15,7 @@ EMBEDDED = "embedded:"
 
 
 def place_of(options: Options) -> Address | str:
-    """Give the server's address, or the folder of an embedded one. Raises UsageError."""
+    """Return the server's address, or the folder of an embedded one. Raises UsageError."""
     url = options.url()
     if not url.startswith(EMBEDDED):
         return address_of(url, options)
@@ -28,7 +28,7 @@ def place_of(options: Options) -> Address | str:
 
 @contextlib.contextmanager
 def opened_target(place: Address | str) -> Iterator[tuple[StandaloneTarget, str]]:
-    """Give the target and its name for people; an embedded server runs while this is entered."""
+    """Return the target and its name for people; an embedded server runs while this is entered."""
     if isinstance(place, Address):
         target = StandaloneTarget(place)
         yield target, str(target)

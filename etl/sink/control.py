@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from etl.encode.resp.protocol import plain
 from etl.errors import HungUpError, LostError, TargetError
-from etl.plan import Session, SteadySession, StopFlag, Target, Wire
-from etl.sink.error_replies import Action, failure, row_of
+from etl.plan import ReconnectingSession, Session, StopFlag, Target, Wire
+from etl.sink.error_replies import Action, failure, policy_of
 
 T = TypeVar("T")
 
@@ -47,12 +47,12 @@ def questioned(
     *,
     reaches: bool = True,
 ) -> T:
-    """Give what ``use`` finds on a connection of its own; again as long as connections break.
+    """Return what ``use`` finds on a connection of its own; again as long as connections break.
 
     Raises HungUpError where connections break upon the question MOST_HANG_UPS times, or until the patience
     ends; TargetError where none is made until then (without ``reaches``, at once), StoppedError.
     """
-    patience = target.patience(stop)
+    backoff = target.backoff(stop)
     hang_ups = 0
     while True:
         try:
@@ -60,7 +60,7 @@ def questioned(
         except LostError as lost:
             if not reaches:
                 raise
-            patience.wait(lost)
+            backoff.wait(lost)
             continue
         with contextlib.closing(session):
             try:
@@ -71,12 +71,12 @@ def questioned(
         if hang_ups == MOST_HANG_UPS:
             raise HungUpError(str(broken))
         try:
-            patience.wait(broken)
+            backoff.wait(broken)
         except TargetError as over:
             raise HungUpError(str(over)) from None
 
 
-class Console:
+class ControlConnection:
     """One connection for all questions of a run, opened by the first one.
 
     It comes back like those of the workers. ``target`` may be changed: to the same one, knowing its server.
@@ -85,7 +85,7 @@ class Console:
     def __init__(self, target: Target, stop: StopFlag) -> None:
         self.target = target
         self._stop = stop
-        self._session: SteadySession | None = None
+        self._session: ReconnectingSession | None = None
 
     def ask(self, *commands: Iterable[bytes]) -> list[Any]:
         """Ask until the answer is no refusal for now.
@@ -109,11 +109,11 @@ class Console:
         Raises TargetError.
         """
         if self._session is None:
-            self._session = self.target.stay("redis-etl", self._stop)
+            self._session = self.target.connect_reconnecting("redis-etl", self._stop)
         number = getattr(self._session, "client_id", None)
         return "" if number is None else str(number)
 
-    def move(self, target: Target) -> None:
+    def set_target(self, target: Target) -> None:
         """Go on with ``target``."""
         self.close()
         self.target = target
@@ -125,17 +125,17 @@ class Console:
             self._session = None
 
     def _ask(self, wire: Wire) -> list[Any]:
-        patience = self.target.patience(self._stop)
+        backoff = self.target.backoff(self._stop)
         while True:
             if self._session is None:
-                self._session = self.target.stay("redis-etl", self._stop)
+                self._session = self.target.connect_reconnecting("redis-etl", self._stop)
             replies = list(ask(self._session, wire))
             refusal = next((reply for reply in replies if isinstance(reply, Exception)), None)
             if refusal is None:
                 return replies
-            news, row = failure(refusal, self.target), row_of(refusal)
+            news, row = failure(refusal, self.target), policy_of(refusal)
             if row.action is not Action.AGAIN:
                 raise news
-            patience.wait(news, row.patience_s)
+            backoff.wait(news, row.patience_s)
             if row.reconnect:
                 self._session.renew()

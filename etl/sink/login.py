@@ -38,7 +38,7 @@ def refuse_login(options: Options) -> None:
     for name in ("user", "password_file", "ask_password", "tls_insecure"):
         if getattr(options, name):
             raise UsageError(
-                f"--{name.replace('_', '-')} says nothing to an embedded server: it has no users"
+                f"--{name.replace('_', '-')} has no effect with an embedded server: it has no users"
             )
 
 
@@ -86,5 +86,5 @@ def _text(password: str, whence: str) -> str:
     try:
         password.encode()
     except UnicodeEncodeError:
-        raise UsageError(f"the password of {whence} is no UTF-8 text") from None
+        raise UsageError(f"the password of {whence} is not valid UTF-8") from None
     return password

@@ -107,7 +107,7 @@ def format_by_name(paths: Sequence[str]) -> str:
 
 
 def _files_named(path: str) -> list[str]:
-    """Give names to tell a format by: of a folder or a glob those of its files."""
+    """Return names to tell a format by: of a folder or a glob those of its files."""
     if path == STDIN or is_remote(path):
         return [path]
     path = local_path(path)

@@ -11,23 +11,23 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from etl.encode.choose import checker
-from etl.encode.examples import EXAMPLE, Words
-from etl.encode.mapping import Shape
+from etl.encode.examples import EXAMPLE, CommandArgs
+from etl.encode.mapping import RecordMapping
 from etl.encode.verify.checker import Checker
 from etl.errors import EtlError, UsageError
-from etl.job.state import Job, Standing, Task
+from etl.job.state import Job, JobSpec, ResumePoint
 from etl.options import VerifyOptions, merged, parse_rate, shows_options
 from etl.output.differences import DifferenceFile
-from etl.pipeline.attempts import Undertaking
+from etl.pipeline.attempts import JobRun
 from etl.pipeline.execute import carry_out
 from etl.pipeline.execution import Run
 from etl.pipeline.lists import ListsRun
-from etl.pipeline.resolve import shape_of
+from etl.pipeline.resolve import mapping_of
 from etl.pipeline.verb import Encoders
 from etl.plan import Encoder, Plan, Rate, Source, StopFlag, Target
 from etl.report import Report
 from etl.run.signals import StopSignals
-from etl.worker.messages import LastWord
+from etl.worker.messages import ShardResult
 
 
 @shows_options(VerifyOptions)
@@ -52,27 +52,27 @@ class Verify:
 
     name = "verify"
 
-    def shape(self, source: Source) -> Shape:
-        return shape_of(self.options, source)
+    def mapping(self, source: Source) -> RecordMapping:
+        return mapping_of(self.options, source)
 
-    def encoders(self, shape: Shape) -> Encoders:
-        check = checker(shape, secrets.randbits(64))
+    def encoders(self, mapping: RecordMapping) -> Encoders:
+        check = checker(mapping, secrets.randbits(64))
         return Encoders(check, check)
 
-    def settle(self, shape: Shape, target: Target, job: str, stop: StopFlag) -> Shape:
+    def settle(self, mapping: RecordMapping, target: Target, job: str, stop: StopFlag) -> RecordMapping:
         """However records were written, they are read alike."""
-        return shape
+        return mapping
 
-    def commands(self, job: Job, shape: Shape) -> tuple[Words, ...]:
-        return ((b"LRANGE", EXAMPLE, b"0", b"0"),) if checker(shape).of_lists else ()
+    def commands(self, job: Job, mapping: RecordMapping) -> tuple[CommandArgs, ...]:
+        return ((b"LRANGE", EXAMPLE, b"0", b"0"),) if checker(mapping).of_lists else ()
 
     def claimed(
-        self, job: Job, task: Task, shape: Shape, signals: StopSignals
-    ) -> AbstractContextManager[Standing]:
+        self, job: Job, task: JobSpec, mapping: RecordMapping, signals: StopSignals
+    ) -> AbstractContextManager[ResumePoint]:
         """Whoever only reads needs nothing for himself."""
-        return contextlib.nullcontext(Standing())
+        return contextlib.nullcontext(ResumePoint())
 
-    def planned(self, plan: Plan, shape: Shape) -> Plan:
+    def planned(self, plan: Plan, mapping: RecordMapping) -> Plan:
         options = self.options
         rate = None if options.max_rate is None else Rate(*parse_rate(options.max_rate))
         return replace(plan, stall_s=options.stall or None, rate=rate)
@@ -81,8 +81,8 @@ class Verify:
         """A verify writes no rejects."""
 
     def run(
-        self, run: Run, undertaking: Undertaking, before: Encoder | None
-    ) -> tuple[list[LastWord], EtlError | None]:
+        self, run: Run, job_run: JobRun, before: Encoder | None
+    ) -> tuple[list[ShardResult], EtlError | None]:
         plan = run.plan
         if self.options.differences is not None:
             differences = DifferenceFile(self.options.differences)
@@ -93,7 +93,7 @@ class Verify:
         if plan.rate is not None:
             plan = replace(plan, rate=replace(plan.rate, since=time.monotonic()))
         run = replace(run, plan=plan)
-        words: list[LastWord] = []
+        words: list[ShardResult] = []
         try:
             words = run.words()
             error = run.first_error(words)

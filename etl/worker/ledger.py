@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field, replace
 
-from etl.plan import COUNTS, Block, Mark
+from etl.plan import COUNTS, Block, Checkpoint
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class _Open:
 class Ledger:
     """The blocks of a shard from the first that is not done on; ``mark`` speaks of those before it."""
 
-    def __init__(self, mark: Mark) -> None:
+    def __init__(self, mark: Checkpoint) -> None:
         self.mark = mark
         self._open: deque[_Open] = deque()
         self._by_number: dict[int, _Open] = {}
@@ -68,7 +68,7 @@ class Ledger:
         return entry.block
 
     def so_far(self) -> tuple[int, ...]:
-        """Give the counts of everything that is settled, also in blocks that are not done."""
+        """Return the counts of everything that is settled, also in blocks that are not done."""
         totals = list(self.mark.counts)
         for entry in self._open:
             for place, name in enumerate(COUNTS):

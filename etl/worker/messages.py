@@ -25,7 +25,7 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
-class Took:
+class BlockStarted:
     """Worker to parent: I have begun another block of the stream, there is room for one more."""
 
     worker: int
@@ -55,4 +55,4 @@ class Failed:
     error: EtlError
 
 
-LastWord = Finished | Failed
+ShardResult = Finished | Failed

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from etl.encode.verify.excerpt import excerpts
 from etl.errors import RejectedError
-from etl.plan import Batch, Block, Difference, Gathered, Plan, Reject, Verdict
-from etl.report import Example, Tally
+from etl.plan import Batch, BatchResult, Block, Difference, Gathered, Plan, Reject
+from etl.report import Counters, Example
 from etl.worker.ledger import Ledger
 from etl.worker.selection import record_number
 
@@ -15,36 +15,36 @@ MOST_EXAMPLES = 5
 """Differences that one worker reports in full; the others are counted."""
 
 
-class Account:
+class ResultRecorder:
     """One worker's results. ``present``: what a later pass passes over, a bit a record."""
 
-    def __init__(self, plan: Plan, worker: int, tally: Tally, ledger: Ledger) -> None:
+    def __init__(self, plan: Plan, worker: int, counters: Counters, ledger: Ledger) -> None:
         self._plan = plan
         self._worker = worker
-        self._tally = tally
+        self._counters = counters
         self._ledger = ledger
         self.examples: list[Example] = []
         self.present: dict[int, bytes] = {}
         self.gathered: Gathered | None = None
 
-    def settle(self, block: Block, batch: Batch, verdict: Verdict, records: int) -> None:
+    def settle(self, block: Block, batch: Batch, result: BatchResult, records: int) -> None:
         """Count what was judged of a batch; ``records`` of it are settled: neither refused nor sent again."""
         for counter, count in (
             ("records_read", records),
-            ("records_written", verdict.written),
-            ("records_skipped", verdict.skipped),
-            ("records_equal", verdict.equal),
-            ("records_missing", verdict.missing),
-            ("records_different", verdict.different),
+            ("records_written", result.written),
+            ("records_skipped", result.skipped),
+            ("records_equal", result.equal),
+            ("records_missing", result.missing),
+            ("records_different", result.different),
         ):
             if count:
                 self._count(block, counter, count)
-        self._note_differences(batch, verdict.differences)
-        if verdict.gathered is not None:
+        self._note_differences(batch, result.differences)
+        if result.gathered is not None:
             before = self.gathered
-            self.gathered = verdict.gathered if before is None else before.and_also(verdict.gathered)
-        if verdict.present:
-            self._note_present(block, batch, verdict.present)
+            self.gathered = result.gathered if before is None else before.and_also(result.gathered)
+        if result.present:
+            self._note_present(block, batch, result.present)
 
     def _note_differences(self, batch: Batch, differences: Sequence[Difference]) -> None:
         sink = self._plan.differences
@@ -64,14 +64,14 @@ class Account:
             self._plan.rejects.write(rejects)
         for counter in ("records_read", "records_rejected"):
             self._count(block, counter, len(rejects))
-        rejected = self._tally.total("records_rejected")
-        if self._plan.budget.spent(rejected, self._tally.total("records_read"), ended=False):
+        rejected = self._counters.total("records_rejected")
+        if self._plan.budget.spent(rejected, self._counters.total("records_read"), ended=False):
             raise RejectedError(
                 f"stopped: {describe(rejects[0])}; {self._plan.budget} rejects are allowed (--max-rejects)"
             )
 
     def _count(self, block: Block, counter: str, count: int) -> None:
-        self._tally.add(self._worker, counter, count)
+        self._counters.add(self._worker, counter, count)
         self._ledger.count(block, counter, count)
 
     def _note_present(self, block: Block, batch: Batch, indices: Sequence[int]) -> None:

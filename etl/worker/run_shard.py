@@ -8,32 +8,35 @@ from contextlib import closing, suppress
 
 from etl.errors import StoppedError
 from etl.plan import Block, Plan, StopFlag
-from etl.report import Tally
+from etl.report import Counters
 from etl.worker.messages import Finished
 from etl.worker.shard import Shard
-from etl.worker.waiting import Pauses
+from etl.worker.waiting import WaitReporter
 
 
 def run_shard(
-    plan: Plan, worker: int, tally: Tally, stop: StopFlag, blocks: Iterable[Block] | None = None
+    plan: Plan, worker: int, counters: Counters, stop: StopFlag, blocks: Iterable[Block] | None = None
 ) -> Finished:
     """Carry out one worker's part of a plan: its shard, or ``blocks`` as they come (a stream).
 
-    Counts into ``tally`` only what the server has answered for. Looks at ``stop`` between blocks: when it
+    Counts into ``counters`` only what the server has answered for. Looks at ``stop`` between blocks: when it
     is set, what is in flight is answered and counted first. Raises EtlError, with everything answered
     before it counted.
     """
     started_at = time.monotonic()
-    pauses = Pauses(worker, tally, stop)
-    shard = Shard(plan, worker, tally, stop, pauses)
+    pauses = WaitReporter(worker, counters, stop)
+    shard = Shard(plan, worker, counters, stop, pauses)
     blocks = plan.shard(worker) if blocks is None else blocks
     if blocks != ():
         # StoppedError: told to stop while it still waited for the server.
-        with suppress(StoppedError), closing(plan.target.stay(f"redis-etl-{worker}", pauses)) as session:
+        with (
+            suppress(StoppedError),
+            closing(plan.target.connect_reconnecting(f"redis-etl-{worker}", pauses)) as session,
+        ):
             shard.run(blocks, session)
     if not stop.is_set():
-        tally.add(worker, "finished", 1)
-    account = shard.account
+        counters.add(worker, "finished", 1)
+    recorder = shard.recorder
     return Finished(
-        worker, time.monotonic() - started_at, tuple(account.examples), account.present, account.gathered
+        worker, time.monotonic() - started_at, tuple(recorder.examples), recorder.present, recorder.gathered
     )

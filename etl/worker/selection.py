@@ -20,8 +20,8 @@ def own_records(batch: Batch, block: Block, share: Share) -> tuple[Batch, list[R
     for settled in block.settled:
         batch = _only(batch, settled, wanted=False)
         rejects = [reject for reject in rejects if reject.record is None or not _has(settled, reject.record)]
-    if block.passed_over is not None:
-        batch = _without(batch, block, block.passed_over)
+    if block.skip_mask is not None:
+        batch = _without(batch, block, block.skip_mask)
     return batch, rejects
 
 
@@ -46,7 +46,7 @@ def _is_before(reject: Reject, last: int | None) -> bool:
 
 
 def record_number(batch: Batch, index: int) -> int | None:
-    """Give the number of a record of the batch through the whole input; None where nobody counted."""
+    """Return the number of a record of the batch through the whole input; None if unknown."""
     if batch.numbers is None:
         return None
     number: int = batch.numbers[index].as_py()
@@ -71,11 +71,11 @@ def _only(batch: Batch, share: Share, *, wanted: bool) -> Batch:
     return batch.take(pc.indices_nonzero(chosen if wanted else pc.invert(chosen)))
 
 
-def _without(batch: Batch, block: Block, passed_over: bytes) -> Batch:
+def _without(batch: Batch, block: Block, skip_mask: bytes) -> Batch:
     if not len(batch):
         return batch
     places = pc.subtract(batch.numbers, pa.scalar(block.first_record, pa.int64()))
-    padded = passed_over.ljust(pc.max(places).as_py() // 8 + 1, b"\0")
+    padded = skip_mask.ljust(pc.max(places).as_py() // 8 + 1, b"\0")
     bits = pa.Array.from_buffers(pa.bool_(), len(padded) * 8, [None, pa.py_buffer(padded)])
     return batch.take(pc.indices_nonzero(pc.invert(bits.take(places))))
 

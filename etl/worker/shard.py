@@ -12,7 +12,7 @@ from etl.encode.fence import fence, read_fence
 from etl.encode.resp.protocol import plain
 from etl.errors import (
     EtlError,
-    RecordGoneError,
+    JobStateLostError,
     RejectedError,
     SourceError,
     StoppedError,
@@ -20,27 +20,27 @@ from etl.errors import (
 )
 from etl.plan import (
     FENCE_RECORDS,
-    Answer,
     Batch,
+    BatchResult,
     Block,
+    Checkpoint,
     Encoder,
-    Mark,
     Plan,
+    ReconnectingSession,
     Refusal,
     Reject,
-    SteadySession,
+    Response,
     StopFlag,
-    Verdict,
     Wire,
     about_line,
     owner,
 )
-from etl.report import Tally
-from etl.sink.error_replies import Action, Row, explain, failure, row_of
+from etl.report import Counters
+from etl.sink.error_replies import Action, ErrorPolicy, explain, failure, policy_of
 from etl.worker.commit import mark_wire
 from etl.worker.ledger import Ledger
-from etl.worker.rate_limit import Pace
-from etl.worker.results import Account
+from etl.worker.rate_limit import RateLimiter
+from etl.worker.results import ResultRecorder
 from etl.worker.selection import own_records, pieces, record_number
 from etl.worker.waiting import idling
 
@@ -49,7 +49,7 @@ REPLICAS_WAIT_MS = b"1000"
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
+class InFlight:
     """What an answer is about: ``batch`` is a part of ``block``.
 
     ``single``: its commands carry one record each, sent again because a merged command was refused. ``mark``
@@ -59,53 +59,53 @@ class _Sent:
     block: Block
     batch: Batch
     single: bool = False
-    mark: Mark | None = None
+    mark: Checkpoint | None = None
     inner: Wire | None = None
-    news: Row | None = None
+    news: ErrorPolicy | None = None
     why: TargetError | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Behind:
+class PendingCommit:
     """What follows blocks that are done: a WAIT for replicas if ``waits``, then the ``mark``.
 
     ``why`` is what the last try was answered.
     """
 
-    mark: Mark
+    mark: Checkpoint
     waits: bool
     why: TargetError | None = None
 
 
 class Shard:
-    """One worker's blocks on their way; ``account`` says what became of them."""
+    """One worker's blocks on their way; ``recorder`` says what became of them."""
 
-    def __init__(self, plan: Plan, worker: int, tally: Tally, stop: StopFlag, pauses: StopFlag) -> None:
+    def __init__(self, plan: Plan, worker: int, counters: Counters, stop: StopFlag, pauses: StopFlag) -> None:
         self._plan = plan
         self._worker = worker
-        self._tally = tally
+        self._counters = counters
         self._stop = stop
-        self._patience = plan.target.patience(pauses)
-        self._pace = None if plan.rate is None else Pace(plan.rate, worker, tally, stop)
+        self._backoff = plan.target.backoff(pauses)
+        self._rate_limiter = None if plan.rate is None else RateLimiter(plan.rate, worker, counters, stop)
         self._error: EtlError | None = None
-        self._again: list[_Sent] = []
-        self._behind: _Behind | None = None
-        self._due: _Behind | None = None
+        self._again: list[InFlight] = []
+        self._behind: PendingCommit | None = None
+        self._due: PendingCommit | None = None
         self._following = 0
         turn, token = (0, "") if plan.marks is None else (plan.marks.turn, plan.marks.token)
-        self._ledger = Ledger(Mark(turn, worker, plan.workers, plan.split, token=token))
-        self.account = Account(plan, worker, tally, self._ledger)
+        self._ledger = Ledger(Checkpoint(turn, worker, plan.workers, plan.split, token=token))
+        self.recorder = ResultRecorder(plan, worker, counters, self._ledger)
         self._share = self._ledger.mark.share
         self._place = self._ledger.mark.place
 
-    def run(self, blocks: Iterable[Block], session: SteadySession) -> None:
+    def run(self, blocks: Iterable[Block], session: ReconnectingSession) -> None:
         self._session = session
         with closing(self._plan.source.open(self._plan.projection)) as self._reader:
             try:
                 for block in blocks:
                     if self._stop.is_set() or self._error is not None:
                         break
-                    self._let_others_wait()
+                    self._wait_while_paused()
                     self._send_block(block)
             except (SourceError, RejectedError, TargetError) as error:
                 self._error = self._error or error
@@ -127,10 +127,10 @@ class Shard:
         if self._error is not None:
             raise self._error
 
-    def _let_others_wait(self) -> None:
+    def _wait_while_paused(self) -> None:
         """Send nothing while another worker waits for the server (or all do): it would be answered alike."""
-        with idling(self._tally, self._worker):
-            while self._tally.held(self._worker):
+        with idling(self._counters, self._worker):
+            while self._counters.held(self._worker):
                 if self._stop.wait(WAITING_LOOK_S):
                     return
 
@@ -141,42 +141,42 @@ class Shard:
                 good = self._good(block, piece)
                 if len(good):
                     self._ledger.sent(block)
-                    self._send(_Sent(block, good))
+                    self._send(InFlight(block, good))
         if self._counts_bytes_of(block):
             self._ledger.count(block, "bytes_done", block.nbytes)
         self._ledger.end(block)
         self._advance()
 
     def _most_records(self) -> int | None:
-        """Say how many records are sent at a time: few for the fence, and to keep to a rate."""
+        """Return how many records are sent at a time: few for the fence, and to keep to a rate."""
         most = FENCE_RECORDS if self._plan.fenced else None
-        few = None if self._pace is None else self._pace.most_records
+        few = None if self._rate_limiter is None else self._rate_limiter.most_records
         return few if most is None else most if few is None else min(few, most)
 
     def _good(self, block: Block, batch: Batch) -> Batch:
         """Take this worker's records of a batch that can be encoded; the others are rejects."""
         own, rejects = own_records(batch, block, self._share)
-        good, refusals = self._plan.encoder.part(own) if len(own) else (own, [])
+        good, refusals = self._plan.encoder.split_encodable(own) if len(own) else (own, [])
         if not self._plan.preliminary:
-            self.account.refuse(block, [*rejects, *self._rejects(block, own, refusals)])
+            self.recorder.refuse(block, [*rejects, *self._rejects(block, own, refusals)])
         return good
 
-    def _encoder(self, sent: _Sent) -> Encoder:
+    def _encoder(self, sent: InFlight) -> Encoder:
         return self._plan.single if sent.single else self._plan.encoder
 
-    def _send(self, sent: _Sent) -> None:
+    def _send(self, sent: InFlight) -> None:
         """Send a piece; take the answers that have come in meanwhile."""
         wire = self._encoder(sent).encode(sent.batch)
-        if self._pace is not None:
-            self._pace.wait(len(sent.batch), wire.nbytes)
+        if self._rate_limiter is not None:
+            self._rate_limiter.wait(len(sent.batch), wire.nbytes)
         if self._plan.fenced:
-            self._clear_the_way()
+            self._drain_before_fenced()
             sent, wire = self._fenced(sent, wire)
         self._settle(self._session.submit(wire, sent))
         if self._again and self._error is None:
             self._send_again()
 
-    def _clear_the_way(self) -> None:
+    def _drain_before_fenced(self) -> None:
         """Settle every fenced piece before the next one: its place is that of the one before it.
 
         Marks only move on: what was refused for now goes out before what is behind it.
@@ -188,7 +188,7 @@ class Shard:
         if self._error is not None:
             raise StoppedError("stopped behind an error")
 
-    def _fenced(self, sent: _Sent, wire: Wire) -> tuple[_Sent, Wire]:
+    def _fenced(self, sent: InFlight, wire: Wire) -> tuple[InFlight, Wire]:
         marks = self._plan.marks
         last = record_number(sent.batch, len(sent.batch) - 1)
         assert marks is not None
@@ -218,7 +218,7 @@ class Shard:
                 self._wait(waits[0])
             if behind is not None:
                 assert behind.why is not None
-                self._patience.wait(behind.why)
+                self._backoff.wait(behind.why)
         except TargetError as error:
             self._error = self._error or error  # what is in flight is still answered and counted
             return
@@ -229,11 +229,11 @@ class Shard:
         for sent in again:
             self._send(replace(sent, news=None, why=None))
 
-    def _wait(self, sent: _Sent) -> None:
+    def _wait(self, sent: InFlight) -> None:
         """Wait before the server is asked again, and all other workers with this one."""
         assert sent.news is not None
         assert sent.why is not None
-        self._patience.wait(sent.why, sent.news.patience_s)
+        self._backoff.wait(sent.why, sent.news.patience_s)
 
     def _settle_all(self) -> None:
         """Take every outstanding answer, also to the marks that follow those."""
@@ -241,16 +241,16 @@ class Shard:
         while self._following:
             self._settle(self._session.drain())
 
-    def _settle(self, answers: Iterable[Answer]) -> None:
+    def _settle(self, answers: Iterable[Response]) -> None:
         for answer in answers:
             token = answer.token
-            if isinstance(token, _Sent):
+            if isinstance(token, InFlight):
                 self._take(token, answer)
             else:
                 self._take_behind(token, answer)
         self._advance()
 
-    def _take(self, sent: _Sent, answer: Answer) -> None:
+    def _take(self, sent: InFlight, answer: Response) -> None:
         """Judge and count what became of a piece."""
         replies, wire, moved = answer.replies, answer.wire, False
         if sent.inner is not None and sent.mark is not None:
@@ -258,17 +258,17 @@ class Shard:
             replies, wire, moved = fenced.replies, sent.inner, fenced.moved
             if moved:
                 self._place = sent.mark.place
-        verdict = self._encoder(sent).judge(sent.batch, wire, replies)
-        refused, later, culprit = self._sorted(verdict, replies, fenced=self._plan.fenced, moved=moved)
-        again = () if self._plan.fenced else verdict.again
+        result = self._encoder(sent).read_replies(sent.batch, wire, replies)
+        refused, later, culprit = self._sorted(result, replies, fenced=self._plan.fenced, moved=moved)
+        again = () if self._plan.fenced else result.again
         later_indices = [refusal.index for refusal in later]
-        settled = wire.records - len(verdict.refusals) - len(verdict.again)
-        self.account.settle(sent.block, sent.batch, verdict, settled)
+        settled = wire.records - len(result.refusals) - len(result.again)
+        self.recorder.settle(sent.block, sent.batch, result, settled)
         if culprit is not None:
             self._error = self._error or culprit
             return
         try:
-            self.account.refuse(sent.block, self._rejects(sent.block, sent.batch, refused))
+            self.recorder.refuse(sent.block, self._rejects(sent.block, sent.batch, refused))
         except EtlError as error:
             self._error = self._error or error
         if later_indices:
@@ -276,29 +276,29 @@ class Shard:
             assert isinstance(reason, Exception)
             part = sent.batch.take(pa.array(later_indices, pa.int64()))
             why = failure(reason, self._plan.target)
-            self._again.append(_Sent(sent.block, part, single=True, news=row_of(reason), why=why))
+            self._again.append(InFlight(sent.block, part, single=True, news=policy_of(reason), why=why))
             self._ledger.sent(sent.block)
         elif not again:
-            self._patience.end()
+            self._backoff.end()
         if again:
             part = sent.batch.take(pa.array(again, pa.int64()))
-            self._again.append(_Sent(sent.block, part, single=True))
+            self._again.append(InFlight(sent.block, part, single=True))
             self._ledger.sent(sent.block)
         self._ledger.answered(sent.block)
 
     def _sorted(
-        self, verdict: Verdict, replies: Sequence[object] | None, *, fenced: bool, moved: bool
+        self, result: BatchResult, replies: Sequence[object] | None, *, fenced: bool, moved: bool
     ) -> tuple[list[Refusal], list[Refusal], EtlError | None]:
         """Part refusals into those that stand, those to be tried again, and one that ends the run."""
-        refusals = list(verdict.refusals)
-        if fenced and verdict.again:
+        refusals = list(result.refusals)
+        if fenced and result.again:
             # A merged command has one key, the same for all: none of its records would fare better alone.
             error = next(reply for reply in replies or () if isinstance(reply, Exception))
-            refusals += [Refusal(index, error) for index in verdict.again]
+            refusals += [Refusal(index, error) for index in result.again]
         stand: list[Refusal] = []
         later: list[Refusal] = []
         for refusal in refusals:
-            action = row_of(refusal.reason).action if isinstance(refusal.reason, Exception) else None
+            action = policy_of(refusal.reason).action if isinstance(refusal.reason, Exception) else None
             if action is Action.STOP:
                 return [], [], failure(refusal.reason, self._plan.target)
             # Behind a fence that has moved on, the same records would not be let through again.
@@ -310,11 +310,11 @@ class Shard:
         moved = False
         while (block := self._ledger.done()) is not None:
             moved = True
-            self._tally.add(self._worker, "blocks_done", 1)
+            self._counters.add(self._worker, "blocks_done", 1)
             if self._counts_bytes_of(block):
-                self._tally.add(self._worker, "bytes_done", block.nbytes)
+                self._counters.add(self._worker, "bytes_done", block.nbytes)
         if moved:
-            self._due = _Behind(self._ledger.mark, waits=bool(self._plan.replicas))
+            self._due = PendingCommit(self._ledger.mark, waits=bool(self._plan.replicas))
         if self._due is not None and not isinstance(self._error, TargetError):
             behind, self._due = self._due, None
             self._follow(behind)
@@ -323,7 +323,7 @@ class Shard:
         # With --split record every worker visits every block; it is counted once, by its owner.
         return owner(block, self._plan.workers) == self._worker
 
-    def _follow(self, behind: _Behind) -> None:
+    def _follow(self, behind: PendingCommit) -> None:
         """Send what follows blocks that are done. A fenced piece has brought its mark with it."""
         marks = self._plan.marks
         if not behind.waits and (marks is None or self._plan.fenced):
@@ -335,35 +335,35 @@ class Shard:
         elif marks is not None:
             self._settle(self._session.submit(mark_wire(marks, behind.mark), behind))
 
-    def _take_behind(self, behind: _Behind, answer: Answer) -> None:
+    def _take_behind(self, behind: PendingCommit, answer: Response) -> None:
         self._following -= 1
         if answer.replies is None:
-            self._patience.end()
+            self._backoff.end()
             return
         (reply,) = answer.replies
         target = self._plan.target
         if isinstance(reply, Exception):
             error = failure(reply, target)
-            if row_of(reply).action is Action.AGAIN:
+            if policy_of(reply).action is Action.AGAIN:
                 self._behind = replace(behind, why=error)
             else:
                 self._error = self._error or error
         elif not behind.waits:
-            self._patience.end()
+            self._backoff.end()
             assert self._plan.marks is not None
             if reply and not self._plan.marks.may_vanish:  # a field added, where there was one to change
-                self._error = self._error or RecordGoneError(
+                self._error = self._error or JobStateLostError(
                     f"{target}: the record of this job was removed while the run went on; start again"
                 )
         elif reply < self._plan.replicas:
             few = f"{target}: {reply} of {self._plan.replicas} replicas have the data (--wait-replicas)"
             self._behind = replace(behind, why=TargetError(few))
         else:
-            self._patience.end()
+            self._backoff.end()
             self._due = replace(behind, waits=False)
 
     def _rejects(self, block: Block, batch: Batch, refusals: Sequence[Refusal]) -> list[Reject]:
-        """Give refused records of a batch as their source has them, found in one pass over the block."""
+        """Return refused records of a batch as their source has them, found in one pass over the block."""
         if not refusals:
             return []
         refusals = sorted(refusals, key=lambda refusal: refusal.index)

@@ -15,7 +15,7 @@ import contextlib
 from collections.abc import Iterator
 
 from etl.plan import StopFlag
-from etl.report import Tally
+from etl.report import Counters
 
 BURST_S = 0.1
 """Allowance that is kept when it is not used at once, in seconds: what a worker may oversleep."""
@@ -25,29 +25,29 @@ FIRST_PIECE_RECORDS = 100
 
 
 @contextlib.contextmanager
-def idling(tally: Tally, worker: int) -> Iterator[None]:
+def idling(counters: Counters, worker: int) -> Iterator[None]:
     """Count a worker as idle while this is entered: it waits for others, and is not stalled."""
-    tally.set(worker, "idle", 1)
+    counters.set(worker, "idle", 1)
     try:
         yield
     finally:
-        tally.set(worker, "idle", 0)
+        counters.set(worker, "idle", 0)
 
 
-class Pauses:
+class WaitReporter:
     """A StopFlag (``etl/worker/messages.py``) that lets the other workers see that this one waits."""
 
-    def __init__(self, worker: int, tally: Tally, stop: StopFlag) -> None:
+    def __init__(self, worker: int, counters: Counters, stop: StopFlag) -> None:
         self._worker = worker
-        self._tally = tally
+        self._counters = counters
         self._stop = stop
 
     def is_set(self) -> bool:
         return self._stop.is_set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        self._tally.set(self._worker, "waiting", 1)
+        self._counters.set(self._worker, "waiting", 1)
         try:
             return self._stop.wait(timeout)
         finally:
-            self._tally.set(self._worker, "waiting", 0)
+            self._counters.set(self._worker, "waiting", 0)

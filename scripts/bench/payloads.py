@@ -74,7 +74,7 @@ def contenders(folder: Path, keys: int) -> Iterator[Contender]:
 
 
 def dumped(commands: list[Command]) -> bytes:
-    """Give what DUMP says of the key, kept compact however long its values are."""
+    """Return what DUMP says of the key, kept compact however long its values are."""
     with Server() as server:
         client: Any = server.client
         for name in ("hash-max-listpack-value", "hash-max-ziplist-value"):

@@ -193,8 +193,8 @@ def verifying(scene: Scene, file: PeopleFile, workers: int = 2) -> Contender:
 def own_command(
     verb: str, scene: Scene, file: PeopleFile, server: Server, workers: int, *options: str
 ) -> list[str]:
-    shape = ("--as", scene.kind, "--key", KEY, "--workers", str(workers))
-    return etl_command(verb, file.path, server, *shape, *options)
+    mapping = ("--as", scene.kind, "--key", KEY, "--workers", str(workers))
+    return etl_command(verb, file.path, server, *mapping, *options)
 
 
 def redis_cli(scene: Scene, file: PeopleFile, protocol: Path) -> Contender:
@@ -293,10 +293,10 @@ def scene_row(scene: Scene, result: Result, results: dict[str, Result]) -> list[
 
 
 def read_cells(scene: Scene, reads: Reads | None) -> list[str]:
-    cells = ["" if reads is None else f"{reads.whole_us:.1f}"]
+    slots = ["" if reads is None else f"{reads.whole_us:.1f}"]
     if scene.kind == "hash":
-        cells.append("" if reads is None or reads.field_us is None else f"{reads.field_us:.1f}")
-    return cells
+        slots.append("" if reads is None or reads.field_us is None else f"{reads.field_us:.1f}")
+    return slots
 
 
 def left_out(scene: Scene, width: int) -> Iterator[list[str]]:

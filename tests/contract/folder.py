@@ -14,7 +14,7 @@ from typing import Any
 
 from etl.encode.strategies.set import SetEncoder
 from etl.errors import TargetError
-from etl.plan import Answer, Batch, Refusal, Verdict, Wire
+from etl.plan import Batch, BatchResult, Refusal, Response, Wire
 from etl.sink.address import parse_address
 from etl.sink.error_replies import failure
 from etl.template import Template
@@ -34,7 +34,7 @@ class FolderTarget(Near):
         return FolderSession(self.folder / client_name)
 
     def records(self) -> dict[str, list[tuple[int, bytes]]]:
-        """Give what each session was sent: numbers and lines, in order."""
+        """Return what each session was sent: numbers and lines, in order."""
         return {
             path.name: [(int(key), line) for _, key, line in parse_commands(path.read_bytes())]
             for path in sorted(self.folder.iterdir())
@@ -45,12 +45,12 @@ class FolderSession:
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
 
-    def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
+    def submit(self, wire: Wire, token: Any) -> Iterator[Response]:
         for buffer in wire.buffers:
             self._file.write(buffer)
-        yield Answer(token, wire, None)
+        yield Response(token, wire, None)
 
-    def drain(self) -> Iterator[Answer]:
+    def drain(self) -> Iterator[Response]:
         return iter(())
 
     def renew(self) -> None:
@@ -90,8 +90,8 @@ class BuggyEncoder:
     def templates(self) -> tuple[Template, ...]:
         return SET.templates
 
-    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
-        return SET.part(batch)
+    def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+        return SET.split_encodable(batch)
 
     def encode(self, batch: Batch) -> Wire:
         lines = lines_in(batch)
@@ -101,5 +101,5 @@ class BuggyEncoder:
             os.kill(os.getpid(), signal.SIGKILL)
         return SET.encode(batch)
 
-    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
-        return SET.judge(batch, wire, replies)
+    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
+        return SET.read_replies(batch, wire, replies)

@@ -62,15 +62,15 @@ GOLDEN: dict[str, str | None] = {
 Fields = dict[str, bytes]
 """A record as a Reader gives it: without the fields that are absent."""
 
-Row = tuple[str, str | None]
+ErrorPolicy = tuple[str, str | None]
 
 
-def rows(*, without: Sequence[str] = ()) -> list[Row]:
+def rows(*, without: Sequence[str] = ()) -> list[ErrorPolicy]:
     return [(name, text) for name, text in GOLDEN.items() if name not in without]
 
 
 @dataclass(frozen=True)
-class Form:
+class HashEncoding:
     """A way to write records: ``opened(folder, rows)`` writes them and gives the source.
 
     ``cannot`` names the golden records that it cannot hold; ``instead`` says what it makes of some.
@@ -78,18 +78,18 @@ class Form:
     """
 
     name: str
-    opened: Callable[[Path, Sequence[Row]], Source]
-    text: Callable[[Sequence[Row]], bytes] | None = None
+    opened: Callable[[Path, Sequence[ErrorPolicy]], Source]
+    text: Callable[[Sequence[ErrorPolicy]], bytes] | None = None
     cannot: tuple[str, ...] = ()
     instead: Mapping[str, Fields] = field(default_factory=dict)
     only_value: bool = False
     files: bool = True
     codec: str | None = None
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[ErrorPolicy]:
         return rows(without=self.cannot)
 
-    def expected(self, some: Sequence[Row]) -> list[Fields]:
+    def expected(self, some: Sequence[ErrorPolicy]) -> list[Fields]:
         return [self.instead.get(name, self._fields(name, text)) for name, text in some]
 
     def _fields(self, name: str, text: str | None) -> Fields:
@@ -99,14 +99,16 @@ class Form:
         return {"id": name.encode()} | ({} if text is None else {"value": text.encode()})
 
 
-def _lines(some: Sequence[Row]) -> bytes:
+def _lines(some: Sequence[ErrorPolicy]) -> bytes:
     return b"".join((text or "").encode() + b"\n" for _, text in some)
 
 
-def _separated(delimiter: str, end: str, *, quote_all: bool = False) -> Callable[[Sequence[Row]], bytes]:
+def _separated(
+    delimiter: str, end: str, *, quote_all: bool = False
+) -> Callable[[Sequence[ErrorPolicy]], bytes]:
     quoting: Literal[0, 1] = csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
 
-    def text(some: Sequence[Row]) -> bytes:
+    def text(some: Sequence[ErrorPolicy]) -> bytes:
         out = io.StringIO(newline="")
         writer = csv.writer(out, delimiter=delimiter, lineterminator=end, quoting=quoting)
         writer.writerows([("id", "value"), *some])
@@ -115,15 +117,15 @@ def _separated(delimiter: str, end: str, *, quote_all: bool = False) -> Callable
     return text
 
 
-def _objects(some: Sequence[Row], *, ensure_ascii: bool) -> list[str]:
+def _objects(some: Sequence[ErrorPolicy], *, ensure_ascii: bool) -> list[str]:
     return [json.dumps({"id": name, "value": text}, ensure_ascii=ensure_ascii) for name, text in some]
 
 
-def _jsonl(some: Sequence[Row]) -> bytes:
+def _jsonl(some: Sequence[ErrorPolicy]) -> bytes:
     return "".join(line + "\n" for line in _objects(some, ensure_ascii=True)).encode()
 
 
-def _json(some: Sequence[Row]) -> bytes:
+def _json(some: Sequence[ErrorPolicy]) -> bytes:
     return ("[\n" + ",\n".join(_objects(some, ensure_ascii=False)) + "\n]\n").encode()
 
 
@@ -137,8 +139,10 @@ def said(name: str) -> dict[str, str]:
     return {"format": "lines"} if name.startswith("txt") else {}
 
 
-def _file(name: str, text: Callable[[Sequence[Row]], bytes]) -> Callable[[Path, Sequence[Row]], Source]:
-    def opened(folder: Path, some: Sequence[Row]) -> Source:
+def _file(
+    name: str, text: Callable[[Sequence[ErrorPolicy]], bytes]
+) -> Callable[[Path, Sequence[ErrorPolicy]], Source]:
+    def opened(folder: Path, some: Sequence[ErrorPolicy]) -> Source:
         path = folder / f"golden.{name}"
         path.write_bytes(text(some))
         return chosen(path, **said(name))
@@ -147,9 +151,9 @@ def _file(name: str, text: Callable[[Sequence[Row]], bytes]) -> Callable[[Path, 
 
 
 def _compressed(
-    name: str, codec: str, text: Callable[[Sequence[Row]], bytes]
-) -> Callable[[Path, Sequence[Row]], Source]:
-    def opened(folder: Path, some: Sequence[Row]) -> Source:
+    name: str, codec: str, text: Callable[[Sequence[ErrorPolicy]], bytes]
+) -> Callable[[Path, Sequence[ErrorPolicy]], Source]:
+    def opened(folder: Path, some: Sequence[ErrorPolicy]) -> Source:
         path = folder / f"golden.{name}{SUFFIX[codec]}"
         path.write_bytes(compress(codec, text(some)))
         return chosen(path, **said(name))
@@ -158,11 +162,11 @@ def _compressed(
 
 
 def _piped(
-    format: TextFormat, text: Callable[[Sequence[Row]], bytes]
-) -> Callable[[Path, Sequence[Row]], Source]:
+    format: TextFormat, text: Callable[[Sequence[ErrorPolicy]], bytes]
+) -> Callable[[Path, Sequence[ErrorPolicy]], Source]:
     """Open standard input, which is a pipe that somebody writes into meanwhile."""
 
-    def opened(folder: Path, some: Sequence[Row]) -> Source:
+    def opened(folder: Path, some: Sequence[ErrorPolicy]) -> Source:
         end_read, end_write = os.pipe()
 
         def write() -> None:
@@ -175,7 +179,7 @@ def _piped(
     return opened
 
 
-_TEXTS: list[tuple[str, TextFormat, Callable[[Sequence[Row]], bytes], dict[str, Any]]] = [
+_TEXTS: list[tuple[str, TextFormat, Callable[[Sequence[ErrorPolicy]], bytes], dict[str, Any]]] = [
     ("txt", Lines(), _lines, {"cannot": ("null", "line-breaks", "crlf", "protocol"), "only_value": True}),
     ("csv", Csv(), _separated(",", "\r\n"), {"instead": {"null": {"id": b"null", "value": b""}}}),
     (
@@ -189,60 +193,60 @@ _TEXTS: list[tuple[str, TextFormat, Callable[[Sequence[Row]], bytes], dict[str, 
 ]
 
 
-def _texts() -> list[Form]:
+def _texts() -> list[HashEncoding]:
     forms = []
     for name, format, text, more in _TEXTS:
-        forms.append(Form(name, _file(name, text), text=text, **more))
+        forms.append(HashEncoding(name, _file(name, text), text=text, **more))
         forms += [
-            Form(f"{name}-{codec}", _compressed(name, codec, text), text=text, codec=codec, **more)
+            HashEncoding(f"{name}-{codec}", _compressed(name, codec, text), text=text, codec=codec, **more)
             for codec in SUFFIX
         ]
-        forms.append(Form(f"{name}-stdin", _piped(format, text), text=text, files=False, **more))
+        forms.append(HashEncoding(f"{name}-stdin", _piped(format, text), text=text, files=False, **more))
     return forms
 
 
-def table_of(some: Sequence[Row]) -> pa.Table:
+def table_of(some: Sequence[ErrorPolicy]) -> pa.Table:
     names = pa.array([name for name, _ in some], pa.string())
     return pa.table({"id": names, "value": pa.array([text for _, text in some], pa.string())})
 
 
-def _parquet(folder: Path, some: Sequence[Row]) -> Source:
+def _parquet(folder: Path, some: Sequence[ErrorPolicy]) -> Source:
     pyarrow.parquet.write_table(table_of(some), folder / "golden.parquet", row_group_size=4)
     return chosen(folder / "golden.parquet")
 
 
-def _arrow(folder: Path, some: Sequence[Row]) -> Source:
+def _arrow(folder: Path, some: Sequence[ErrorPolicy]) -> Source:
     table = table_of(some)
     with pa.ipc.new_file(folder / "golden.arrow", table.schema) as writer:
         writer.write_table(table, max_chunksize=4)
     return chosen(folder / "golden.arrow")
 
 
-def _arrow_stream(folder: Path, some: Sequence[Row]) -> Source:
+def _arrow_stream(folder: Path, some: Sequence[ErrorPolicy]) -> Source:
     table = table_of(some)
     with pa.ipc.new_stream(folder / "golden.arrows", table.schema) as writer:
         writer.write_table(table, max_chunksize=4)
     return chosen(folder / "golden.arrows")
 
 
-def _feather(folder: Path, some: Sequence[Row]) -> Source:
+def _feather(folder: Path, some: Sequence[ErrorPolicy]) -> Source:
     pyarrow.feather.write_feather(
         table_of(some), str(folder / "golden.feather"), compression="lz4", chunksize=4
     )
     return chosen(folder / "golden.feather")
 
 
-def _object(make: Callable[[Sequence[Row]], Any]) -> Callable[[Path, Sequence[Row]], Source]:
+def _object(make: Callable[[Sequence[ErrorPolicy]], Any]) -> Callable[[Path, Sequence[ErrorPolicy]], Source]:
     return lambda folder, some: chosen(make(some))
 
 
-def _pandas(some: Sequence[Row]) -> Any:
+def _pandas(some: Sequence[ErrorPolicy]) -> Any:
     import pandas as pd
 
     return pd.DataFrame({"id": [name for name, _ in some], "value": [text for _, text in some]})
 
 
-def _polars(some: Sequence[Row]) -> Any:
+def _polars(some: Sequence[ErrorPolicy]) -> Any:
     import polars as pl
 
     return pl.DataFrame(
@@ -251,30 +255,30 @@ def _polars(some: Sequence[Row]) -> Any:
     )
 
 
-def _reader(some: Sequence[Row]) -> pa.RecordBatchReader:
+def _reader(some: Sequence[ErrorPolicy]) -> pa.RecordBatchReader:
     return table_of(some).to_reader(max_chunksize=4)
 
 
-def _dicts(some: Sequence[Row]) -> list[dict[str, Any]]:
+def _dicts(some: Sequence[ErrorPolicy]) -> list[dict[str, Any]]:
     return [{"id": name, "value": text} for name, text in some]
 
 
 TEXT_FORMS = _texts()
 TABLE_FORMS = [
-    Form("parquet", _parquet),
-    Form("arrow", _arrow),
-    Form("feather", _feather),
-    Form("arrow-stream", _arrow_stream),
-    Form("pyarrow", _object(table_of), files=False),
-    Form("record-batches", _object(_reader), files=False),
-    Form("pandas", _object(_pandas), files=False),
-    Form("polars", _object(_polars), files=False),
+    HashEncoding("parquet", _parquet),
+    HashEncoding("arrow", _arrow),
+    HashEncoding("feather", _feather),
+    HashEncoding("arrow-stream", _arrow_stream),
+    HashEncoding("pyarrow", _object(table_of), files=False),
+    HashEncoding("record-batches", _object(_reader), files=False),
+    HashEncoding("pandas", _object(_pandas), files=False),
+    HashEncoding("polars", _object(_polars), files=False),
 ]
-FORMS = [
+HASH_ENCODINGS = [
     *TEXT_FORMS,
     *TABLE_FORMS,
-    Form("dicts", _object(_dicts), files=False),
-    Form("generator", _object(lambda some: iter(_dicts(some))), files=False),
+    HashEncoding("dicts", _object(_dicts), files=False),
+    HashEncoding("generator", _object(lambda some: iter(_dicts(some))), files=False),
 ]
 
 
@@ -347,6 +351,6 @@ TYPED = [
 
 
 def listed(column: pa.Array | None) -> list[Any]:
-    """Give the values of a column that a batch must have."""
+    """Return the values of a column that a batch must have."""
     assert column is not None
     return list(column.to_pylist())

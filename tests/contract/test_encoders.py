@@ -19,12 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode.choose import checker
-from etl.encode.mapping import Expiry, Shape
+from etl.encode.mapping import Expiry, RecordMapping
 from etl.encode.rdb.payload import LISTPACK, ZIPLIST
 from etl.encode.strategies.mset import MsetEncoder
 from etl.encode.strategies.prepass import ClearEncoder, ProbeEncoder
 from etl.encode.strategies.restore import RestoreEncoder
-from etl.plan import Batch, Encoder, Verdict
+from etl.plan import Batch, BatchResult, Encoder
 from tests.cases import cases
 from tests.contract.golden import listed
 from tests.examples import examples
@@ -32,7 +32,7 @@ from tests.unit.encode.given import (
     batch_of,
     commands_in,
     expected_in,
-    shape_of,
+    mapping_of,
     template,
 )
 from tests.unit.given import replies_in, stream_of
@@ -41,41 +41,41 @@ MINUTE = Expiry("PX", template("60000"))
 FIELD_TTL = Expiry("EX", template("{ttl}"))
 FIELD_TIME = Expiry("EXAT", template("{ttl}"))
 
-SHAPES: dict[str, Shape] = {
-    "string": shape_of(),
-    "string-line-as-key": shape_of(key="{v}", value="{id}"),
-    "string-skip": shape_of(if_exists="skip"),
-    "string-fail": shape_of(if_exists="fail"),
-    "string-ttl": shape_of(expiry=MINUTE),
-    "string-ttl-field": shape_of(expiry=FIELD_TTL, if_exists="skip"),
-    "string-time-field": shape_of(expiry=FIELD_TIME),
-    "hash": shape_of("hash"),
-    "hash-merge": shape_of("hash", if_exists="merge"),
-    "hash-ttl": shape_of("hash", expiry=FIELD_TTL),
-    "json": shape_of("json"),
-    "json-merge-ttl": shape_of("json", if_exists="merge", expiry=MINUTE),
-    "list": shape_of("list"),
-    "list-one-key": shape_of("list", key="all"),
-    "set": shape_of("set", expiry=FIELD_TIME),
-    "set-one-key": shape_of("set", key="all"),
-    "set-one-key-ttl": shape_of("set", key="all", expiry=MINUTE),
-    "set-one-key-ttl-field": shape_of("set", key="all", expiry=FIELD_TTL),
-    "zset": shape_of("zset", score="{ttl}"),
-    "zset-one-key": shape_of("zset", key="all", score="{ttl}"),
-    "stream": shape_of("stream", expiry=MINUTE),
-    "command": shape_of("string", "HSET h:{id} v {v}", if_exists="merge"),
-    "command-one-key": shape_of("string", "SADD all {v}", if_exists="merge"),
-    "command-all": shape_of("string", "HSET h:{id} {*}", if_exists="merge"),
-    "commands": shape_of(
+SHAPES: dict[str, RecordMapping] = {
+    "string": mapping_of(),
+    "string-line-as-key": mapping_of(key="{v}", value="{id}"),
+    "string-skip": mapping_of(if_exists="skip"),
+    "string-fail": mapping_of(if_exists="fail"),
+    "string-ttl": mapping_of(expiry=MINUTE),
+    "string-ttl-field": mapping_of(expiry=FIELD_TTL, if_exists="skip"),
+    "string-time-field": mapping_of(expiry=FIELD_TIME),
+    "hash": mapping_of("hash"),
+    "hash-merge": mapping_of("hash", if_exists="merge"),
+    "hash-ttl": mapping_of("hash", expiry=FIELD_TTL),
+    "json": mapping_of("json"),
+    "json-merge-ttl": mapping_of("json", if_exists="merge", expiry=MINUTE),
+    "list": mapping_of("list"),
+    "list-one-key": mapping_of("list", key="all"),
+    "set": mapping_of("set", expiry=FIELD_TIME),
+    "set-one-key": mapping_of("set", key="all"),
+    "set-one-key-ttl": mapping_of("set", key="all", expiry=MINUTE),
+    "set-one-key-ttl-field": mapping_of("set", key="all", expiry=FIELD_TTL),
+    "zset": mapping_of("zset", score="{ttl}"),
+    "zset-one-key": mapping_of("zset", key="all", score="{ttl}"),
+    "stream": mapping_of("stream", expiry=MINUTE),
+    "command": mapping_of("string", "HSET h:{id} v {v}", if_exists="merge"),
+    "command-one-key": mapping_of("string", "SADD all {v}", if_exists="merge"),
+    "command-all": mapping_of("string", "HSET h:{id} {*}", if_exists="merge"),
+    "commands": mapping_of(
         "string", "SET s:{id} {v} EX 60", "SADD all {v}", "HSET h {#} {v}", if_exists="merge"
     ),
-    "command-members": shape_of("string", "RPUSH tags:{id} {v} {tags[]}", if_exists="merge"),
-    "command-any": shape_of("string", "XADD s:{id} MAXLEN 5 * v {v}", if_exists="merge"),
+    "command-members": mapping_of("string", "RPUSH tags:{id} {v} {tags[]}", if_exists="merge"),
+    "command-any": mapping_of("string", "XADD s:{id} MAXLEN 5 * v {v}", if_exists="merge"),
 }
 
 LOADS: dict[str, Encoder] = {
-    **{name: shape.encoder() for name, shape in SHAPES.items()},
-    **{f"{name}, one by one": shape.single() for name, shape in SHAPES.items()},
+    **{name: mapping.encoder() for name, mapping in SHAPES.items()},
+    **{f"{name}, one by one": mapping.single() for name, mapping in SHAPES.items()},
     "restore": RestoreEncoder(template("k:{id}"), (), "replace", LISTPACK),
     "restore-old": RestoreEncoder(template("k:{id}"), (), "replace", ZIPLIST),
     "restore-skip-ttl": RestoreEncoder(
@@ -83,7 +83,9 @@ LOADS: dict[str, Encoder] = {
     ),
 }
 CHECKS: dict[str, Encoder] = {
-    f"check-{name}": checker(shape) for name, shape in SHAPES.items() if name not in ("stream", "command-any")
+    f"check-{name}": checker(mapping)
+    for name, mapping in SHAPES.items()
+    if name not in ("stream", "command-any")
 }
 PASSES: dict[str, Encoder] = {
     "clear": ClearEncoder(template("k:{id}")),
@@ -115,9 +117,9 @@ every_load = cases("encoder", LOADS.values(), ids=LOADS)
 every_counting_one = cases("encoder", COUNTING.values(), ids=COUNTING)  # verdicts that count every record
 
 
-def accounted(verdict: Verdict) -> int:
-    counted = verdict.written + verdict.skipped + verdict.equal + verdict.missing + verdict.different
-    return counted + len(verdict.refusals) + len(verdict.again)
+def accounted(result: BatchResult) -> int:
+    counted = result.written + result.skipped + result.equal + result.missing + result.different
+    return counted + len(result.refusals) + len(result.again)
 
 
 @quick
@@ -157,9 +159,9 @@ def test_replies_as_expected_and_the_same_ones_parsed_have_one_verdict(
 ) -> None:
     batch = some(values)
     wire = encoder.encode(batch)
-    compared = encoder.judge(batch, wire, None)
+    compared = encoder.read_replies(batch, wire, None)
     if wire.expected is not None:
-        assert compared == encoder.judge(batch, wire, replies_in(bytes(wire.expected)))
+        assert compared == encoder.read_replies(batch, wire, replies_in(bytes(wire.expected)))
     assert not compared.refusals
     assert not compared.again
 
@@ -169,8 +171,8 @@ def test_replies_as_expected_and_the_same_ones_parsed_have_one_verdict(
 @every_counting_one
 def test_replies_as_expected_are_good_for_every_record(encoder: Encoder, values: list[bytes]) -> None:
     batch = some(values)
-    verdict = encoder.judge(batch, encoder.encode(batch), None)
-    assert accounted(verdict) == verdict.written + verdict.equal == len(values)
+    result = encoder.read_replies(batch, encoder.encode(batch), None)
+    assert accounted(result) == result.written + result.equal == len(values)
 
 
 @quick
@@ -182,13 +184,13 @@ def test_whatever_the_replies_to_a_load_every_record_is_accounted_for_once(
     batch = some(values)
     wire = encoder.encode(batch)
     replies: list[Any] = data.draw(st.lists(REPLY, min_size=wire.commands, max_size=wire.commands))
-    verdict = encoder.judge(batch, wire, replies)
-    assert accounted(verdict) == len(values)
-    indices = [refusal.index for refusal in verdict.refusals]
+    result = encoder.read_replies(batch, wire, replies)
+    assert accounted(result) == len(values)
+    indices = [refusal.index for refusal in result.refusals]
     assert indices == sorted(set(indices))
-    assert not set(indices) & set(verdict.again)
-    assert all(0 <= index < len(values) for index in (*indices, *verdict.again))
-    assert all(isinstance(refusal.reason, Exception | str) for refusal in verdict.refusals)
+    assert not set(indices) & set(result.again)
+    assert all(0 <= index < len(values) for index in (*indices, *result.again))
+    assert all(isinstance(refusal.reason, Exception | str) for refusal in result.refusals)
 
 
 @cases("name", LOADS)
@@ -200,11 +202,11 @@ def test_an_error_reply_concerns_the_records_of_its_group_and_no_others(name: st
     good: list[Any] = [1 if "string" not in name and "restore" not in name else b"OK"] * wire.commands
     replies = replies_in(bytes(wire.expected)) if wire.expected is not None else good
     replies[wire.commands_per_group] = error  # the first command of the second group
-    verdict = encoder.judge(batch, wire, replies)
-    concerned = [refusal.index for refusal in verdict.refusals] + list(verdict.again)
+    result = encoder.read_replies(batch, wire, replies)
+    concerned = [refusal.index for refusal in result.refusals] + list(result.again)
     assert concerned == list(range(wire.boundaries[1], wire.boundaries[2]))
-    assert {refusal.reason for refusal in verdict.refusals} <= {error}
-    assert verdict.written == 1100 - len(concerned)
+    assert {refusal.reason for refusal in result.refusals} <= {error}
+    assert result.written == 1100 - len(concerned)
 
 
 @cases("name", SHAPES)
@@ -215,9 +217,9 @@ def test_what_sends_records_one_by_one_blames_each_for_itself(name: str) -> None
     # Of an MSET's records none is at fault alone: whatever it is refused for holds for all of them.
     assert wire.groups == (1 if isinstance(encoder, MsetEncoder) else 20)
     bad = hiredis.ReplyError("ERR this one is bad")
-    verdict = encoder.judge(batch, wire, [bad] * wire.commands)
-    assert [refusal.index for refusal in verdict.refusals] == list(range(20))
-    assert not verdict.again
+    result = encoder.read_replies(batch, wire, [bad] * wire.commands)
+    assert [refusal.index for refusal in result.refusals] == list(range(20))
+    assert not result.again
 
 
 @cases("missing", ["id", "v", "ttl"])
@@ -232,7 +234,7 @@ def test_a_record_that_lacks_a_field_is_refused_by_its_index_and_costs_no_neighb
     )
     fields = batch.fields.set_column(index, missing, holes.cast(pa.binary()))
     holed = replace(batch, fields=fields, spread=("v",))
-    good, refusals = encoder.part(holed)
+    good, refusals = encoder.split_encodable(holed)
     needed = any(missing in each.fields for each in encoder.templates) or (
         missing == "v" and any("*" in each.fields for each in encoder.templates)
     )

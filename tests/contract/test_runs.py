@@ -16,15 +16,15 @@ from etl.errors import EtlError, InternalError, SourceError, TargetError, Worker
 from etl.options import START_METHODS
 from etl.output.reject_file import RejectFile
 from etl.plan import Plan, Source
-from etl.report import Budget, Tally
-from etl.run.choose import make_tally
+from etl.report import Budget, Counters
+from etl.run.choose import make_counters
 from etl.run.runners.inline import run_inline
 from etl.run.runners.processes import make_context, run_processes
 from etl.run.signals import StopSignals
 from etl.source.formats.jsonl import Jsonl
 from etl.source.formats.lines import Lines
 from etl.source.text.find import find_text
-from etl.worker.messages import Failed, Finished, LastWord
+from etl.worker.messages import Failed, Finished, ShardResult
 from tests.contract.folder import SET, BuggyEncoder, FolderTarget, LosingTarget, RefusingTarget
 from tests.unit.given import source_of
 from tests.unit.memory import plan_for
@@ -32,23 +32,23 @@ from tests.unit.memory import plan_for
 # From Python 3.12 on a fork warns where there are threads, and Arrow has some.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 
-Run = Callable[[Plan], tuple[list[LastWord], Tally]]
+Run = Callable[[Plan], tuple[list[ShardResult], Counters]]
 
 LINES = [b"line %d" % number for number in range(100)]
 
 
-def inline(plan: Plan) -> tuple[list[LastWord], Tally]:
-    tally = make_tally(None, plan.workers)
+def inline(plan: Plan) -> tuple[list[ShardResult], Counters]:
+    counters = make_counters(None, plan.workers)
     with StopSignals() as signals:
-        return run_inline(plan, tally, signals), tally
+        return run_inline(plan, counters, signals), counters
 
 
 def processes(method: str) -> Run:
-    def run(plan: Plan) -> tuple[list[LastWord], Tally]:
+    def run(plan: Plan) -> tuple[list[ShardResult], Counters]:
         with StopSignals() as signals:
             context = make_context(method)
-            tally = make_tally(context, plan.workers)
-            return run_processes(plan, context, signals, tally), tally
+            counters = make_counters(context, plan.workers)
+            return run_processes(plan, context, signals, counters), counters
 
     return run
 
@@ -117,7 +117,7 @@ def test_every_record_is_loaded_once_by_its_worker_and_all_is_counted(
     workers = 1 if way == "inline" else 3
     target = folder_target(tmp_path)
     plan = plan_of(tmp_path, target, workers=workers, split=split)
-    messages, tally = WAYS[way](plan)
+    messages, counters = WAYS[way](plan)
     assert [type(message) for message in messages] == [Finished] * workers
     assert sorted(message.worker for message in messages) == list(range(workers))
     sent = target.records()
@@ -133,9 +133,9 @@ def test_every_record_is_loaded_once_by_its_worker_and_all_is_counted(
             if (block.number if split == "block" else number) % workers == worker
         ]
         assert numbers == owned
-        assert tally.of(worker, "records_written") == len(records)
-    assert tally.finished()
-    assert tally.total("bytes_done") == plan.source.nbytes
+        assert counters.of(worker, "records_written") == len(records)
+    assert counters.finished()
+    assert counters.total("bytes_done") == plan.source.nbytes
 
 
 def numbers_of(block: int, plan: Plan) -> range:
@@ -150,24 +150,24 @@ def test_workers_without_a_shard_are_not_started_and_have_finished(way: str, tmp
     plan = plan_of(tmp_path, target, workers=5, block_bytes=1 << 20 if few == 1 else 700)
     assert plan.blocks is not None
     assert len(plan.blocks) == few
-    messages, tally = WAYS[way](plan)
+    messages, counters = WAYS[way](plan)
     assert len(messages) == few
-    assert tally.finished()
+    assert counters.finished()
     assert list(target.records()) == [f"redis-etl-{worker}" for worker in range(few)]
 
 
 def test_an_error_arrives_as_what_it_was_and_shows_no_secret(way: str, tmp_path: Path) -> None:
     target = RefusingTarget("redis://:s3cr3t@host")
-    messages, tally = WAYS[way](plan_of(tmp_path, target, workers=1 if way == "inline" else 2))
+    messages, counters = WAYS[way](plan_of(tmp_path, target, workers=1 if way == "inline" else 2))
     for message in messages:
         assert isinstance(message, Failed)
         assert type(message.error) is TargetError
         assert str(message.error) == "redis://host:6379/0: nobody is there"
     assert "s3cr3t" not in repr(messages)
-    assert not tally.finished()
+    assert not counters.finished()
 
 
-def failures(messages: list[LastWord]) -> list[EtlError]:
+def failures(messages: list[ShardResult]) -> list[EtlError]:
     return [message.error for message in messages if isinstance(message, Failed)]
 
 
@@ -207,7 +207,7 @@ def test_a_stream_is_loaded_once_each_block_by_its_worker(
     target = folder_target(tmp_path)
     source = stream_of(tmp_path, gzip.compress(b"\n".join(LINES)))
     plan = plan_for(source, target, block_bytes=100, encoder=SET, single=SET, workers=workers)
-    messages, tally = WAYS[every_way](plan)
+    messages, counters = WAYS[every_way](plan)
     assert [type(message) for message in messages] == [Finished] * workers
     sent = target.records()
     assert sorted(record for records in sent.values() for record in records) == list(enumerate(LINES))
@@ -217,9 +217,9 @@ def test_a_stream_is_loaded_once_each_block_by_its_worker(
         first = block.first_record or 0
         assert {*range(first, first + len(block.payload.splitlines()))} <= {*owned[block.number % workers]}
     assert all(numbers == sorted(numbers) for numbers in owned.values())
-    assert tally.finished()
-    assert tally.total("records_written") == len(LINES)
-    assert tally.total("bytes_done") == source.nbytes
+    assert counters.finished()
+    assert counters.total("records_written") == len(LINES)
+    assert counters.total("bytes_done") == source.nbytes
 
 
 def test_a_stream_that_ends_in_the_middle_is_an_error_and_what_came_before_it_is_counted(
@@ -230,12 +230,12 @@ def test_a_stream_that_ends_in_the_middle_is_an_error_and_what_came_before_it_is
     source = stream_of(tmp_path, gzip.compress(b"\n".join(lines))[:-1000])
     workers = 1 if way == "inline" else 2
     plan = plan_for(source, target, block_bytes=30_000, encoder=SET, single=SET, workers=workers)
-    messages, tally = WAYS[way](plan)
+    messages, counters = WAYS[way](plan)
     (error,) = failures(messages)
     assert type(error) is SourceError
     assert f"{tmp_path}/in.gz is cut short" in str(error)
     sent = [record for records in target.records().values() for record in records]
-    assert tally.total("records_read") == tally.total("records_written") == len(sent)
+    assert counters.total("records_read") == counters.total("records_written") == len(sent)
     assert set(sent) < set(enumerate(lines))
     assert len(sent) == len(set(sent))
 
@@ -252,10 +252,10 @@ def test_rejects_of_all_workers_are_written_down_whole(way: str, tmp_path: Path)
         budget=Budget(percent=100),
         rejects=sink,
     )
-    _, tally = WAYS[way](plan)
+    _, counters = WAYS[way](plan)
     entries = [json.loads(line) for line in Path(sink.path).read_text().splitlines()]
     assert {entry["record"]: entry["raw"].encode() for entry in entries} == {
         number: line for number, line in enumerate(lines) if line.startswith(b"oops")
     }
-    assert tally.total("records_rejected") == len(entries) == 34
-    assert tally.total("records_written") == 66
+    assert counters.total("records_rejected") == len(entries) == 34
+    assert counters.total("records_written") == 66

@@ -20,11 +20,11 @@ import pytest
 from etl.encode.resp.command import parse_command
 from etl.encode.strategies.commands import CommandsEncoder
 from etl.errors import SourceError
-from etl.plan import Answer, Batch, Block, Plan, Projection, Reject, Source, Wire
-from etl.report import Budget, Tally
+from etl.plan import Batch, Block, Plan, Projection, Reject, Response, Source, Wire
+from etl.report import Budget, Counters
 from etl.worker.run_shard import run_shard
 from tests.cases import cases
-from tests.contract.golden import FORMS, GOLDEN, TYPED, Fields, Form, chosen, listed, said
+from tests.contract.golden import GOLDEN, HASH_ENCODINGS, TYPED, Fields, HashEncoding, chosen, listed, said
 from tests.unit.given import parse_commands
 from tests.unit.memory import Near, Told
 
@@ -32,21 +32,21 @@ ALL = Projection(all=True)
 SIZES = (20, 100, 1 << 20)
 """Sizes of blocks: of a record each, of a few, of everything."""
 
-KINDS = [form for form in FORMS if form.codec in (None, "gzip")]
+KINDS = [form for form in HASH_ENCODINGS if form.codec in (None, "gzip")]
 """Every form, but of the compressed ones only one a format: behind the codec they are the same."""
 
 FIELDS_BY_RECORD = ("jsonl", "json", "dicts", "generator")
 """Formats of which each record may have fields of its own: what they are is known when it is read."""
 
-FILES = [form for form in FORMS if form.files]
+FILES = [form for form in HASH_ENCODINGS if form.files]
 TEXTS = [form for form in KINDS if form.text is not None]
 
 
-def by_name(form: Form) -> str:
+def by_name(form: HashEncoding) -> str:
     return form.name
 
 
-every_form = cases("form", FORMS, ids=by_name)
+every_form = cases("form", HASH_ENCODINGS, ids=by_name)
 every_kind = cases("form", KINDS, ids=by_name)
 
 
@@ -55,14 +55,14 @@ def read(source: Source, blocks: Sequence[Block], projection: Projection = ALL) 
         return [batch for block in blocks for batch in reader.read(block)]
 
 
-def opened(form: Form, folder: Path, block_bytes: int = 100) -> tuple[Source, list[Block]]:
+def opened(form: HashEncoding, folder: Path, block_bytes: int = 100) -> tuple[Source, list[Block]]:
     """Write the golden records in a form; give its source and blocks."""
     source = form.opened(folder, form.rows())
     return source, list(source.blocks(block_bytes))
 
 
 def records_in(batches: Sequence[Batch]) -> list[Fields]:
-    """Give the records without their absent fields."""
+    """Return the records without their absent fields."""
     assert not [batch.rejects for batch in batches if batch.rejects]
     return [
         {name: value for name, value in record.items() if value is not None}
@@ -73,7 +73,7 @@ def records_in(batches: Sequence[Batch]) -> list[Fields]:
 
 @cases("block_bytes", SIZES)
 @every_form
-def test_what_is_read_is_the_golden_table(form: Form, tmp_path: Path, block_bytes: int) -> None:
+def test_what_is_read_is_the_golden_table(form: HashEncoding, tmp_path: Path, block_bytes: int) -> None:
     source, blocks = opened(form, tmp_path, block_bytes)
     batches = read(source, blocks)
     assert records_in(batches) == form.expected(form.rows())
@@ -84,14 +84,16 @@ def test_what_is_read_is_the_golden_table(form: Form, tmp_path: Path, block_byte
 
 
 @every_kind
-def test_what_a_format_cannot_hold_is_little(form: Form) -> None:
+def test_what_a_format_cannot_hold_is_little(form: HashEncoding) -> None:
     assert set(form.cannot) <= ({"null", "line-breaks", "crlf", "protocol"} if form.only_value else set())
     assert set(form.instead) <= {"null"}
     assert len(form.rows()) + len(form.cannot) == len(GOLDEN)
 
 
 @every_form
-def test_blocks_are_numbered_cover_the_input_and_know_their_first_record(form: Form, tmp_path: Path) -> None:
+def test_blocks_are_numbered_cover_the_input_and_know_their_first_record(
+    form: HashEncoding, tmp_path: Path
+) -> None:
     source, blocks = opened(form, tmp_path)
     assert len(blocks) > 1 or not form.files
     assert [block.number for block in blocks] == list(range(len(blocks)))
@@ -111,7 +113,9 @@ def test_blocks_are_numbered_cover_the_input_and_know_their_first_record(form: F
 
 
 @every_kind
-def test_fields_are_those_of_the_records_where_every_record_has_the_same(form: Form, tmp_path: Path) -> None:
+def test_fields_are_those_of_the_records_where_every_record_has_the_same(
+    form: HashEncoding, tmp_path: Path
+) -> None:
     known = ("line",) if form.only_value else ("id", "value")
     assert opened(form, tmp_path)[0].fields == (
         None if form.name.partition("-")[0] in FIELDS_BY_RECORD else known
@@ -119,7 +123,9 @@ def test_fields_are_those_of_the_records_where_every_record_has_the_same(form: F
 
 
 @every_form
-def test_a_source_and_its_blocks_travel_and_are_read_there_in_any_order(form: Form, tmp_path: Path) -> None:
+def test_a_source_and_its_blocks_travel_and_are_read_there_in_any_order(
+    form: HashEncoding, tmp_path: Path
+) -> None:
     source, blocks = opened(form, tmp_path)
     here = read(source, blocks)
     travelled: Source = pickle.loads(pickle.dumps(source))  # noqa: S301 - our own
@@ -131,7 +137,7 @@ def test_a_source_and_its_blocks_travel_and_are_read_there_in_any_order(form: Fo
 
 
 @every_kind
-def test_every_original_is_found_again(form: Form, tmp_path: Path) -> None:
+def test_every_original_is_found_again(form: HashEncoding, tmp_path: Path) -> None:
     source, blocks = opened(form, tmp_path, 300)
     some = form.rows()
     stops = [*(block.first_record for block in blocks[1:]), len(some)]
@@ -157,7 +163,7 @@ def test_every_original_is_found_again(form: Form, tmp_path: Path) -> None:
         assert {reject.offset for reject in found} == {None}
 
 
-def _read_alone(form: Form, raw: bytes) -> Fields:
+def _read_alone(form: HashEncoding, raw: bytes) -> Fields:
     """Read the original text of one record by what Python itself has for it."""
     kind = form.name.partition("-")[0]
     if kind == "txt":
@@ -171,7 +177,7 @@ def _read_alone(form: Form, raw: bytes) -> Fields:
 
 
 @every_kind
-def test_the_json_of_a_record_is_json_of_its_fields(form: Form, tmp_path: Path) -> None:
+def test_the_json_of_a_record_is_json_of_its_fields(form: HashEncoding, tmp_path: Path) -> None:
     source, blocks = opened(form, tmp_path)
     batches = read(source, blocks, Projection(json=True))
     objects = [json.loads(text) for batch in batches for text in listed(batch.json)]
@@ -181,7 +187,7 @@ def test_the_json_of_a_record_is_json_of_its_fields(form: Form, tmp_path: Path) 
 
 
 @cases("form", TEXTS, ids=by_name)
-def test_the_line_of_a_record_is_its_text(form: Form, tmp_path: Path) -> None:
+def test_the_line_of_a_record_is_its_text(form: HashEncoding, tmp_path: Path) -> None:
     source, blocks = opened(form, tmp_path)
     batches = read(source, blocks, Projection(line=True))
     lines = [line for batch in batches for line in listed(batch.line)]
@@ -193,7 +199,7 @@ def test_the_line_of_a_record_is_its_text(form: Form, tmp_path: Path) -> None:
 
 
 @every_kind
-def test_only_what_a_projection_names_is_read(form: Form, tmp_path: Path) -> None:
+def test_only_what_a_projection_names_is_read(form: HashEncoding, tmp_path: Path) -> None:
     source, blocks = opened(form, tmp_path)
     name = "line" if form.only_value else "value"
     batches = read(source, blocks, Projection(names=frozenset({"V"}), rename=((name, "V"),)))
@@ -203,7 +209,7 @@ def test_only_what_a_projection_names_is_read(form: Form, tmp_path: Path) -> Non
 
 
 @every_kind
-def test_a_field_that_no_record_has_is_absent(form: Form, tmp_path: Path) -> None:
+def test_a_field_that_no_record_has_is_absent(form: HashEncoding, tmp_path: Path) -> None:
     source, blocks = opened(form, tmp_path)
     batches = read(source, blocks, Projection(names=frozenset({"nothing"})))
     assert sum(map(len, batches)) == len(form.rows())
@@ -213,7 +219,7 @@ def test_a_field_that_no_record_has_is_absent(form: Form, tmp_path: Path) -> Non
 
 
 @every_kind
-def test_an_empty_text_is_absent_if_it_is_to_be_left_out(form: Form, tmp_path: Path) -> None:
+def test_an_empty_text_is_absent_if_it_is_to_be_left_out(form: HashEncoding, tmp_path: Path) -> None:
     source, blocks = opened(form, tmp_path)
     kept = [{name: value for name, value in record.items() if value} for record in form.expected(form.rows())]
     if form.only_value:  # a line is what it is
@@ -222,7 +228,7 @@ def test_an_empty_text_is_absent_if_it_is_to_be_left_out(form: Form, tmp_path: P
 
 
 @every_kind
-def test_a_reader_may_be_closed_twice(form: Form, tmp_path: Path) -> None:
+def test_a_reader_may_be_closed_twice(form: HashEncoding, tmp_path: Path) -> None:
     source, blocks = opened(form, tmp_path)
     reader = source.open(ALL)
     list(reader.read(blocks[0]))
@@ -231,7 +237,9 @@ def test_a_reader_may_be_closed_twice(form: Form, tmp_path: Path) -> None:
 
 
 @cases("form", FILES, ids=by_name)
-def test_a_file_that_has_grown_is_noticed_when_it_is_read_and_at_the_end(form: Form, tmp_path: Path) -> None:
+def test_a_file_that_has_grown_is_noticed_when_it_is_read_and_at_the_end(
+    form: HashEncoding, tmp_path: Path
+) -> None:
     source, blocks = opened(form, tmp_path)
     source.verify_unchanged()
     (path,) = tmp_path.iterdir()
@@ -244,7 +252,7 @@ def test_a_file_that_has_grown_is_noticed_when_it_is_read_and_at_the_end(form: F
 
 
 @cases("form", FILES, ids=by_name)
-def test_a_file_that_was_replaced_is_noticed(form: Form, tmp_path: Path) -> None:
+def test_a_file_that_was_replaced_is_noticed(form: HashEncoding, tmp_path: Path) -> None:
     source, blocks = opened(form, tmp_path)
     (path,) = tmp_path.iterdir()
     other = tmp_path / "other"
@@ -256,14 +264,14 @@ def test_a_file_that_was_replaced_is_noticed(form: Form, tmp_path: Path) -> None
         read(source, list(source.blocks(100)) if source.streamed else blocks)
 
 
-@cases("form", [form for form in FORMS if not form.files], ids=by_name)
-def test_what_is_no_file_cannot_have_changed(form: Form, tmp_path: Path) -> None:
+@cases("form", [form for form in HASH_ENCODINGS if not form.files], ids=by_name)
+def test_what_is_no_file_cannot_have_changed(form: HashEncoding, tmp_path: Path) -> None:
     source, _ = opened(form, tmp_path)
     source.verify_unchanged()
 
 
 @every_kind
-def test_no_records_are_no_records(form: Form, tmp_path: Path) -> None:
+def test_no_records_are_no_records(form: HashEncoding, tmp_path: Path) -> None:
     source = form.opened(tmp_path, [])
     assert records_in(read(source, list(source.blocks(100)))) == []
 
@@ -280,11 +288,11 @@ class Kept(Near):
     def connect(self, client_name: str) -> Kept:
         return self
 
-    def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
+    def submit(self, wire: Wire, token: Any) -> Iterator[Response]:
         self.commands += parse_commands(b"".join(bytes(buffer) for buffer in wire.buffers))
-        yield Answer(token, wire, None)
+        yield Response(token, wire, None)
 
-    def drain(self) -> Iterator[Answer]:
+    def drain(self) -> Iterator[Response]:
         return iter(())
 
     def close(self) -> None:
@@ -297,7 +305,7 @@ def shards(
     """Carry out every shard of a load; give each one's records in order, with their numbers."""
     encoder = CommandsEncoder((parse_command("HSET {#} {*}"),))
     found = []
-    tally = Tally([0] * Tally.size(workers), workers)
+    counters = Counters([0] * Counters.size(workers), workers)
     for worker in range(workers):
         target = Kept()
         plan = Plan(
@@ -313,22 +321,22 @@ def shards(
             budget=Budget(count=0),
             rejects=None,
         )
-        run_shard(plan, worker, tally, Told())
+        run_shard(plan, worker, counters, Told())
         found.append(
             [
                 (int(number), {k.decode(): v for k, v in zip(words[::2], words[1::2], strict=True)})
                 for _, number, *words in target.commands
             ]
         )
-    assert tally.total("records_read") == sum(map(len, found))
-    assert tally.total("bytes_done") == sum(block.nbytes for block in blocks)
+    assert counters.total("records_read") == sum(map(len, found))
+    assert counters.total("bytes_done") == sum(block.nbytes for block in blocks)
     return found
 
 
 @cases(("split", "workers"), [("block", 1), ("block", 3), ("record", 2), ("record", 3)])
 @every_kind
 def test_the_shards_of_a_source_have_every_record_once_and_in_order(
-    form: Form, tmp_path: Path, split: str, workers: int
+    form: HashEncoding, tmp_path: Path, split: str, workers: int
 ) -> None:
     source, blocks = opened(form, tmp_path, 100)
     found = shards(source, blocks, workers, split)
@@ -346,7 +354,7 @@ def test_the_shards_of_a_source_have_every_record_once_and_in_order(
 
 @cases("kind", ["txt", "csv", "tsv", "jsonl", "json", "parquet", "arrow", "arrow-stream"])
 def test_files_are_read_one_after_the_other_and_empty_ones_are_no_records(kind: str, tmp_path: Path) -> None:
-    form = next(form for form in FORMS if form.name == kind)
+    form = next(form for form in HASH_ENCODINGS if form.name == kind)
     some = form.rows()
     paths = []
     for index, part in enumerate((some[:3], [], some[3:])):

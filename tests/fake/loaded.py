@@ -44,7 +44,7 @@ def some_lines(count: int, seed: int = 1) -> list[bytes]:
 
 
 def all_of(client: Redis) -> dict[bytes, bytes]:
-    """Give every key and value of the data that the server holds."""
+    """Return every key and value of the data that the server holds."""
     keys = data_keys(client)
     values: Any = client.mget(keys) if keys else []
     return dict(zip(keys, values, strict=True))
@@ -55,7 +55,7 @@ def numbered(lines: list[bytes], prefix: bytes = b"") -> dict[bytes, bytes]:
 
 
 def keys_by_worker(proxy: RecordingProxy) -> dict[str, list[int]]:
-    """Give the record numbers that each connection wrote (or read), in order, by the name it gave itself."""
+    """Return the record numbers that each connection wrote (or read), in order, by its name."""
     sent: dict[str, list[int]] = {}
     for stream in proxy.sent:
         commands = parse_commands(stream)
@@ -73,7 +73,7 @@ def keys_by_worker(proxy: RecordingProxy) -> dict[str, list[int]]:
 
 
 @dataclass(frozen=True)
-class Done:
+class Completed:
     """How a command ended, and what it wrote."""
 
     returncode: int
@@ -81,7 +81,7 @@ class Done:
     stderr: str
 
 
-def called(*argv: str | Path, env: dict[str, str] | None = None) -> Done:
+def called(*argv: str | Path, env: dict[str, str] | None = None) -> Completed:
     """Carry out a command line in this process; its workers, if there are any, are real ones."""
     stdout, stderr = io.StringIO(), io.StringIO()
     with (
@@ -92,7 +92,7 @@ def called(*argv: str | Path, env: dict[str, str] | None = None) -> Done:
         if not env:
             os.environ.pop("REDIS_URL", None)
         code = cli.main([os.fspath(word) for word in argv])
-    return Done(code, stdout.getvalue(), stderr.getvalue())
+    return Completed(code, stdout.getvalue(), stderr.getvalue())
 
 
 def report_of(*argv: str | Path, code: int = 0, env: dict[str, str] | None = None) -> dict[str, Any]:
@@ -103,10 +103,10 @@ def report_of(*argv: str | Path, code: int = 0, env: dict[str, str] | None = Non
 def report_of_process(*argv: str | Path, code: int = 0) -> dict[str, Any]:
     """Run a command with ``--json`` as a process and give its report; it must end with ``code``."""
     done = run_cli(*argv, "--json")
-    return _report(Done(done.returncode, done.stdout, done.stderr), code)
+    return _report(Completed(done.returncode, done.stdout, done.stderr), code)
 
 
-def _report(done: Done, code: int) -> dict[str, Any]:
+def _report(done: Completed, code: int) -> dict[str, Any]:
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     (line,) = done.stdout.splitlines()

@@ -19,7 +19,7 @@ def assert_runs(code: str, *arguments: str) -> None:
 
 
 def process(code: str, before: str = "") -> str:
-    """Give a script that makes a context as a load does, and runs ``code`` in a process of it."""
+    """Return a script that makes a context as a load does, and runs ``code`` in a process of it."""
     return f"""
 import sys
 {before}

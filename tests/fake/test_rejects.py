@@ -81,7 +81,7 @@ CASES = {
 
 
 def rejects_in(path: Path) -> list[dict[str, Any]]:
-    """Give the rejects of a file by their number; its own bytes back from base64."""
+    """Return the rejects of a file by their number; its own bytes back from base64."""
     rejects = [json.loads(line) for line in path.read_text().splitlines()]
     for reject in rejects:
         reject["raw"] = (

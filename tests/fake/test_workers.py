@@ -31,7 +31,7 @@ def blocks_of(path: Path, workers: int) -> list[Block]:
 
 
 def owned(blocks: list[Block], records: int, worker: int, workers: int, split: str) -> list[int]:
-    """Give the numbers of the records that are a worker's: unit k belongs to worker k % N."""
+    """Return the numbers of the records that are a worker's: unit k belongs to worker k % N."""
     if split == "record":
         return list(range(worker, records, workers))
     stops = [block.first_record or 0 for block in blocks[1:]] + [records]

@@ -108,11 +108,11 @@ class Command:
         )
 
     def maps(self, library: str) -> bool:
-        """Say whether the parent has loaded a shared library."""
+        """Return True if the parent has loaded a shared library."""
         return library in _read(f"/proc/{self.pid}/maps")
 
     def workers(self) -> list[int]:
-        """Give the process ids of the workers, in the order in which they were started."""
+        """Return the process ids of the workers, in the order in which they were started."""
         workers: list[int] = []
         for child in children_of(self.pid):
             command = _read(f"/proc/{child}/cmdline")

@@ -10,7 +10,7 @@ import pytest
 from etl.encode.strategies.mset import MsetEncoder
 from etl.errors import TargetError
 from etl.plan import Plan, Projection
-from etl.report import Budget, Tally
+from etl.report import Budget, Counters
 from etl.sink.address import parse_address
 from etl.sink.deployments.standalone import StandaloneTarget
 from etl.source.formats.lines import Lines
@@ -61,7 +61,7 @@ def few_lines(folder: Path, lines: int = 3) -> Path:
     return folder / "few.txt"
 
 
-def load_inline(file: Path, url: str) -> tuple[Tally, TargetError | None]:
+def load_inline(file: Path, url: str) -> tuple[Counters, TargetError | None]:
     """Load in this process, each line by an MSET of its own; give the counts and the error, if any."""
     source = open_text_files(find_files([str(file)]), Lines())
     encoder = MsetEncoder(Template((Field(NUMBER),)), Template((Field("line"),)))
@@ -78,12 +78,12 @@ def load_inline(file: Path, url: str) -> tuple[Tally, TargetError | None]:
         budget=Budget(count=0),
         rejects=None,
     )
-    tally = Tally([0] * Tally.size(1), 1)
+    counters = Counters([0] * Counters.size(1), 1)
     try:
-        run_shard(plan, 0, tally, Told())
+        run_shard(plan, 0, counters, Told())
     except TargetError as error:
-        return tally, error
-    return tally, None
+        return counters, error
+    return counters, None
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -142,9 +142,9 @@ def test_a_reply_stream_cut_after_any_byte_is_one_clear_error(tmp_path: Path, en
         for after in range(len(replies)):
             with RecordingProxy(server.port) as proxy:
                 proxy.cut("to_client", after=after, ending=ending)
-                tally, error = load_inline(file, proxy.url)
+                counters, error = load_inline(file, proxy.url)
             assert proxy.url in str(error)
-            written, answered = tally.total("records_written"), max(0, after - handshake_bytes) // len(OK)
+            written, answered = counters.total("records_written"), max(0, after - handshake_bytes) // len(OK)
             assert written == answered or (ending == "rst" and written < answered)
 
 

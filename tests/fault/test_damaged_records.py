@@ -9,7 +9,7 @@ import pytest
 
 from etl.errors import InterruptedRunError
 from etl.job.state import Job
-from etl.plan import Mark, parse_mark, seal
+from etl.plan import Checkpoint, parse_checkpoint, seal
 from tests.fault.inline import RECORDS, Here, assert_loaded, complete, hold_worker, meanwhile, write_input
 from tests.support import RealServer, RecordingProxy, data_size
 
@@ -17,9 +17,11 @@ KEY = "etl:{nightly}"
 HUGE = 1 << 60
 
 
-def marks_in(client: Any) -> list[tuple[bytes, Mark]]:
+def marks_in(client: Any) -> list[tuple[bytes, Checkpoint]]:
     record = client.hgetall(KEY)
-    return [(name, parse_mark(name, value)) for name, value in record.items() if name.startswith(b"mark:")]
+    return [
+        (name, parse_checkpoint(name, value)) for name, value in record.items() if name.startswith(b"mark:")
+    ]
 
 
 def write_mark(client: Any, *, sealed: bool, **changes: int) -> None:
@@ -107,7 +109,7 @@ def test_what_does_not_belong_to_the_record_does_no_harm(
     client: Any = real_server.client()
     with meanwhile(hold_worker(proxy), proxy.cut_now):
         ended = here.load(file, proxy.url, "list", "--job", "nightly", "--retry-for", "0")
-    stray = Mark(0, 0, 1, "block", block=HUGE, token="another")  # a late worker's of another run
+    stray = Checkpoint(0, 0, 1, "block", block=HUGE, token="another")  # a late worker's of another run
     client.hset(KEY, mapping={stray.field: stray.value, "note": "x", "present:0:another": "x", "run": "x"})
     again = complete(here.load(file, real_server.url, "list", "--job", "nightly"))
     assert again.report["resumed_from"] == ended.records["written"] < RECORDS

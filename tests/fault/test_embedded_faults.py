@@ -66,7 +66,7 @@ def in_the_middle(start: StartCommand, file: Path, folder: Path) -> tuple[Comman
 
 
 def waiting_workers(client: Any) -> set[str]:
-    """Give the names of the workers whose command the server has put off."""
+    """Return the names of the workers whose command the server has put off."""
     return {
         other["name"]
         for other in client.client_list()
@@ -75,7 +75,7 @@ def waiting_workers(client: Any) -> set[str]:
 
 
 def unaccepted() -> set[str]:
-    """Give the connections to embedded servers, any of them, that no server has accepted yet."""
+    """Return the connections to embedded servers, any of them, that no server has accepted yet."""
     rows = (line.split() for line in Path("/proc/net/unix").read_text().splitlines())
     connecting = "02"
     return {row[0] for row in rows if row[-1].endswith("redis.sock") and row[5] == connecting}

@@ -31,7 +31,7 @@ class Cut:
 
 
 def cuts(proxy: RecordingProxy) -> Iterator[Cut]:
-    """Give places in each connection of a run that went well."""
+    """Return places in each connection of a run that went well."""
     for connection, (sent, replies) in enumerate(zip(proxy.sent, proxy.replies, strict=True)):
         yield Cut(connection, "to_server", len(sent) // 2, "fin")
         yield Cut(connection, "to_client", 0, "rst")
@@ -110,10 +110,10 @@ def test_a_server_that_resets_every_connection_is_given_up_after_the_deadline(
     options = ("--retry-for", "0.5", "--progress", "log")
     ended = here.load(write_input(here.folder, FEW), url, "strings", *options)
     assert ended.code == 4
-    notice, last = ended.stderr.splitlines()
-    assert notice.endswith("; trying again for 0.50 s (--retry-for)")
+    log_notice, last = ended.stderr.splitlines()
+    assert log_notice.endswith("; trying again for 0.50 s (--retry-for)")
     assert last.endswith("; tried again for 0.50 s (--retry-for)")
-    assert url in notice
+    assert url in log_notice
     assert url in last
 
 

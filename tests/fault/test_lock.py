@@ -13,7 +13,7 @@ import etl.job.lock as lock
 from etl.job.presence import Presence
 from etl.job.state import Job
 from etl.sink.address import parse_address
-from etl.sink.control import Console
+from etl.sink.control import ControlConnection
 from etl.sink.deployments.standalone import StandaloneTarget
 from tests.fault.commands import (
     START_METHODS,
@@ -156,8 +156,8 @@ def test_of_two_runs_that_find_a_dead_ones_lock_one_takes_it(real_server: RealSe
         job.console.close()
 
 
-def console_of(server: RealServer) -> Console:
-    return Console(StandaloneTarget(parse_address(server.url)), threading.Event())
+def console_of(server: RealServer) -> ControlConnection:
+    return ControlConnection(StandaloneTarget(parse_address(server.url)), threading.Event())
 
 
 @pytest.mark.parametrize("method", START_METHODS)

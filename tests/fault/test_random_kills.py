@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from etl.cli.main import main
-from etl.sink.session.pipelined import Conversation
+from etl.sink.session.pipelined import PipelinedSession
 from tests.fault.inline import Here, assert_loaded, assert_no_leftovers, complete, write_input
 from tests.support import RealServer
 
@@ -148,8 +148,8 @@ def killed_at(moment: int, argv: list[str]) -> bool:
         return counted
 
     try:
-        Conversation.submit = count_down(Conversation.submit)  # type: ignore[method-assign]
-        Conversation.drain = count_down(Conversation.drain)  # type: ignore[method-assign]
+        PipelinedSession.submit = count_down(PipelinedSession.submit)  # type: ignore[method-assign]
+        PipelinedSession.drain = count_down(PipelinedSession.drain)  # type: ignore[method-assign]
         main(argv)
         if left == 0:
             os.kill(os.getpid(), SIGKILL)

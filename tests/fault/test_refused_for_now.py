@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from etl.plan import parse_mark
-from etl.sink.error_replies import TABLE, Action
+from etl.plan import parse_checkpoint
+from etl.sink.error_replies import ERROR_POLICIES, Action
 from tests.fault.commands import StartCommand, hold_in_the_middle, wait_for_the_middle
 from tests.fault.inline import (
     RECORDS,
@@ -37,8 +37,8 @@ from tests.support import (
     wait_until,
 )
 
-AGAIN = [word for word, row in TABLE.items() if row.action is Action.AGAIN]
-STOP = [word for word, row in TABLE.items() if row.action is Action.STOP]
+AGAIN = [word for word, row in ERROR_POLICIES.items() if row.action is Action.AGAIN]
+STOP = [word for word, row in ERROR_POLICIES.items() if row.action is Action.STOP]
 SAYS = {"MOVED": "MOVED 3999 127.0.0.1:6381", "ASK": "ASK 3999 127.0.0.1:6381"}
 
 
@@ -64,7 +64,7 @@ def said(word: str) -> str:
 
 
 def keys_taken(answer: Refusing) -> list[bytes]:
-    """Give the keys that were written, in order."""
+    """Return the keys that were written, in order."""
     writing = [command for command in answer.taken if command[0] in (b"MSET", b"SET")]
     return sorted({key for command in writing for key in command[1::2]})
 
@@ -94,7 +94,8 @@ def test_every_refusal_for_now_ends_the_run_when_the_patience_ends(here: Here, w
     with ScriptedServer(answer) as server:
         ended = here.load(file, server.url, "strings", "--retry-for", "0.2")
         assert ended.code == 4
-        sentence = f"{server.url}: {TABLE[word].meaning} ({said(word)}); tried again for 0.20 s (--retry-for)"
+        meaning = ERROR_POLICIES[word].meaning
+        sentence = f"{server.url}: {meaning} ({said(word)}); tried again for 0.20 s (--retry-for)"
         assert ended.sentence == sentence
         assert ended.records == {"read": 0, "written": 0, "skipped": 0, "rejected": 0}
         answer.left = 0
@@ -109,7 +110,7 @@ def test_every_refusal_for_good_ends_the_run_at_once(here: Here, word: str, kind
     with ScriptedServer(answer) as server:
         ended = here.load(write_input(here.folder), server.url, kind)
         assert ended.code == 4
-        assert ended.sentence == f"{server.url}: {TABLE[word].meaning} ({said(word)})"
+        assert ended.sentence == f"{server.url}: {ERROR_POLICIES[word].meaning} ({said(word)})"
         assert ended.report["status"] == "failed"
 
 
@@ -235,7 +236,7 @@ def test_a_server_that_goes_on_refusing_ends_the_run_which_can_be_resumed(
         with meanwhile(hold_worker(proxy), lambda: turn.refuse(saving), proxy.release):
             ended = here.load(file, proxy.url, kind, "--retry-for", "0.3")
         assert ended.code == 4
-        assert TABLE[turn.word].meaning in ended.sentence
+        assert ERROR_POLICIES[turn.word].meaning in ended.sentence
         assert "tried again for 0.30 s" in ended.sentence
         turn.go_on(saving)
         again = complete(here.load(file, proxy.url, kind, "--wait-lock", "30"))
@@ -291,7 +292,7 @@ def test_replicas_that_do_not_acknowledge_end_the_run_without_a_mark(
     if kind == "strings":
         client: Any = real_server.client()
         record = client.hgetall(f"etl:{{{ended.report['job']}}}")
-        (mark,) = (parse_mark(*pair) for pair in record.items() if pair[0].startswith(b"mark:"))
+        (mark,) = (parse_checkpoint(*pair) for pair in record.items() if pair[0].startswith(b"mark:"))
         assert (mark.block, mark.partial, sum(mark.counts)) == (-1, -1, 0)
     complete(here.load(file, real_server.url, kind))
     assert_loaded(real_server.client(), kind)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.sink.session.reconnecting import SteadySession
+from etl.sink.session.reconnecting import ReconnectingSession
 from tests.fault.inline import (
     HELD_BYTES,
     KINDS,
@@ -57,7 +57,7 @@ def test_bytes_of_an_abandoned_connection_that_arrive_late_change_nothing(
     killed: bool,
 ) -> None:
     if not killed:  # as on a server where CLIENT KILL is not permitted
-        monkeypatch.setattr(SteadySession, "_end", lambda self, old: None)
+        monkeypatch.setattr(ReconnectingSession, "_end", lambda self, old: None)
     file = write_input(here.folder)
     hold_worker(proxy)
     complete(here.load(file, proxy.url, kind))

@@ -158,7 +158,7 @@ def test_a_file_without_a_password_is_a_clear_error(
 def test_an_embedded_server_wants_no_password(lines: Path, tmp_path: Path, option: tuple[str, ...]) -> None:
     ended = run_cli("load", lines, "--to", f"embedded:{tmp_path / 'db'}", *option)
     assert ended.returncode == 2
-    assert "says nothing to an embedded server" in ended.stderr
+    assert "has no effect with an embedded server" in ended.stderr
     assert not (tmp_path / "db").exists()
 
 
@@ -200,7 +200,7 @@ class Prompted:
 
     @property
     def echoes(self) -> bool:
-        """Say whether the terminal shows what is typed (or did so at the end)."""
+        """Return True if the terminal shows what is typed (or did so at the end)."""
         return self._echoes if self._slave < 0 else bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
 
     def wait_for(self, text: str) -> None:

@@ -33,7 +33,7 @@ def write(path: Path, lines: list[bytes], end: bytes = b"\n") -> Path:
 
 
 def held(client: Redis, records: int, key: str = "{}") -> list[bytes | None]:
-    """Give the values of the keys 0, 1, 2 ... (None for a missing one), and make sure there are no others."""
+    """Return the values of the keys 0, 1, 2 ... (None: missing), and make sure there are no others."""
     assert data_size(client) == records
     values: list[bytes | None] = []
     for start in range(0, records, 10_000):

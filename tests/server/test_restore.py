@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from etl.cli.main import main
-from etl.encode.rdb.payload import LISTPACK, ZIPLIST, Form, payload
+from etl.encode.rdb.payload import LISTPACK, ZIPLIST, HashEncoding, payload
 from etl.encode.rdb.probe import objection, probe
 from etl.encode.strategies.restore import RestoreEncoder
-from etl.plan import Batch, Refusal, Verdict, Wire
+from etl.plan import Batch, BatchResult, Refusal, Wire
 from etl.template import parse_template
 from tests.examples import examples
 from tests.support import RealServer, StartServer, data_size
@@ -39,7 +39,7 @@ LENGTHS = [0, 1, 62, 63, 64, 65, 124, 125, 126, 127, 128, 4094, 4095, 4096, 1638
 class Place:
     """Where hashes of a form are loaded: ``start`` starts a server that checks every byte."""
 
-    form: Form
+    form: HashEncoding
     start: Callable[[], RealServer]
 
     def encoder(self, expiry: str = "", if_exists: str = "replace") -> RestoreEncoder:
@@ -47,11 +47,11 @@ class Place:
 
     def restore(
         self, server: RealServer, records: list[Record], member: RestoreEncoder | None = None
-    ) -> Verdict:
+    ) -> BatchResult:
         member = member or self.encoder()
         batch = batch_of(records)
         wire = member.encode(batch)
-        return member.judge(batch, wire, answers(server, wire))
+        return member.read_replies(batch, wire, answers(server, wire))
 
 
 @pytest.fixture(params=[OLD, SYSTEM, NEW])
@@ -133,7 +133,7 @@ def any_hashes_are_the_same_by_both_ways(
 ) -> None:
     client = strict_server.client()
     client.flushall()
-    assert place.restore(strict_server, records) == Verdict(written=len(records))
+    assert place.restore(strict_server, records) == BatchResult(written=len(records))
     for at, record in enumerate(records):
         client.hset(f"h:{at}", mapping=record)  # type: ignore[arg-type]
     client.execute_command("DEBUG", "RELOAD")  # type: ignore[no-untyped-call]
@@ -167,7 +167,7 @@ def test_large_hashes_are_restored_among_small_ones(place: Place, record: Record
     server = place.start()
     small = {b"a": b"1", b"b": b"two"}
     records = [small, record, small, record]
-    assert place.restore(server, records) == Verdict(written=4)
+    assert place.restore(server, records) == BatchResult(written=4)
     server.client().execute_command("DEBUG", "RELOAD")  # type: ignore[no-untyped-call]
     assert [server.client().hgetall(f"r:{at}") for at in range(4)] == records
 
@@ -196,19 +196,19 @@ def test_a_value_of_more_than_64_bytes_leaves_the_hash_compact(place: Place) -> 
 @pytest.mark.parametrize(
     ("if_exists", "verdict", "left"),
     [
-        ("replace", Verdict(written=2), b"new"),
-        ("skip", Verdict(written=1, skipped=1), b"old"),
-        ("fail", Verdict(written=1, refusals=(Refusal(0, "its key exists"),)), b"old"),
+        ("replace", BatchResult(written=2), b"new"),
+        ("skip", BatchResult(written=1, skipped=1), b"old"),
+        ("fail", BatchResult(written=1, refusals=(Refusal(0, "its key exists"),)), b"old"),
     ],
 )
 def test_a_key_that_is_there_is_treated_as_told(
-    place: Place, if_exists: str, verdict: Verdict, left: bytes
+    place: Place, if_exists: str, result: BatchResult, left: bytes
 ) -> None:
     server = place.start()
     client = server.client()
     client.hset("r:0", "v", "old")
     found = place.restore(server, [{b"v": b"new"}, {b"v": b"x" * 5000}], place.encoder(if_exists=if_exists))
-    assert found == verdict
+    assert found == result
     assert client.hget("r:0", "v") == left
     assert client.hget("r:1", "v") == b"x" * 5000
 
@@ -216,7 +216,7 @@ def test_a_key_that_is_there_is_treated_as_told(
 def test_a_key_of_another_type_is_replaced(place: Place) -> None:
     server = place.start()
     server.client().set("r:0", "a string", ex=100)
-    assert place.restore(server, [{b"v": b"new"}]) == Verdict(written=1)
+    assert place.restore(server, [{b"v": b"new"}]) == BatchResult(written=1)
     assert server.client().hgetall("r:0") == {b"v": b"new"}
     assert server.client().ttl("r:0") == -1
 

@@ -13,7 +13,7 @@ import pytest
 
 import etl
 from etl.encode.choose import checker
-from etl.encode.mapping import Shape
+from etl.encode.mapping import RecordMapping
 from etl.encode.strategies.mset import MsetEncoder
 from etl.encode.strategies.set import SetEncoder
 from etl.plan import Batch, Encoder
@@ -66,7 +66,7 @@ def test_what_an_encoder_writes_is_understood_by_redis_cli(real_server: RealServ
 
 
 def test_what_verify_asks_is_understood_by_redis_cli(real_server: RealServer) -> None:
-    wire, commands = encoded(checker(Shape("string", KEY, VALUE, VALUE, None, "replace")))
+    wire, commands = encoded(checker(RecordMapping("string", KEY, VALUE, VALUE, None, "replace")))
     assert piped(real_server, wire) == (0, commands)
 
 

@@ -54,7 +54,7 @@ def write(path: Path, some: list[dict[str, str]]) -> Path:
 
 
 def text_of(suffix: str, some: list[dict[str, str]]) -> bytes:
-    """Give the text of a file of a text format."""
+    """Return the text of a file of a text format."""
     return _TEXTS[suffix](some)
 
 
@@ -182,7 +182,7 @@ def _json_text(value: Any) -> str:
 
 
 def hashes(client: Any, pattern: str = "*") -> dict[bytes, Record]:
-    """Give every hash of the data that the server holds, by its key."""
+    """Return every hash of the data that the server holds, by its key."""
     keys = [key for key in client.scan_iter(pattern, count=1000) if not is_of_a_job(key)]
     with client.pipeline(transaction=False) as pipe:
         for key in keys:
@@ -191,5 +191,5 @@ def hashes(client: Any, pattern: str = "*") -> dict[bytes, Record]:
 
 
 def by_id(records: list[Record], prefix: bytes = b"p:") -> dict[bytes, Record]:
-    """Give records by the key that ``--key 'p:{id}'`` gives them."""
+    """Return records by the key that ``--key 'p:{id}'`` gives them."""
     return {prefix + record[b"id"]: record for record in records}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from tests.support.jobs import Command, JobKeys
 
-Answer = Callable[[Command], bytes | None]
+Response = Callable[[Command], bytes | None]
 
 OK = b"+OK\r\n"
 NO_REPLY = b""
@@ -32,7 +32,7 @@ def integer(number: int) -> bytes:
     return b":%d\r\n" % number
 
 
-def nth(number: int, reply: bytes | None, *, of: str, otherwise: bytes | None = OK) -> Answer:
+def nth(number: int, reply: bytes | None, *, of: str, otherwise: bytes | None = OK) -> Response:
     """Return an answer: ``reply`` to the ``number``-th command named ``of``, else ``otherwise``.
 
     Counted from 1, over all connections together.
@@ -67,10 +67,10 @@ class ScriptedServer:
 
     def __init__(
         self,
-        answer: Answer = lambda command: OK,
+        answer: Response = lambda command: OK,
         *,
         greedy_replies: bool = True,
-        questions: Answer | None = None,
+        questions: Response | None = None,
     ) -> None:
         self._answer = answer
         self._questions = questions or _only_run_id

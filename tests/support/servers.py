@@ -40,7 +40,7 @@ def free_port() -> int:
 
 
 def answers_ping(port: int) -> bool:
-    """Say whether a server on this port of 127.0.0.1 answers PING."""
+    """Return True if a server on this port of 127.0.0.1 answers PING."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 30) as asking:
         asking.sendall(b"PING\r\n")
         return asking.recv(7) == b"+PONG\r\n"

@@ -36,7 +36,7 @@ def batch_of(lines: Sequence[bytes], first_record: int | None = 0) -> Batch:
 
 
 def stream_of(wire: Wire) -> bytes:
-    """Give the bytes that go to the server."""
+    """Return the bytes that go to the server."""
     return b"".join(bytes(buffer) for buffer in wire.buffers)
 
 

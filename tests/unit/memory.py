@@ -10,9 +10,9 @@ from typing import Any
 import hiredis
 import pyarrow as pa
 
-from etl.plan import Answer, Batch, Plan, Projection, Refusal, Reject, Source, StopFlag, Verdict, Wire
-from etl.report import Budget, Tally
-from etl.sink.session.backoff import Patience
+from etl.plan import Batch, BatchResult, Plan, Projection, Refusal, Reject, Response, Source, StopFlag, Wire
+from etl.report import Budget, Counters
+from etl.sink.session.backoff import Backoff
 from etl.template import Template, parse_template
 from tests.unit.encode.model import Model
 from tests.unit.given import parse_commands, replies_in, stream_of
@@ -41,7 +41,7 @@ class PairsEncoder:
     def templates(self) -> tuple[Template, ...]:
         return (parse_template("{#}{line}", option="--key"),)
 
-    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+    def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         lines = lines_in(batch)
         kept = [index for index, line in enumerate(lines) if line != LACKING]
         refusals = [Refusal(i, "it has no field {x}") for i, line in enumerate(lines) if line == LACKING]
@@ -54,21 +54,21 @@ class PairsEncoder:
         boundaries = [*range(0, len(batch), self.size), len(batch)]
         return Wire((data,), boundaries, b"+" * (len(boundaries) - 1), len(data))
 
-    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
         if replies is None:
-            return Verdict(written=wire.records)
+            return BatchResult(written=wire.records)
         assert len(replies) == wire.commands
         groups = zip(pairwise(wire.boundaries), replies, strict=True)
         refused = [(range(*bounds), reply) for bounds, reply in groups if reply != "OK"]
         if self.size > 1:
             again = tuple(index for indices, _ in refused for index in indices)
-            return Verdict(written=wire.records - len(again), again=again)
+            return BatchResult(written=wire.records - len(again), again=again)
         refusals = tuple(Refusal(index, reply) for indices, reply in refused for index in indices)
-        return Verdict(written=wire.records - len(refusals), refusals=refusals)
+        return BatchResult(written=wire.records - len(refusals), refusals=refusals)
 
 
 def lines_in(batch: Batch) -> list[bytes]:
-    """Give the lines of a batch of lines, or the original text of other records."""
+    """Return the lines of a batch of lines, or the original text of other records."""
     column = batch.line if batch.line is not None else batch.fields.column("line")
     lines: list[bytes] = column.to_pylist()
     return lines
@@ -100,7 +100,7 @@ class MemorySession:
     answer: Callable[[Wire], Sequence[Any] | None] = refusing
     wires: list[Wire] = field(default_factory=list)
     closed: bool = False
-    waiting: list[Answer] = field(default_factory=list)
+    waiting: list[Response] = field(default_factory=list)
     fails_at: int | None = None
     failure: Exception | None = None
 
@@ -108,17 +108,17 @@ class MemorySession:
     def pairs(self) -> list[Pair]:
         return [pair for wire in self.wires for pair in pairs_in(wire)]
 
-    def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
+    def submit(self, wire: Wire, token: Any) -> Iterator[Response]:
         number = len(self.wires)
         if self.failure is not None and number == self.fails_at:
             raise self.failure
         replies = self.answers[number] if number in self.answers else self.answer(wire)
-        self.waiting.append(Answer(token, wire, replies))
+        self.waiting.append(Response(token, wire, replies))
         self.wires.append(wire)
         while len(self.waiting) > self.lag:
             yield self.waiting.pop(0)
 
-    def drain(self) -> Iterator[Answer]:
+    def drain(self) -> Iterator[Response]:
         while self.waiting:
             yield self.waiting.pop(0)
 
@@ -135,10 +135,10 @@ class Near:
     __slots__ = ()
     own = False
 
-    def stay(self, client_name: str, stop: StopFlag) -> Any:
+    def connect_reconnecting(self, client_name: str, stop: StopFlag) -> Any:
         return self.connect(client_name)  # type: ignore[attr-defined]
 
-    def met(
+    def identify(
         self, client_name: str, stop: StopFlag, retry_for_s: float | None = None, told: Any = None
     ) -> Any:
         return self
@@ -146,8 +146,8 @@ class Near:
     def bounded(self, records: int | None, nbytes: int | None) -> Any:
         return self
 
-    def patience(self, stop: StopFlag) -> Patience:
-        return Patience(0.0, stop)
+    def backoff(self, stop: StopFlag) -> Backoff:
+        return Backoff(0.0, stop)
 
 
 class Told:
@@ -199,12 +199,12 @@ class ModelSession:
 
     model: Model
 
-    def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
+    def submit(self, wire: Wire, token: Any) -> Iterator[Response]:
         stream = b"".join(self.model.answer(command) for command in parse_commands(stream_of(wire)))
         as_expected = wire.expected is not None and stream == bytes(wire.expected)
-        yield Answer(token, wire, None if as_expected else replies_in(stream))
+        yield Response(token, wire, None if as_expected else replies_in(stream))
 
-    def drain(self) -> Iterator[Answer]:
+    def drain(self) -> Iterator[Response]:
         return iter(())
 
     def renew(self) -> None:
@@ -226,7 +226,7 @@ class RejectList:
             raise self.failure
         self.rejects.extend(rejects)
 
-    def in_turn(self, turn: int) -> RejectList:
+    def for_attempt(self, turn: int) -> RejectList:
         return self
 
 
@@ -250,5 +250,5 @@ def plan_for(source: Source, target: Any = None, *, block_bytes: int = 1 << 20, 
     return Plan(**made)
 
 
-def tally_of(workers: int) -> Tally:
-    return Tally([0] * Tally.size(workers), workers)
+def tally_of(workers: int) -> Counters:
+    return Counters([0] * Counters.size(workers), workers)

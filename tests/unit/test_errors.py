@@ -28,7 +28,7 @@ CODES = {
     "HungUpError": (4, "failed"),
     "LoadingError": (4, "failed"),
     "ServerChangedError": (4, "failed"),
-    "RecordGoneError": (4, "failed"),
+    "JobStateLostError": (4, "failed"),
     "StoppedError": (70, "failed"),
     "LockedError": (6, "failed"),
     "RejectedError": (5, "incomplete"),

@@ -43,11 +43,11 @@ class Buckets:
 
     @property
     def counts(self) -> pa.Array:
-        """Give the number of records in each bucket (int32)."""
+        """Return the number of records in each bucket (int32)."""
         return pc.subtract(self.bounds.slice(1), self.bounds.slice(0, len(self)))
 
     def keys(self, template: Template) -> list[Piece]:
-        """Give the pieces of the buckets' keys; ``template`` has ``{#}`` and no other field."""
+        """Return the pieces of the buckets' keys; ``template`` has ``{#}`` and no other field."""
         numbers = self.numbers.cast(pa.string()).cast(BINARY)
         return [numbers if isinstance(part, Field) else part for part in template.parts]
 
@@ -65,7 +65,7 @@ class Buckets:
         return pc.equal(marks.slice(1), marks.slice(0, len(self)))
 
     def some(self, indices: pa.Array, column: pa.Array) -> tuple[Buckets, pa.Array]:
-        """Give the buckets at ``indices`` and what a column of all records holds of theirs."""
+        """Return the buckets at ``indices`` and what a column of all records holds of theirs."""
         ends = pa.concat_arrays([_FIRST, pc.cumulative_sum(self.counts.take(indices))])
         fields = self._of(indices, self.fields)
         return Buckets(self.size, self.numbers.take(indices), ends, fields), self._of(indices, column)
@@ -75,17 +75,17 @@ class Buckets:
 
     @property
     def arguments(self) -> Any:
-        """Give the fields as arguments of commands, a piece for ``lookup.fused``."""
+        """Return the fields as arguments of commands, a piece for ``lookup.fused``."""
         return lookup(_field_argument, self.fields, self.size - 1)
 
     @property
     def elements(self) -> Any:
-        """Give the fields as elements of listpacks, a piece for ``lookup.fused``."""
+        """Return the fields as elements of listpacks, a piece for ``lookup.fused``."""
         return lookup(_field_element, self.fields, self.size - 1)
 
 
 def buckets_of(numbers: pa.Array, size: int) -> Buckets:
-    """Give the buckets of ``size`` for records of these numbers (int64, ascending, one at least)."""
+    """Return the buckets of ``size`` for records of these numbers (int64, ascending, one at least)."""
     per_record = pc.divide(numbers, pa.scalar(size, pa.int64()))
     fields = pc.subtract(numbers, pc.multiply(per_record, pa.scalar(size, pa.int64())))
     last = len(numbers) - 1
@@ -100,7 +100,7 @@ def buckets_of(numbers: pa.Array, size: int) -> Buckets:
 
 
 def value_arguments(values: pa.Array) -> list[Any]:
-    """Give values (``binary``, no null) as arguments or as bulk replies, pieces for ``lookup.fused``."""
+    """Return values (``binary``, no null) as arguments or as bulk replies, pieces for ``lookup.fused``."""
     lengths = pc.binary_length(values)
     return [lookup(_value_head, lengths, pc.max(lengths).as_py()), values]
 

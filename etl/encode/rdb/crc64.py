@@ -24,7 +24,7 @@ Start = Callable[[int], bytes]
 
 @lru_cache(maxsize=1)
 def crc64() -> Callable[..., int]:
-    """Give Redis's CRC-64 (of bytes, and the CRC of the bytes before them)."""
+    """Return Redis's CRC-64 (of bytes, and the CRC of the bytes before them)."""
     from anycrc import Model
 
     calc: Callable[..., int] = Model("CRC64-REDIS").calc
@@ -32,7 +32,7 @@ def crc64() -> Callable[..., int]:
 
 
 def crcs(body: pa.Array, lengths: pa.Array, longest: int, start: Start) -> pa.Array:
-    """Give the payloads' last eight bytes; bodies are of these lengths. See NOTE(crc)."""
+    """Return the payloads' last eight bytes; bodies are of these lengths. See NOTE(crc)."""
     if longest < LONGEST_TABLE:
         crcs = pa.Array.from_buffers(pa.uint64(), len(body), [None, pa.py_buffer(_each_crc(body))])
         crcs = pc.bit_wise_xor(crcs, _start_crcs(start, table_size(longest)).take(lengths))
@@ -51,5 +51,5 @@ def _each_crc(body: pa.Array) -> array[int]:
 
 @lru_cache(maxsize=32)
 def _start_crcs(start: Start, size: int) -> pa.Array:
-    """Give, for each length of a body, the CRC of its start and so many zeros."""
+    """Return, for each length of a body, the CRC of its start and so many zeros."""
     return pa.array((crc64()(bytes(length), crc64()(start(length))) for length in range(size)), pa.uint64())

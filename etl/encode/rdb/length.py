@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def rdb_length(length: int) -> bytes:
-    """Give a length as RDB files have it: in one, two or five bytes."""
+    """Return a length as RDB files have it: in one, two or five bytes."""
     if length < 64:
         return bytes((length,))
     if length < 1 << 14:

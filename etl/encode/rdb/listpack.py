@@ -1,4 +1,4 @@
-"""Listpacks made by columns: the compact form in which Redis keeps small hashes, lists, sets and sorted sets.
+"""Listpacks vectorised: the compact form in which Redis keeps small hashes, lists, sets and sorted sets.
 
 The format stands in Redis's ``src/listpack.c`` and https://github.com/antirez/listpack/blob/master/listpack.md:
 four bytes of total size and two bytes of the number of elements (little endian), the elements, 0xFF. An
@@ -47,7 +47,7 @@ _SMALLEST = b"9223372036854775808"  # without its sign
 
 
 def backlen(size: int) -> bytes:
-    """Give the size of an element's encoding and data for walking backwards, in one to five bytes.
+    """Return the size of an element's encoding and data for walking backwards, in one to five bytes.
 
     Seven bits a byte, the last of them first; ``listpack.c`` takes one byte more than needed for 16,383 and
     the like, and so does this.
@@ -62,7 +62,7 @@ def backlen(size: int) -> bytes:
 
 
 def string_head(length: int) -> bytes:
-    """Give the encoding of a string of this many bytes."""
+    """Return the encoding of a string of this many bytes."""
     if length < 64:
         return bytes((0x80 | length,))
     if length <= MOST_STRING_BYTES:
@@ -71,12 +71,12 @@ def string_head(length: int) -> bytes:
 
 
 def string_tail(length: int) -> bytes:
-    """Give the backlen of a string of this many bytes."""
+    """Return the backlen of a string of this many bytes."""
     return backlen(len(string_head(length)) + length)
 
 
 def integer_element(value: int) -> bytes:
-    """Give the element of an integer (64 bits, signed)."""
+    """Return the element of an integer (64 bits, signed)."""
     if 0 <= value <= 127:
         return bytes((value, 1))
     if -4096 <= value <= 4095:
@@ -89,14 +89,14 @@ def integer_element(value: int) -> bytes:
 
 
 def element(text: bytes) -> bytes:
-    """Give the element that Redis would make of a text."""
+    """Return the element that Redis would make of a text."""
     if len(text) <= _LONGEST_INTEGER and _CANONICAL.fullmatch(text) and int(text) in _INT64:
         return integer_element(int(text))
     return string_head(len(text)) + text + string_tail(len(text))
 
 
 def element_pieces(values: pa.Array, *, before: bytes) -> list[Any]:
-    """Give the pieces of one element a record, with the bytes ``before`` in front; nothing where null.
+    """Return the pieces of one element a record, with the bytes ``before`` in front; nothing where null.
 
     ``values`` is ``binary``, no value longer than MOST_STRING_BYTES. Pieces are for ``lookup.fused``.
     """
@@ -126,7 +126,7 @@ def _numbered(before: bytes, elements: pa.Array) -> list[Any]:
 def string_pieces(
     values: pa.Array, lengths: pa.Array, shortest: int, longest: int, before: bytes
 ) -> list[Any]:
-    """Give the pieces of string elements: head, value, backlen; ``lengths`` and their bounds are known."""
+    """Return the pieces of string elements: head, value, backlen; ``lengths`` and their bounds are known."""
     if shortest == longest and not values.null_count:
         return [before + string_head(longest), values, string_tail(longest)]
     head = lookup(string_head, lengths, longest, before=before)
@@ -179,7 +179,7 @@ class _Width:
     size: int
 
     def words(self, numbers: pa.Array) -> pa.Array:
-        """Give the elements of ``numbers`` (uint64) as the low bytes of words."""
+        """Return the elements of ``numbers`` (uint64) as the low bytes of words."""
         value = pc.bit_wise_and(numbers, _word((1 << self.bits) - 1))
         if self.bits == 7:
             return pc.bit_wise_or(value, _word(self.tail << 8))
@@ -206,7 +206,7 @@ def _word(value: int) -> pa.Scalar:
 
 
 def integer_elements(numbers: pa.Array) -> pa.Array:
-    """Give the elements of integers (int64) as a ``binary`` column; null where null."""
+    """Return the elements of integers (int64) as a ``binary`` column; null where null."""
     bounds = pc.min_max(numbers).as_py()
     if bounds["max"] is None:
         return pa.nulls(len(numbers), BINARY)
@@ -230,7 +230,7 @@ def _between(numbers: pa.Array, width: _Width) -> pa.Array:
 
 
 def _short_elements(numbers: pa.Array, lowest: int, highest: int) -> pa.Array:
-    """Give the elements of integers of up to 32 bits: words of which so many low bytes are kept."""
+    """Return the elements of integers of up to 32 bits: words of which so many low bytes are kept."""
     unsigned = numbers.view(pa.uint64())
     widths = _possible(lowest, highest)
     words = widths[0].words(unsigned)
@@ -243,7 +243,7 @@ def _short_elements(numbers: pa.Array, lowest: int, highest: int) -> pa.Array:
 
 
 def _possible(lowest: int, highest: int) -> list[_Width]:
-    """Give the widths, from wide to narrow, that numbers between these two may need."""
+    """Return the widths, from wide to narrow, that numbers between these two may need."""
     widest = max(
         at
         for at, width in enumerate(_WIDTHS)
@@ -261,7 +261,7 @@ _ZERO = pa.array([0], pa.int32())
 
 
 def _low_bytes(words: pa.Array, kept: pa.Array, like: pa.Array) -> pa.Array:
-    """Give of each word the low bytes whose bit is set in ``kept``, as ``binary``; null where ``like`` is.
+    """Return of each word the low bytes whose bit is set in ``kept``, as ``binary``; null where ``like`` is.
 
     The bits of all words in a row are the bitmap of a filter over the bytes of all words in a row.
     """

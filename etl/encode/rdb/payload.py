@@ -1,4 +1,4 @@
-"""Hashes as RESTORE takes them: the bytes that DUMP gives, made by columns.
+"""Hashes as RESTORE takes them: the bytes that DUMP gives, vectorised.
 
 A payload is a value as in an RDB file (Redis ``src/rdb.c``, ``rdbSaveObject``): a type, then the value; then
 the RDB version in two bytes and the CRC-64 of everything before in eight (``src/cluster.c``,
@@ -6,7 +6,7 @@ the RDB version in two bytes and the CRC-64 of everything before in eight (``src
 
 - RDB_TYPE_HASH_LISTPACK: the whole hash as one string, a listpack of names and values by turns. The server
   checks it and takes it as it is.
-- RDB_TYPE_HASH_ZIPLIST: the same with a ziplist, for servers before Redis 7.0: see ``Form``.
+- RDB_TYPE_HASH_ZIPLIST: the same with a ziplist, for servers before Redis 7.0: see ``HashEncoding``.
 - RDB_TYPE_HASH: number of fields, then names and values, each a string with its length. The server builds the
   hash from them. For records that do not suit a listpack: see ``unfit``.
 
@@ -55,7 +55,7 @@ Fields = Sequence[tuple[bytes, pa.Array]]
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class HashEncoding:
     """How small hashes are written: ``encoding`` is what the server's OBJECT ENCODING calls it.
 
     ``version`` is the RDB version of the payload; servers take those of older ones. ``start`` and ``head``
@@ -83,7 +83,7 @@ class Payloads:
         return [self.head, self.body, self.crc]
 
 
-def hashes(fields: Fields, records: int, form: Form) -> Payloads:
+def hashes(fields: Fields, records: int, form: HashEncoding) -> Payloads:
     """Make the payloads of hashes; every record has one field at least."""
     fields = [(name, values) for name, values in fields if values.null_count < len(values)]
     bad = unfit(fields, records, form)
@@ -95,7 +95,7 @@ def hashes(fields: Fields, records: int, form: Form) -> Payloads:
     return _mixed(fields, bad, form)
 
 
-def unfit(fields: Fields, records: int, form: Form) -> pa.Array | None:
+def unfit(fields: Fields, records: int, form: HashEncoding) -> pa.Array | None:
     """Say which records do not suit a listpack or ziplist, but for their size; None: all of them do.
 
     Those with more than MOST_FIELDS fields, a value of more than MOST_STRING_BYTES, or too long a name.
@@ -120,7 +120,7 @@ def _longer(lengths: pa.Array, most: int) -> pa.Array | None:
 
 
 def _counts(fields: Fields, records: int) -> pa.Array:
-    """Give the number of fields each record has (int32)."""
+    """Return the number of fields each record has (int32)."""
     always = sum(not values.null_count for _, values in fields)
     counts = pa.repeat(pa.scalar(always, pa.int32()), records)
     for _, values in fields:
@@ -129,7 +129,7 @@ def _counts(fields: Fields, records: int) -> pa.Array:
     return counts
 
 
-def _mixed(fields: Fields, bad: pa.Array, form: Form) -> Payloads:
+def _mixed(fields: Fields, bad: pa.Array, form: HashEncoding) -> Payloads:
     """Write the records that suit ``form`` in it and the ``bad`` ones as hash tables, in their order."""
     rest, others = pc.indices_nonzero(pc.invert(bad)), pc.indices_nonzero(bad)
     tables = _tables(_taken(fields, others), len(others), form)
@@ -164,7 +164,7 @@ def _ziplist_pieces(fields: Fields, records: int) -> list[Any]:
     return ziplist.pieces(fields, _each_count(fields, records, _element_count), records)
 
 
-def _tables(fields: Fields, records: int, form: Form) -> Payloads:
+def _tables(fields: Fields, records: int, form: HashEncoding) -> Payloads:
     pieces: list[Any] = [_each_count(fields, records, rdb_length)]
     for name, values in fields:
         before = rdb_length(len(name)) + name
@@ -198,7 +198,7 @@ def _sealed(pieces: Sequence[Any], records: int, start: Start, head: Start, vers
 
 
 def _string_start(kind: bytes, body_bytes: int) -> bytes:
-    """Give the payload's bytes before the body: type, the length of the string, its own first four bytes."""
+    """Return the payload's bytes before the body: type, length of the string, its own first four bytes."""
     total = _SIZE_BYTES + body_bytes - VERSION_BYTES
     return kind + rdb_length(total) + total.to_bytes(_SIZE_BYTES, "little")
 
@@ -228,11 +228,11 @@ def _table_head(body_bytes: int) -> bytes:
 
 
 def _argument_head(start: bytes, body_bytes: int) -> bytes:
-    """Give the start with the RESP length of the whole payload in front."""
+    """Return the start with the RESP length of the whole payload in front."""
     return b"\r\n$%d\r\n%b" % (len(start) + body_bytes + CRC_BYTES, start)
 
 
-LISTPACK = Form(
+LISTPACK = HashEncoding(
     "listpack",
     (10).to_bytes(VERSION_BYTES, "little"),
     MOST_STRING_BYTES,
@@ -242,7 +242,7 @@ LISTPACK = Form(
 )
 """Of Redis 7.0 and later: RDB version 10 is the first that knows listpacks of hashes."""
 
-ZIPLIST = Form(
+ZIPLIST = HashEncoding(
     "ziplist",
     (9).to_bytes(VERSION_BYTES, "little"),
     ziplist.MOST_NAME_BYTES,
@@ -252,18 +252,18 @@ ZIPLIST = Form(
 )
 """Of servers before Redis 7.0: RDB version 9 is that of Redis 5.0 to 6.2."""
 
-FORMS = (LISTPACK, ZIPLIST)
+HASH_ENCODINGS = (LISTPACK, ZIPLIST)
 """What a server is asked for, one after the other."""
 
 
 def payload_texts(made: Payloads) -> list[bytes]:
-    """Give the payloads themselves, without the length in front (a slow path)."""
+    """Return the payloads themselves, without the length in front (a slow path)."""
     arguments = join_column([_column(piece) for piece in made.pieces], len(made.body)).to_pylist()
     return [found.split(CRLF, 2)[2] for found in arguments]
 
 
-def payload(fields: Sequence[tuple[bytes, bytes]], form: Form) -> bytes:
-    """Give the payload of one hash, as DUMP gives it when the server does not compress."""
+def payload(fields: Sequence[tuple[bytes, bytes]], form: HashEncoding) -> bytes:
+    """Return the payload of one hash, as DUMP gives it when the server does not compress."""
     columns = [(name, pa.array([value], BINARY)) for name, value in fields]
     (found,) = payload_texts(hashes(columns, 1, form))
     return found

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from etl.encode.rdb.listpack import MOST_STRING_BYTES
-from etl.encode.rdb.payload import Form, payload
+from etl.encode.rdb.payload import HashEncoding, payload
 from etl.encode.resp.protocol import plain
 from etl.plan import Wire
 
@@ -31,7 +31,7 @@ _COMPACT = (
 _LONG = ((b"short", b"1"), (b"long", b"x" * (MOST_STRING_BYTES + 1)))
 
 
-def _checks(form: Form) -> tuple[tuple[str, Any], ...]:
+def _checks(form: HashEncoding) -> tuple[tuple[str, Any], ...]:
     return (
         (f"RESTORE of a {form.encoding}", b"OK"),
         (f"HGETALL of a {form.encoding}", _COMPACT),
@@ -42,7 +42,7 @@ def _checks(form: Form) -> tuple[tuple[str, Any], ...]:
     )
 
 
-def probe(key: bytes, form: Form) -> Wire:
+def probe(key: bytes, form: HashEncoding) -> Wire:
     """Make the commands that try RESTORE under ``key``, which they replace and remove; one group."""
     commands = (
         (b"RESTORE", key, _TTL, payload(_COMPACT, form), b"REPLACE"),
@@ -55,7 +55,7 @@ def probe(key: bytes, form: Form) -> Wire:
     return plain(*commands)
 
 
-def objection(replies: Sequence[Any], form: Form) -> str | None:
+def objection(replies: Sequence[Any], form: HashEncoding) -> str | None:
     """Say why hashes cannot go by RESTORE in this form, given the answers to ``probe``; None: they can.
 
     The sentence quotes a server's error reply, no data.

@@ -1,4 +1,4 @@
-"""Ziplists made by columns: the compact form in which servers before Redis 7.0 keep small hashes.
+"""Ziplists vectorised: the compact form in which servers before Redis 7.0 keep small hashes.
 
 The format stands in Redis's ``src/ziplist.c`` (6.2): the size of it all, the offset of the last entry, each
 in four bytes, the number of entries in two (little endian), the entries, 0xFF. An entry is the size of the
@@ -41,18 +41,18 @@ _LONG_STRING = 64
 
 
 def prevlen(size: int) -> bytes:
-    """Give the size of the entry before, as an entry begins with it."""
+    """Return the size of the entry before, as an entry begins with it."""
     return bytes((size,)) if size < _LONG_ENTRY else b"\xfe" + size.to_bytes(4, "little")
 
 
 def string_head(length: int) -> bytes:
-    """Give the encoding of a string of this many bytes, up to 16,383."""
+    """Return the encoding of a string of this many bytes, up to 16,383."""
     return bytes((length,)) if length < _LONG_STRING else (0x4000 | length).to_bytes(2, "big")
 
 
 @lru_cache(maxsize=512)
 def name_entry(name: bytes) -> Callable[[int], bytes]:
-    """Give the function that makes a name's entry, and the prevlen behind it, from its own prevlen.
+    """Return the function that makes a name's entry, and the prevlen behind it, from its own prevlen.
 
     Always the same function for a name: tables are kept by its identity.
     """
@@ -65,7 +65,7 @@ def name_entry(name: bytes) -> Callable[[int], bytes]:
 
 
 def entries(fields: Sequence[tuple[bytes, pa.Array]], records: int) -> tuple[pa.Array, pa.Array]:
-    """Give each record's entries in a row (``binary``), and the size of the last one (int32).
+    """Return each record's entries in a row (``binary``), and the size of the last one (int32).
 
     ``fields`` are names, none longer than MOST_NAME_BYTES, and ``binary`` values (null: no such field).
     """
@@ -89,7 +89,7 @@ def entries(fields: Sequence[tuple[bytes, pa.Array]], records: int) -> tuple[pa.
 
 
 def pieces(fields: Sequence[tuple[bytes, pa.Array]], counts: Any, records: int) -> list[Any]:
-    """Give the pieces of ziplists but for their first four bytes; ``counts`` is the piece of their counts."""
+    """Return the pieces of ziplists but for their first four bytes; ``counts`` is that of their counts."""
     joined, last = entries(fields, records)
     # As in ``listpack``, integers are laid out in machine words: NOTE(bytes) there.
     offset = pc.add(pc.subtract(pc.binary_length(joined), last), pa.scalar(HEADER_BYTES, pa.int32()))

@@ -24,7 +24,7 @@ class Columns:
         self._numbers: pa.Array | None = None
 
     def column(self, name: str) -> pa.Array | None:
-        """Give a field as ``binary``, or None where no record of the batch has it."""
+        """Return a field as ``binary``, or None where no record of the batch has it."""
         if name == NUMBER:  # whatever a field of this name would hold
             if self._numbers is None and self.batch.numbers is not None:
                 self._numbers = self.batch.numbers.cast(pa.string()).cast(BINARY)
@@ -34,16 +34,16 @@ class Columns:
         return {LINE: self.batch.line, JSON: self.batch.json}.get(name)
 
     def field(self, name: str) -> pa.Array | None:
-        """Give a field of the records, whatever else its name may stand for in a template."""
+        """Return a field of the records, whatever else its name may stand for in a template."""
         return self.batch.fields.column(name) if name in self._names else None
 
     def members(self, name: str) -> pa.Array | None:
-        """Give an array field as ``list<binary>`` without null members, or None where no record has it."""
+        """Return an array field as ``list<binary>`` without null members, or None where no record has it."""
         name = f"{name}[]"
         return _without_nulls(self.batch.fields.column(name)) if name in self._names else None
 
     def pieces(self, template: Template) -> list[Piece]:
-        """Give the pieces of a template that has no ``{*}`` and no ``{x[]}``; its columns must be there."""
+        """Return the pieces of a template that has no ``{*}`` and no ``{x[]}``; its columns must be there."""
         pieces: list[Piece] = []
         for part in template.parts:
             if isinstance(part, Milliseconds):
@@ -136,5 +136,5 @@ def _named(key: Template) -> str:
 
 
 def survivors(records: int, refused: Container[int]) -> list[int]:
-    """Give the indices in a batch of the records that are not refused: where each of them stood."""
+    """Return the indices in a batch of the records that are not refused: where each of them stood."""
     return [index for index in range(records) if index not in refused]

@@ -49,7 +49,7 @@ _REPEATABLE = frozenset(
 
 
 def repeatable(command: Command) -> bool:
-    """Say whether a command does no more the second time than the first: what is not known here may.
+    """Return True if a command does no more the second time than the first: what is not known here may.
 
     Not RPUSH, XADD, INCRBY, APPEND and their like, nor a time series, whose timestamp may be ``*``.
     """

@@ -64,7 +64,7 @@ class Lookup:
 def lookup(
     make: Callable[[int], bytes], lengths: pa.Array, longest: int, *, before: bytes = b"", after: bytes = b""
 ) -> Any:
-    """Give ``before + make(length) + after`` for each length (int32), null for null.
+    """Return ``before + make(length) + after`` for each length (int32), null for null.
 
     The piece is a Lookup, or a ``binary`` column where a table would be long. ``make`` is a pure function
     of the module's, because tables are kept by its identity.
@@ -75,7 +75,7 @@ def lookup(
 
 
 def table_size(longest: int) -> int:
-    """Give the size of a table that has an entry for ``longest``; few sizes, so that tables are kept."""
+    """Return the size of a table that has an entry for ``longest``; few sizes, so that tables are kept."""
     return max(_SMALLEST, 1 << longest.bit_length())
 
 
@@ -86,7 +86,7 @@ def _by_value(make: Callable[[int], bytes], lengths: pa.Array, before: bytes, af
 
 
 def fused(pieces: Sequence[Any]) -> list[Any]:
-    """Give the same pieces in fewer, as bytes and columns: see NOTE(seams)."""
+    """Return the same pieces in fewer, as bytes and columns: see NOTE(seams)."""
     merged: list[Any] = []
     seams_made = 0
     for piece in pieces:
@@ -113,7 +113,7 @@ def _together(left: Any, right: Any, seam: bool) -> Any:
 
 
 def _everywhere(piece: Any) -> bool:
-    """Say whether a piece is a lookup that every record has; of another, neighbours must stay apart."""
+    """Return True if a piece is a lookup that every record has; of another, neighbours must stay apart."""
     return isinstance(piece, Lookup) and not piece.index.null_count
 
 

@@ -1,4 +1,4 @@
-"""RESP made by columns: one vectorised join makes the bytes of a whole batch.
+"""RESP vectorised: one vectorised join makes the bytes of a whole batch.
 
 NOTE(join): ``pyarrow.compute.binary_join_element_wise`` over literals, lengths and columns gives an array
 whose data buffer *is* the wire and whose offsets are the record boundaries; no record is touched by Python.
@@ -34,17 +34,17 @@ Piece = Any
 
 
 def argument(value: bytes) -> bytes:
-    """Give one constant argument: ``\\r\\n$3\\r\\nSET``. See NOTE(leading)."""
+    """Return one constant argument: ``\\r\\n$3\\r\\nSET``. See NOTE(leading)."""
     return b"\r\n$%d\r\n%b" % (len(value), value)
 
 
 def bulk(value: bytes) -> bytes:
-    """Give one bulk string as a reply has it: ``$3\\r\\nabc\\r\\n``."""
+    """Return one bulk string as a reply has it: ``$3\\r\\nabc\\r\\n``."""
     return b"$%d\r\n%b\r\n" % (len(value), value)
 
 
 def arguments(pieces: Sequence[Piece], *, before: bytes = b"") -> list[Piece]:
-    """Give the pieces of one argument a record: its length prefix and the pieces themselves.
+    """Return the pieces of one argument a record: its length prefix and the pieces themselves.
 
     ``before`` are whole constant arguments in front of it, which a null value leaves out as well.
     """
@@ -70,19 +70,19 @@ def _prefix(lengths: pa.Array, before: bytes) -> pa.Array:
 
 
 def prefix_table(before: bytes, longest: int) -> pa.Array:
-    """Give the length prefixes for 0 up to ``longest``, each with ``before`` in front."""
+    """Return the length prefixes for 0 up to ``longest``, each with ``before`` in front."""
     if not before:
         return _PREFIXES
     return pa.array([before + prefix for prefix in _SHORT_LENGTHS[: longest + 1]], BINARY)
 
 
 def arity(fixed: int, counts: pa.Array) -> Piece:
-    """Give the head of an array whose number of elements differs: ``*`` and ``fixed + counts``."""
+    """Return the head of an array whose number of elements differs: ``*`` and ``fixed + counts``."""
     return _numbered(b"*", _ARITIES, fixed, counts)
 
 
 def integer_reply(counts: pa.Array) -> list[Piece]:
-    """Give an integer as a reply has it: ``:3\\r\\n``."""
+    """Return an integer as a reply has it: ``:3\\r\\n``."""
     return [_numbered(b":", _INTEGERS, 0, counts), CRLF]
 
 
@@ -112,8 +112,8 @@ class Joined:
         self.offsets: Sequence[int] = memoryview(offsets).cast("i")[: len(array) + 1] if len(array) else [0]
         self.data: memoryview = memoryview(data if data is not None else b"").cast("B")[: self.offsets[-1]]
 
-    def part(self, start: int, stop: int) -> memoryview:
-        """Give the bytes of the records from ``start`` up to ``stop``."""
+    def split_encodable(self, start: int, stop: int) -> memoryview:
+        """Return the bytes of the records from ``start`` up to ``stop``."""
         return self.data[self.offsets[start] : self.offsets[stop]]
 
 
@@ -139,7 +139,7 @@ def join_column(pieces: Sequence[Piece], records: int) -> pa.Array:
 
 
 def text_column(pieces: Sequence[Piece], records: int) -> pa.Array:
-    """Give what the pieces say as one ``binary`` column; null where one of them is."""
+    """Return what the pieces say as one ``binary`` column; null where one of them is."""
     if len(pieces) == 1 and not isinstance(pieces[0], bytes):
         return pieces[0]
     if all(isinstance(piece, bytes) for piece in pieces):
@@ -149,7 +149,7 @@ def text_column(pieces: Sequence[Piece], records: int) -> pa.Array:
 
 
 def plain(*commands: Sequence[bytes]) -> Wire:
-    """Make the wire of some commands, given as their words; nobody foretells their replies."""
+    """Make the wire of some commands, given as their words; their replies are not foretold."""
     sent = b"".join(b"*%d%b%b" % (len(words), b"".join(map(argument, words)), CRLF) for words in commands)
     return Wire((sent,), range(2), None, len(sent), commands_per_group=len(commands))
 

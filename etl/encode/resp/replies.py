@@ -8,7 +8,7 @@ WRONG_TYPE = b"a value of another type"
 
 
 def wrong_type(reply: Any) -> bool:
-    """Say whether an error reply means that the key holds a value of another type."""
+    """Return True if an error reply means that the key holds a value of another type."""
     return isinstance(reply, Exception) and ("WRONGTYPE" in str(reply) or "wrong Redis type" in str(reply))
 
 

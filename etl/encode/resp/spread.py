@@ -40,7 +40,7 @@ def _nothing(word: Template) -> str:
 
 
 def command_pieces(command: Command, columns: Columns) -> list[Piece]:
-    """Give the pieces of one command a record."""
+    """Return the pieces of one command a record."""
     spread = [word for word in command.arguments if word.spreads]
     fixed = 1 + len(command.arguments) - len(spread)
     pieces: list[Piece] = []
@@ -70,7 +70,7 @@ def _word_pieces(word: Template, columns: Columns) -> list[Piece]:
 
 
 def spread_fields(columns: Columns) -> Iterator[tuple[bytes, pa.Array]]:
-    """Give the names and columns that ``{*}`` stands for, of those that any record of the batch has."""
+    """Return the names and columns that ``{*}`` stands for, of those that any record of the batch has."""
     for name in columns.batch.spread:
         value = columns.field(name)
         if value is not None:
@@ -78,7 +78,7 @@ def spread_fields(columns: Columns) -> Iterator[tuple[bytes, pa.Array]]:
 
 
 def spread_counts(word: Template, columns: Columns) -> pa.Array:
-    """Give how many arguments ``{*}`` (names and values) or ``{x[]}`` stands for, a record (int32)."""
+    """Return how many arguments ``{*}`` (names and values) or ``{x[]}`` stands for, a record (int32)."""
     if word.lists:
         members = columns.members(next(iter(word.lists)))
         if members is None:
@@ -95,7 +95,7 @@ def spread_counts(word: Template, columns: Columns) -> pa.Array:
 
 
 def _members(word: Template, columns: Columns) -> pa.Array:
-    """Give all members of an array field as arguments, one piece a record."""
+    """Return all members of an array field as arguments, one piece a record."""
     members = columns.members(next(iter(word.lists)))
     assert members is not None  # ``part_spread`` has refused the others
     values = members.flatten()

@@ -13,7 +13,7 @@ from etl.encode.resp.columns import Columns
 from etl.encode.resp.command import Command
 from etl.encode.resp.protocol import Piece, integer_reply, join
 from etl.encode.resp.spread import command_pieces, part_spread, spread_counts
-from etl.plan import Batch, Refusal, Verdict, Wire
+from etl.plan import Batch, BatchResult, Refusal, Wire
 from etl.template import Template
 
 
@@ -32,7 +32,7 @@ class CommandsEncoder:
     def templates(self) -> tuple[Template, ...]:
         return tuple(word for command in self.commands for word in command.arguments)
 
-    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+    def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         return part_spread(self.commands, batch, self.integers)
 
     def encode(self, batch: Batch) -> Wire:
@@ -52,16 +52,16 @@ class CommandsEncoder:
             commands_per_group=len(self.commands),
         )
 
-    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
         if replies is None:
-            return Verdict(written=wire.records)
+            return BatchResult(written=wire.records)
         refusals: dict[int, Refusal] = {}
         for j, reply in enumerate(replies):
             if isinstance(reply, Exception):
                 index = j // wire.commands_per_group
                 refusals.setdefault(index, Refusal(index, reply))
         skipped = self._skipped(replies)
-        return Verdict(
+        return BatchResult(
             written=wire.records - skipped - len(refusals),
             skipped=skipped,
             refusals=tuple(refusals.values()),
@@ -77,7 +77,7 @@ class CommandsEncoder:
 
 
 def _answers_old_value(command: Command) -> bool:
-    """Say whether nil only tells that nothing was there before: ``GETSET``, ``SET ... GET``."""
+    """Return True if nil only tells that nothing was there before: ``GETSET``, ``SET ... GET``."""
     options = (
         part.upper() for word in command.arguments[2:] for part in word.parts if isinstance(part, bytes)
     )
@@ -91,7 +91,7 @@ _COUNT_FROM = {b"HSET": (1, 2), b"SADD": (1, 1), b"ZADD": (1, 2), b"GEOADD": (1,
 
 
 def likely_reply(command: Command, columns: Columns) -> list[Piece] | None:
-    """Give the pieces of the reply a command has when what it adds was not there before; None: unknown."""
+    """Return the pieces of the reply a command has when what it adds was not there before; None: unknown."""
     if command.name in _OK:
         return [b"+OK\r\n"]
     if command.name in _ONE:

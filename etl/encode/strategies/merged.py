@@ -14,7 +14,7 @@ from typing import Any
 from etl.encode.resp.columns import Columns, split
 from etl.encode.resp.command import Command
 from etl.encode.resp.protocol import CRLF, Piece, argument, arguments, groups, join
-from etl.plan import Batch, Buffer, Refusal, Verdict, Wire
+from etl.plan import Batch, BatchResult, Buffer, Refusal, Wire
 from etl.template import Template
 from etl.units import MIB
 
@@ -39,7 +39,7 @@ MERGEABLE = {
 
 
 def mergeable(command: Command) -> bool:
-    """Say whether a command's records can be merged: all but its last member's arguments are constant."""
+    """Return True if a command's records can be merged: all but its last member's arguments are constant."""
     each = MERGEABLE.get(command.name)
     if each is None or any(word.spreads for word in command.arguments):
         return False
@@ -61,7 +61,7 @@ class MembersEncoder:
     def templates(self) -> tuple[Template, ...]:
         return self.command.arguments
 
-    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+    def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         return split(batch, self.templates, keys=self.templates[:1])
 
     def encode(self, batch: Batch) -> Wire:
@@ -78,7 +78,7 @@ class MembersEncoder:
         buffers: list[Buffer] = []
         for start, stop in pairwise(boundaries):
             buffers.append(b"*%d%b" % (1 + len(head) + each * (stop - start), start_of))
-            buffers.append(joined.part(start, stop))
+            buffers.append(joined.split_encodable(start, stop))
             buffers.append(CRLF + then)
         return Wire(
             buffers=tuple(buffers),
@@ -88,16 +88,16 @@ class MembersEncoder:
             commands_per_group=1 if self.then is None else 2,
         )
 
-    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
         """A group with an error reply was not applied at all: its records are to be sent one by one."""
         if replies is None:
-            return Verdict(written=wire.records)
+            return BatchResult(written=wire.records)
         again: list[int] = []
         for j in range(wire.groups):
             answers = replies[j * wire.commands_per_group : (j + 1) * wire.commands_per_group]
             if any(isinstance(answer, Exception) for answer in answers):
                 again += range(wire.boundaries[j], wire.boundaries[j + 1])
-        return Verdict(written=wire.records - len(again), again=tuple(again))
+        return BatchResult(written=wire.records - len(again), again=tuple(again))
 
     def _expected(self, boundaries: Sequence[int]) -> bytes | None:
         if self.command.name not in (b"SADD", b"ZADD", b"HSET", b"GEOADD"):

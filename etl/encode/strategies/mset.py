@@ -12,7 +12,7 @@ from typing import Any
 
 from etl.encode.resp.columns import Columns, split
 from etl.encode.resp.protocol import CRLF, argument, arguments, groups, join
-from etl.plan import Batch, Buffer, Refusal, Verdict, Wire
+from etl.plan import Batch, BatchResult, Buffer, Refusal, Wire
 from etl.template import Template
 from etl.units import MIB
 
@@ -32,7 +32,7 @@ class MsetEncoder:
     def templates(self) -> tuple[Template, ...]:
         return (self.key, self.value)
 
-    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+    def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         return split(batch, self.templates, keys=(self.key,))
 
     def encode(self, batch: Batch) -> Wire:
@@ -45,7 +45,7 @@ class MsetEncoder:
         buffers: list[Buffer] = []
         for start, stop in pairwise(boundaries):
             buffers.append(b"*%d%b" % (1 + 2 * (stop - start), argument(b"MSET")))
-            buffers.append(pairs.part(start, stop))
+            buffers.append(pairs.split_encodable(start, stop))
             buffers.append(CRLF)
         return Wire(
             buffers=tuple(buffers),
@@ -54,14 +54,14 @@ class MsetEncoder:
             nbytes=sum(map(len, buffers)),
         )
 
-    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
         """Count a group's records as written when its reply is OK; else each of them is refused."""
         if replies is None:
-            return Verdict(written=wire.records)
+            return BatchResult(written=wire.records)
         refusals = [
             Refusal(index, reply if isinstance(reply, Exception) else f"MSET answered {reply!r}")
             for j, reply in enumerate(replies)
             if reply != b"OK"
             for index in range(wire.boundaries[j], wire.boundaries[j + 1])
         ]
-        return Verdict(written=wire.records - len(refusals), refusals=tuple(refusals))
+        return BatchResult(written=wire.records - len(refusals), refusals=tuple(refusals))

@@ -45,7 +45,7 @@ from etl.encode.resp.protocol import (
     text_column,
 )
 from etl.encode.resp.replies import odd_reply, wrong_type
-from etl.plan import Batch, Refusal, Verdict, Wire
+from etl.plan import Batch, BatchResult, Refusal, Wire
 from etl.template import Template
 
 _MOST_ELEMENT_BYTES = MOST_LISTPACK_BYTES - HEADER_BYTES - len(END)
@@ -74,7 +74,7 @@ class PackEncoder:
     def templates(self) -> tuple[Template, ...]:
         return (self.key, self.value)
 
-    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+    def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         return split(batch, (self.value,))
 
     def encode(self, batch: Batch) -> Wire:
@@ -99,13 +99,13 @@ class PackEncoder:
             answers = pa.concat_arrays([answers, more_answers]).take(order)
         return self._wire(buckets, commands, answers, others.cast(pa.int64()))
 
-    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
         """Count a bucket's records as written, or refuse them all.
 
         Where HSET found a value of another type that is to be replaced they are sent again, with ``clears``.
         """
         if replies is None:
-            return Verdict(written=wire.records)
+            return BatchResult(written=wire.records)
         refusals: list[Refusal] = []
         again: list[int] = []
         error: Exception | str | None = None
@@ -122,7 +122,7 @@ class PackEncoder:
                     refusals += [Refusal(index, error) for index in range(start, stop)]
             error, first = None, self.clears
         written = wire.records - len(refusals) - len(again)
-        return Verdict(written=written, refusals=tuple(refusals), again=tuple(again))
+        return BatchResult(written=written, refusals=tuple(refusals), again=tuple(again))
 
     def _wire(self, buckets: Buckets, commands: pa.Array, answers: pa.Array, sets: pa.Array) -> Wire:
         """Make the wire of a command text a bucket; ``sets`` are the indices of those that go by HSET."""
@@ -137,7 +137,7 @@ class PackEncoder:
         )
 
     def _restores(self, buckets: Buckets, whole: pa.Array, elements: pa.Array) -> tuple[pa.Array, pa.Array]:
-        """Give the command and the good answer of each bucket that is ``whole``."""
+        """Return the command and the good answer of each bucket that is ``whole``."""
         if not len(whole):
             return pa.array([], BINARY), pa.array([], BINARY)
         flags = [b"REPLACE", b"ABSTTL"] if self.absolute else [b"REPLACE"]
@@ -151,7 +151,7 @@ class PackEncoder:
         return join_column(fused(pieces), len(whole)), pa.repeat(_OK, len(whole))
 
     def _sets(self, buckets: Buckets, values: pa.Array) -> tuple[pa.Array, pa.Array]:
-        """Give the commands and the good answers of each bucket, by HSET."""
+        """Return the commands and the good answers of each bucket, by HSET."""
         key = arguments(buckets.keys(self.key))
         pairs = buckets.joined([buckets.arguments, *value_arguments(values)])
         arguments_of = arity(2, pc.multiply(buckets.counts, pa.scalar(2, pa.int32())))
@@ -171,7 +171,7 @@ class PackEncoder:
 
 
 def _elements(buckets: Buckets, values: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Give each bucket's listpack elements, and say which buckets are whole and suit a listpack."""
+    """Return each bucket's listpack elements, and say which buckets are whole and suit a listpack."""
     suited = pc.equal(buckets.counts, buckets.size)
     lengths = pc.binary_length(values)
     if pc.max(lengths).as_py() > MOST_STRING_BYTES:

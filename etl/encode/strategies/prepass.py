@@ -13,7 +13,7 @@ from etl.encode.resp.columns import split
 from etl.encode.resp.command import command
 from etl.encode.strategies.commands import CommandsEncoder
 from etl.encode.strategies.merged import MembersEncoder
-from etl.plan import NO_FIELDS, Batch, Refusal, Verdict, Wire
+from etl.plan import NO_FIELDS, Batch, BatchResult, Refusal, Wire
 from etl.template import Template
 
 
@@ -33,17 +33,17 @@ class ClearEncoder:
     def templates(self) -> tuple[Template, ...]:
         return (self.key,)
 
-    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+    def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         return _keyed(self.key, batch)
 
     def encode(self, batch: Batch) -> Wire:
         return MembersEncoder(command("DEL", self.key)).encode(batch)
 
-    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
-        return Verdict(refusals=_failed(wire, replies or ()))
+    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
+        return BatchResult(refusals=_failed(wire, replies or ()))
 
     def once(self) -> Wire | None:
-        """Give the one command that does it where the key is the same for every record, else None."""
+        """Return the one command that does it where the key is the same for every record, else None."""
         return self.encode(Batch(NO_FIELDS, rows=1)) if self.key.constant else None
 
 
@@ -58,22 +58,22 @@ class ProbeEncoder:
     def templates(self) -> tuple[Template, ...]:
         return (self.key,)
 
-    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+    def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         return _keyed(self.key, batch)
 
     def encode(self, batch: Batch) -> Wire:
         wire = CommandsEncoder((command("EXISTS", self.key),)).encode(batch)
         return Wire(wire.buffers, wire.boundaries, b":0\r\n" * wire.groups, wire.nbytes)
 
-    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
         failed = _failed(wire, replies or ())
         present = tuple(
             index for index, reply in enumerate(replies or ()) if reply and not isinstance(reply, Exception)
         )
         if self.refuse:
             refusals = tuple(Refusal(index, "its key exists") for index in present)
-            return Verdict(refusals=(*failed, *refusals), present=present)
-        return Verdict(skipped=len(present), refusals=failed, present=present)
+            return BatchResult(refusals=(*failed, *refusals), present=present)
+        return BatchResult(skipped=len(present), refusals=failed, present=present)
 
 
 def _failed(wire: Wire, replies: Sequence[Any]) -> tuple[Refusal, ...]:

@@ -16,13 +16,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.encode.rdb.payload import Form, hashes
+from etl.encode.rdb.payload import HashEncoding, hashes
 from etl.encode.resp.columns import Columns, survivors
 from etl.encode.resp.command import command
 from etl.encode.resp.lookup import fused, lookup
 from etl.encode.resp.protocol import CRLF, Piece, argument, join
 from etl.encode.resp.spread import part_spread, spread_fields
-from etl.plan import Batch, Refusal, Verdict, Wire
+from etl.plan import Batch, BatchResult, Refusal, Wire
 from etl.template import ALL, Field, Template
 from etl.units import MAX_RECORD_BYTES, MIB
 
@@ -44,13 +44,13 @@ class RestoreEncoder:
     key: Template
     expiry: tuple[Template, ...]
     if_exists: str
-    form: Form
+    form: HashEncoding
 
     @property
     def templates(self) -> tuple[Template, ...]:
         return (self.key, _ALL, *self.expiry)
 
-    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+    def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         """Part as HSET does; a hash of more than a server takes as one argument is refused too."""
         commands = [command("HSET", self.key, _ALL), command("EXPIRE", self.key, *self.expiry[1:])]
         integers = self.expiry[1:]
@@ -85,10 +85,10 @@ class RestoreEncoder:
             nbytes=len(joined.data),
         )
 
-    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
         """Count OK as written and BUSYKEY, unless the key is to be replaced, as skipped or refused."""
         if replies is None:
-            return Verdict(written=wire.records)
+            return BatchResult(written=wire.records)
         written = replies.count(b"OK")
         busy = [_busy(reply) for reply in replies]
         skipped = sum(busy) if self.if_exists == "skip" else 0
@@ -97,7 +97,7 @@ class RestoreEncoder:
             for index, (reply, is_busy) in enumerate(zip(replies, busy, strict=True))
             if reply != b"OK" and not (is_busy and self.if_exists == "skip")
         )
-        return Verdict(written=written, skipped=skipped, refusals=refusals)
+        return BatchResult(written=written, skipped=skipped, refusals=refusals)
 
     def _flags(self) -> list[bytes]:
         absolute = self.expiry and _word(self.expiry[0]) in _ABSOLUTE
@@ -117,7 +117,7 @@ def _word(word: Template) -> bytes:
 
 
 def _argument(pieces: Sequence[Piece]) -> list[Piece]:
-    """Give the pieces of one argument a record, for ``fused``."""
+    """Return the pieces of one argument a record, for ``fused``."""
     arrays = [piece for piece in pieces if not isinstance(piece, bytes)]
     fixed = sum(len(piece) for piece in pieces if isinstance(piece, bytes))
     if not arrays:

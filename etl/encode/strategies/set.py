@@ -11,7 +11,7 @@ from typing import Any
 
 from etl.encode.resp.columns import Columns, split
 from etl.encode.resp.protocol import CRLF, Piece, argument, arguments, join
-from etl.plan import Batch, Refusal, Verdict, Wire
+from etl.plan import Batch, BatchResult, Refusal, Wire
 from etl.template import Template
 
 _OK = b"+OK\r\n"
@@ -33,7 +33,7 @@ class SetEncoder:
     def templates(self) -> tuple[Template, ...]:
         return (self.key, self.value, *self.expiry)
 
-    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+    def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         return split(batch, self.templates, keys=(self.key,), integers=self.expiry[1:])
 
     def encode(self, batch: Batch) -> Wire:
@@ -52,20 +52,20 @@ class SetEncoder:
             nbytes=len(joined.data),
         )
 
-    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
         """Count OK as written and, of a SET NX, nil as skipped or refused."""
         if replies is None:
-            return Verdict(written=wire.records)
+            return BatchResult(written=wire.records)
         written = replies.count(b"OK")
         skipped = replies.count(None) if self.if_exists == "skip" else 0
         if written + skipped == wire.records:
-            return Verdict(written=written, skipped=skipped)
+            return BatchResult(written=written, skipped=skipped)
         refusals = tuple(
             Refusal(index, _reason(reply))
             for index, reply in enumerate(replies)
             if reply != b"OK" and not (reply is None and self.if_exists == "skip")
         )
-        return Verdict(written=written, skipped=skipped, refusals=refusals)
+        return BatchResult(written=written, skipped=skipped, refusals=refusals)
 
 
 def _reason(reply: Any) -> Exception | str:

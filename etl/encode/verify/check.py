@@ -11,8 +11,8 @@ from etl.plan import Buffer
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """``commands`` commands, and the reply stream if all is well (None: nobody can know it)."""
+class ReadRequest:
+    """``commands`` commands, and the reply stream if all is well (None: it cannot be foretold)."""
 
     buffers: tuple[Buffer, ...]
     expected: tuple[Buffer, ...] | None
@@ -20,10 +20,10 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Mismatch:
     """One record that is not as the source has it: ``found`` is None where there is nothing in its place.
 
-    ``error`` is why nobody can say (an error reply or a sentence); then nothing else counts.
+    ``error`` is why that is unknown (an error reply or a sentence); then nothing else counts.
     """
 
     index: int
@@ -44,10 +44,10 @@ class Check(Protocol):
     """Compares what one command has written. Pure, frozen, picklable."""
 
     def uneven(self, columns: Columns) -> list[int]:
-        """Give the records whose arguments do not come out even, which a server refuses."""
+        """Return the records whose arguments do not come out even, which a server refuses."""
 
-    def ask(self, columns: Columns) -> Question:
+    def ask(self, columns: Columns) -> ReadRequest:
         """Make the question for a batch."""
 
-    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Finding]:
+    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Mismatch]:
         """Yield what is not as the source has it; takes as many replies as the question has commands."""

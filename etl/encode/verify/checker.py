@@ -30,9 +30,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from etl.encode.resp.columns import Columns, split, survivors
-from etl.encode.verify.check import Check, Finding
+from etl.encode.verify.check import Check, Mismatch
 from etl.encode.verify.list import ListCheck
-from etl.plan import Batch, Difference, Encoder, Gathered, Refusal, Verdict, Wire
+from etl.plan import Batch, BatchResult, Difference, Encoder, Gathered, Refusal, Wire
 from etl.template import Template
 
 
@@ -57,9 +57,9 @@ class Checker:
     def templates(self) -> tuple[Template, ...]:
         return self.load.templates
 
-    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+    def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         """Refuse what the load refused, and what the server cannot but have refused."""
-        good, refusals = self.load.part(batch)
+        good, refusals = self.load.split_encodable(batch)
         columns = Columns(good)
         uneven = {index for check in self.checks for index in check.uneven(columns)}
         if not uneven:
@@ -80,20 +80,20 @@ class Checker:
             commands_per_group=sum(question.commands for question in questions),
         )
 
-    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
         """Count the records that are equal, missing and different; one by one only where replies differ."""
         if replies is None:
-            return Verdict(equal=wire.records)
+            return BatchResult(equal=wire.records)
         columns = Columns(batch)
-        findings: dict[int, Finding] = {}
+        findings: dict[int, Mismatch] = {}
         for check, answers in self._answers(columns, replies):
             for finding in check.look(columns, iter(answers)):
                 known = findings.get(finding.index)
                 if known is None or finding.rank > known.rank:
                     findings[finding.index] = finding
-        verdict = _verdict(wire.records, [findings[index] for index in sorted(findings)])
+        result = _verdict(wire.records, [findings[index] for index in sorted(findings)])
         gathered = self._gathered(columns, replies, findings) if self.of_lists else None
-        return verdict if gathered is None else replace(verdict, gathered=gathered)
+        return result if gathered is None else replace(result, gathered=gathered)
 
     def _answers(self, columns: Columns, replies: Sequence[Any]) -> Iterator[tuple[Check, Sequence[Any]]]:
         """Yield each check with the replies to what it has asked."""
@@ -124,11 +124,11 @@ def _joined(streams: Sequence[Sequence[bytes | memoryview] | None]) -> bytes | N
     return b"".join(buffer for stream in streams for buffer in stream or ())
 
 
-def _verdict(records: int, findings: Sequence[Finding]) -> Verdict:
+def _verdict(records: int, findings: Sequence[Mismatch]) -> BatchResult:
     refusals = tuple(Refusal(f.index, f.error) for f in findings if f.error is not None)
     differences = tuple(_difference(finding) for finding in findings if finding.error is None)
     missing = sum(difference.found is None for difference in differences)
-    return Verdict(
+    return BatchResult(
         equal=records - len(findings),
         missing=missing,
         different=len(differences) - missing,
@@ -137,5 +137,5 @@ def _verdict(records: int, findings: Sequence[Finding]) -> Verdict:
     )
 
 
-def _difference(finding: Finding) -> Difference:
+def _difference(finding: Mismatch) -> Difference:
     return Difference(finding.index, finding.key, finding.expected, finding.found)

@@ -10,7 +10,7 @@ from etl.encode.verify.hash import HashCheck
 from etl.encode.verify.items import ItemsCheck
 from etl.encode.verify.json import JsonCheck
 from etl.encode.verify.list import ListCheck
-from etl.encode.verify.read_commands import FIELD, MEMBER, PLACE, STRING, Way, score_way
+from etl.encode.verify.read_commands import FIELD, MEMBER, PLACE, STRING, ReadCommand, score_way
 from etl.errors import UsageError
 from etl.template import Field, Template
 
@@ -64,7 +64,7 @@ def _hash(command: Command) -> Check | None:
 
 
 def _aligned(words: Sequence[Template]) -> bool:
-    """Say whether each ``{*}`` stands where a name is due."""
+    """Return True if each ``{*}`` stands where a name is due."""
     place = 0
     for word in words:
         if word.everything and place % 2:
@@ -88,7 +88,7 @@ def _zset(command: Command) -> Check | None:
     return _members(command, score_way(command.flags))
 
 
-def _members(command: Command, way: Way) -> Check | None:
+def _members(command: Command, way: ReadCommand) -> Check | None:
     key, *words = command.arguments
     words = words[len(command.flags) :]
     if key.spreads or not _even(words, way.each):

@@ -9,7 +9,7 @@ _BEFORE = 20
 
 
 def excerpts(expected: bytes, found: bytes | None) -> tuple[bytes, bytes | None]:
-    """Give two values, or of long ones the part where they begin to differ."""
+    """Return two values, or of long ones the part where they begin to differ."""
     if found is None:
         return _cut(expected, 0), None
     if max(len(expected), len(found)) <= SHOWN:

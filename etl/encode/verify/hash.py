@@ -26,7 +26,7 @@ from etl.encode.resp.protocol import (
 )
 from etl.encode.resp.replies import WRONG_TYPE, odd_reply, wrong_type
 from etl.encode.resp.spread import spread_counts, spread_fields
-from etl.encode.verify.check import Finding, Question
+from etl.encode.verify.check import Mismatch, ReadRequest
 from etl.template import Template
 
 
@@ -44,7 +44,7 @@ class HashCheck:
     def uneven(self, columns: Columns) -> list[int]:
         return []
 
-    def ask(self, columns: Columns) -> Question:
+    def ask(self, columns: Columns) -> ReadRequest:
         counts = self._counts(columns)
         key = arguments(columns.pieces(self.key))
         names: list[Piece] = []
@@ -57,13 +57,13 @@ class HashCheck:
         if self.exact:
             asked += [b"*2", argument(b"HLEN"), *key, CRLF]
             answer += integer_reply(counts)
-        return Question(
+        return ReadRequest(
             buffers=(join(asked, columns.records).data,),
             expected=(join(answer, columns.records).data,),
             commands=columns.records * (1 + self.exact),
         )
 
-    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Finding]:
+    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Mismatch]:
         keys = text_column(columns.pieces(self.key), columns.records).to_pylist()
         pairs = [pair.texts(columns.records) for pair in self._pairs(columns)]
         for index in range(columns.records):
@@ -101,7 +101,7 @@ class _Pair:
     value: list[Piece]
 
     def asked(self) -> list[Piece]:
-        """Give the name as an argument, for the records that have the field."""
+        """Return the name as an argument, for the records that have the field."""
         name = arguments(self.name)
         value = self.value[0] if self.value else b""
         if isinstance(value, bytes) or not value.null_count:
@@ -110,27 +110,27 @@ class _Pair:
         return [pc.if_else(value.is_valid(), constant, pa.scalar(None, BINARY))]
 
     def texts(self, records: int) -> tuple[list[bytes], list[bytes | None]]:
-        """Give name and value of every record (a slow path)."""
+        """Return name and value of every record (a slow path)."""
         names = text_column(self.name, records).to_pylist()
         return names, text_column(self.value, records).to_pylist()
 
 
 def _judge(
     index: int, key: bytes, wanted: list[tuple[bytes, bytes]], reply: Any, length: Any
-) -> Finding | None:
+) -> Mismatch | None:
     fields = dict(wanted)  # of a name that comes twice the last value stays
     if wrong_type(reply):
-        return Finding(index, key, _field(*wanted[0]), WRONG_TYPE)
+        return Mismatch(index, key, _field(*wanted[0]), WRONG_TYPE)
     for error in (reply, length):
         if isinstance(error, Exception):
-            return Finding(index, error=error)
+            return Mismatch(index, error=error)
     if not isinstance(reply, list) or len(reply) != len(wanted):
-        return Finding(index, error=odd_reply(b"HMGET", reply))
+        return Mismatch(index, error=odd_reply(b"HMGET", reply))
     if not length and all(value is None for value in reply):
-        return Finding(index, key, _field(*wanted[0]))
+        return Mismatch(index, key, _field(*wanted[0]))
     for (name, _), found in zip(wanted, reply, strict=True):
         if found != fields[name]:
-            return Finding(
+            return Mismatch(
                 index,
                 key,
                 _field(name, fields[name]),
@@ -138,7 +138,7 @@ def _judge(
             )
     if length is None or length == len(fields):
         return None
-    return Finding(index, key, b"%d fields" % len(fields), b"%d fields" % length)
+    return Mismatch(index, key, b"%d fields" % len(fields), b"%d fields" % length)
 
 
 def _field(name: bytes, value: bytes) -> bytes:

@@ -27,18 +27,18 @@ class Items:
     records: pa.Array | None
 
     def texts(self, part: int) -> list[bytes]:
-        """Give one argument of every item (a slow path)."""
+        """Return one argument of every item (a slow path)."""
         texts: list[bytes] = text_column(self.parts[part], self.count).to_pylist()
         return texts
 
     def keys(self) -> list[bytes]:
-        """Give the key of every item (a slow path)."""
+        """Return the key of every item (a slow path)."""
         keys: list[bytes] = text_column(self.key, self.count).to_pylist()
         return keys
 
 
 def items_of(key: Template, words: Sequence[Template], each: int, columns: Columns) -> Items:
-    """Give the items of a batch, each made of ``each`` arguments, that ``words`` stand for."""
+    """Return the items of a batch, each made of ``each`` arguments, that ``words`` stand for."""
     if len(words) == each and not any(word.spreads for word in words):
         parts = tuple(columns.pieces(word) for word in words)
         return Items(columns.records, columns.pieces(key), parts, None)
@@ -56,7 +56,7 @@ def items_of(key: Template, words: Sequence[Template], each: int, columns: Colum
 
 
 def uneven_records(words: Sequence[Template], each: int, columns: Columns) -> list[int]:
-    """Give the records whose ``words`` do not stand for a multiple of ``each`` arguments."""
+    """Return the records whose ``words`` do not stand for a multiple of ``each`` arguments."""
     spread = [word for word in words if word.spreads]
     if each == 1 or not spread:
         return []
@@ -69,7 +69,7 @@ def uneven_records(words: Sequence[Template], each: int, columns: Columns) -> li
 
 
 def _flattened(words: Sequence[Template], columns: Columns) -> tuple[pa.Array, pa.Array]:
-    """Give all arguments of all records, record by record, and the record each belongs to."""
+    """Return all arguments of all records, record by record, and the record each belongs to."""
     every = pa.array(range(columns.records), pa.int64())
     slots: list[tuple[pa.Array, pa.Array]] = []  # texts and their records, one behind the other
     for word in words:

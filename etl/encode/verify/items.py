@@ -1,4 +1,4 @@
-"""Checks item by item: strings, fields, members, scores, places and elements, each by its ``Way``.
+"""Checks item by item: strings, fields, members, scores, places and elements, each by its ``ReadCommand``.
 
 https://redis.io/docs/latest/commands/mget/, ``hmget``, ``sismember``, ``smismember``, ``zscore``,
 ``zmscore``, ``lpos``.
@@ -14,9 +14,9 @@ from typing import Any
 from etl.encode.resp.columns import Columns
 from etl.encode.resp.protocol import CRLF, Joined, Piece, argument, arguments, groups, join
 from etl.encode.resp.replies import WRONG_TYPE, odd_reply, wrong_type
-from etl.encode.verify.check import Finding, Question
+from etl.encode.verify.check import Mismatch, ReadRequest
 from etl.encode.verify.item_columns import Items, items_of, uneven_records
-from etl.encode.verify.read_commands import Way
+from etl.encode.verify.read_commands import ReadCommand
 from etl.plan import Buffer
 from etl.template import Template
 from etl.units import MIB
@@ -36,23 +36,23 @@ class ItemsCheck:
     GROUP_REPLY_BYTES.
     """
 
-    way: Way
+    way: ReadCommand
     key: Template | None
     words: tuple[Template, ...]
 
     def uneven(self, columns: Columns) -> list[int]:
         return uneven_records(self.words, self.way.each, columns)
 
-    def ask(self, columns: Columns) -> Question:
+    def ask(self, columns: Columns) -> ReadRequest:
         items = self._items(columns)
         asked = arguments(items.parts[self.way.asked])
         if self._many is not None:
             return self._ask_many(self._many, items, asked)
         key = arguments(items.key)
         joined = join([b"*3", argument(self.way.one), *key, *asked, CRLF], items.count)
-        return Question((joined.data,), self._expected_one(items), items.count)
+        return ReadRequest((joined.data,), self._expected_one(items), items.count)
 
-    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Finding]:
+    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Mismatch]:
         items = self._items(columns)
         way = self.way
         answers = list(self._answers(items, replies))
@@ -83,21 +83,21 @@ class ItemsCheck:
         key = _NO_KEY if self.key is None else self.key
         return items_of(key, self.words, self.way.each, columns)
 
-    def _finding(self, index: int, key: bytes, item: Sequence[bytes], answer: Any) -> Finding:
+    def _finding(self, index: int, key: bytes, item: Sequence[bytes], answer: Any) -> Mismatch:
         way = self.way
         if wrong_type(answer):
-            return Finding(index, key, way.show(item, None), WRONG_TYPE)
+            return Mismatch(index, key, way.show(item, None), WRONG_TYPE)
         if isinstance(answer, Exception | str):
-            return Finding(index, error=answer)
+            return Mismatch(index, error=answer)
         if answer == way.absent:
-            return Finding(index, key, way.show(item, None))
+            return Mismatch(index, key, way.show(item, None))
         if not isinstance(answer, way.kind):
-            return Finding(index, error=odd_reply(self._many or way.one, answer))
-        return Finding(index, key, way.show(item, None), way.show(item, answer))
+            return Mismatch(index, error=odd_reply(self._many or way.one, answer))
+        return Mismatch(index, key, way.show(item, None), way.show(item, answer))
 
     # Many items a command
 
-    def _ask_many(self, many: bytes, items: Items, asked: list[Piece]) -> Question:
+    def _ask_many(self, many: bytes, items: Items, asked: list[Piece]) -> ReadRequest:
         head = 1 if self.key is None else 2
         start_of = argument(many) + b"".join(self._constant_key(items))
         joined = join(asked, items.count)
@@ -107,21 +107,21 @@ class ItemsCheck:
         expected: list[Buffer] = []
         for start, stop in pairwise(boundaries):
             buffers.append(b"*%d%b" % (head + stop - start, start_of))
-            buffers.append(joined.part(start, stop))
+            buffers.append(joined.split_encodable(start, stop))
             buffers.append(CRLF)
             expected.append(b"*%d" % (stop - start))
             if isinstance(answers, Joined):
-                expected += (answers.part(start, stop), CRLF)
+                expected += (answers.split_encodable(start, stop), CRLF)
             else:
                 expected.append(CRLF + b":%d\r\n" % (answers or 0) * (stop - start))
         known = None if answers is None else tuple(expected)
-        return Question(tuple(buffers), known, len(boundaries) - 1)
+        return ReadRequest(tuple(buffers), known, len(boundaries) - 1)
 
     def _constant_key(self, items: Items) -> list[bytes]:
         return [] if self.key is None else [argument(b"".join(items.key))]
 
     def _answer_stream(self, items: Items) -> Joined | int | None:
-        """Give the answers to all items, each with its line break in front, or the one they all have."""
+        """Return the answers to all items, each with its line break in front, or the one they all have."""
         if self.way.answer is None:
             return self.way.constant
         return join(arguments(items.parts[self.way.answer]), items.count)
@@ -153,7 +153,7 @@ class ItemsCheck:
                 yield from [answer] * (stop - start)
 
 
-def _good(way: Way, item: Sequence[bytes], answer: Any) -> bool:
+def _good(way: ReadCommand, item: Sequence[bytes], answer: Any) -> bool:
     try:
         return answer != way.absent and way.good(item, answer)
     except ValueError:  # the source's text is no number: whatever is there, it is another

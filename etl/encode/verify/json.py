@@ -13,7 +13,7 @@ from typing import Any
 from etl.encode.resp.columns import Columns
 from etl.encode.resp.protocol import CRLF, Piece, argument, arguments, join, text_column
 from etl.encode.resp.replies import WRONG_TYPE, odd_reply, wrong_type
-from etl.encode.verify.check import Finding, Question
+from etl.encode.verify.check import Mismatch, ReadRequest
 from etl.template import Template
 
 _ROOT = Template((b".",))
@@ -36,7 +36,7 @@ class JsonCheck:
     def uneven(self, columns: Columns) -> list[int]:
         return []
 
-    def ask(self, columns: Columns) -> Question:
+    def ask(self, columns: Columns) -> ReadRequest:
         # Of the root ".", which gives the value alone: "$" would give an array of the one match.
         path = _ROOT if self._root else self.path
         asked: list[Piece] = [argument(b"JSON.GET"), *arguments(columns.pieces(self.key))]
@@ -45,9 +45,9 @@ class JsonCheck:
         answers = join(arguments([b"[", *value, b"]"] if self._matches else value), columns.records)
         # The first line break moves from the front to the end.
         expected = (answers.data[2:], CRLF) if columns.records else ()
-        return Question((joined.data,), expected, columns.records)
+        return ReadRequest((joined.data,), expected, columns.records)
 
-    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Finding]:
+    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Mismatch]:
         keys = text_column(columns.pieces(self.key), columns.records).to_pylist()
         wanted = text_column(columns.pieces(self.value), columns.records).to_pylist()
         for index in range(columns.records):
@@ -61,24 +61,24 @@ class JsonCheck:
 
     @property
     def _matches(self) -> bool:
-        """Say whether the answer is an array of all matches of the path."""
+        """Return True if the answer is an array of all matches of the path."""
         first = self.path.parts[0] if self.path.parts else b""
         return not self._root and isinstance(first, bytes) and first.startswith(b"$")
 
-    def _judge(self, index: int, key: bytes, wanted: bytes, reply: Any) -> Finding | None:
+    def _judge(self, index: int, key: bytes, wanted: bytes, reply: Any) -> Mismatch | None:
         if wrong_type(reply):
-            return Finding(index, key, wanted, WRONG_TYPE)
+            return Mismatch(index, key, wanted, WRONG_TYPE)
         if reply is None or (isinstance(reply, Exception) and "does not exist" in str(reply)):
-            return Finding(index, key, wanted)
+            return Mismatch(index, key, wanted)
         if isinstance(reply, Exception):
-            return Finding(index, error=reply)
+            return Mismatch(index, error=reply)
         if not isinstance(reply, bytes):
-            return Finding(index, error=odd_reply(b"JSON.GET", reply))
+            return Mismatch(index, error=odd_reply(b"JSON.GET", reply))
         if reply == wanted and not self._matches:
             return None
         if self._matches and reply == b"[]":
-            return Finding(index, key, wanted)
-        return None if self._equal(wanted, reply) else Finding(index, key, wanted, reply)
+            return Mismatch(index, key, wanted)
+        return None if self._equal(wanted, reply) else Mismatch(index, key, wanted, reply)
 
     def _equal(self, wanted: bytes, reply: bytes) -> bool:
         same = _holds if self.merge else _same
@@ -98,7 +98,7 @@ def _parse(text: bytes) -> Any:
 
 
 def _same(found: Any, wanted: Any) -> bool:
-    """Say whether two values are equal as JSON: numbers by value, objects in any order."""
+    """Return True if two values are equal as JSON: numbers by value, objects in any order."""
     if isinstance(found, dict) and isinstance(wanted, dict):
         return found.keys() == wanted.keys() and all(_same(found[name], wanted[name]) for name in wanted)
     if isinstance(found, list) and isinstance(wanted, list):
@@ -124,7 +124,7 @@ def _as_float(number: int | float) -> float:
 
 
 def _holds(found: Any, patch: Any) -> bool:
-    """Say whether a document is as a merge has left it (RFC 7396).
+    """Return True if a document is as a merge has left it (RFC 7396).
 
     A null in the patch removes the name; but a document that was not there before may keep it.
     """

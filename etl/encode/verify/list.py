@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 from etl.encode.resp.columns import Columns
 from etl.encode.resp.protocol import BINARY, CRLF, argument, arguments, join, text_column
 from etl.encode.resp.replies import WRONG_TYPE, odd_reply, wrong_type
-from etl.encode.verify.check import Finding, Question
+from etl.encode.verify.check import Mismatch, ReadRequest
 from etl.encode.verify.digest import digests, pair_digests
 from etl.encode.verify.item_columns import Items, items_of
-from etl.plan import Batch, Gathered, Refusal, Verdict, Wire, sums_of, wanted_items
+from etl.plan import Batch, BatchResult, Gathered, Refusal, Wire, sums_of, wanted_items
 from etl.template import Field, Template
 from etl.units import MIB
 
@@ -39,12 +39,12 @@ class ListCheck:
     def uneven(self, columns: Columns) -> list[int]:
         return []
 
-    def ask(self, columns: Columns) -> Question:
+    def ask(self, columns: Columns) -> ReadRequest:
         keys = self._keys(columns).unique()
         asked = join([b"*2", argument(b"LLEN"), *arguments([keys]), CRLF], len(keys))
-        return Question((asked.data,), None, len(keys))
+        return ReadRequest((asked.data,), None, len(keys))
 
-    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Finding]:
+    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Mismatch]:
         items = self._items(columns)
         keys = self._keys(columns)
         lengths = {key: next(replies) for key in keys.unique().to_pylist()}
@@ -95,14 +95,14 @@ def _records(items: Items) -> Sequence[int]:
     return range(items.count) if items.records is None else items.records.to_pylist()
 
 
-def _finding(index: int, key: bytes, element: bytes, length: Any) -> Finding:
+def _finding(index: int, key: bytes, element: bytes, length: Any) -> Mismatch:
     if wrong_type(length):
-        return Finding(index, key, element, WRONG_TYPE)
+        return Mismatch(index, key, element, WRONG_TYPE)
     if isinstance(length, Exception):
-        return Finding(index, error=length)
+        return Mismatch(index, error=length)
     if not isinstance(length, int):
-        return Finding(index, error=odd_reply(b"LLEN", length))
-    return Finding(index, key, element)
+        return Mismatch(index, error=odd_reply(b"LLEN", length))
+    return Mismatch(index, key, element)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class WindowEncoder:
     def templates(self) -> tuple[Template, ...]:
         return tuple(Template((Field(name),)) for name in (KEY, FIRST, LAST))
 
-    def part(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+    def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         return batch, []
 
     def encode(self, batch: Batch) -> Wire:
@@ -125,7 +125,7 @@ class WindowEncoder:
         # What is in flight is bounded by bytes sent; here the answers are what takes memory.
         return Wire((asked.data,), range(len(batch) + 1), None, max(len(asked.data), ANSWER_BYTES))
 
-    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
         """Gather; a list that has gone, or is none any more, has no elements."""
         found = [reply if isinstance(reply, list) else [] for reply in replies or ()]
         lengths = pa.array([len(reply) for reply in found], pa.int64())
@@ -140,7 +140,7 @@ class WindowEncoder:
             for row, reply in enumerate(replies or ())
             if isinstance(reply, Exception) and not wrong_type(reply)
         )
-        return Verdict(
+        return BatchResult(
             equal=len(lengths) - len(refusals),
             refusals=refusals,
             gathered=Gathered(sums_of(made), {}, wanted_items(self.wanted, made, none, empty, empty)),

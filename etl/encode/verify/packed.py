@@ -22,7 +22,7 @@ from etl.encode.rdb.payload import MOST_LISTPACK_BYTES
 from etl.encode.resp.columns import Columns
 from etl.encode.resp.protocol import BINARY, CRLF, argument, arguments, arity, join, join_column, text_column
 from etl.encode.resp.replies import WRONG_TYPE, odd_reply, wrong_type
-from etl.encode.verify.check import Finding, Question
+from etl.encode.verify.check import Mismatch, ReadRequest
 from etl.template import Template
 
 
@@ -37,7 +37,7 @@ class PackCheck:
     def uneven(self, columns: Columns) -> list[int]:
         return []
 
-    def ask(self, columns: Columns) -> Question:
+    def ask(self, columns: Columns) -> ReadRequest:
         buckets, values = self._buckets(columns)
         counts = buckets.counts
         pairs = buckets.joined([buckets.arguments, *value_arguments(values)])
@@ -56,9 +56,9 @@ class PackCheck:
         asked = join([heads, *key, fields, CRLF], len(buckets))
         answers = pc.if_else(whole, pc.multiply(counts, pa.scalar(2, pa.int32())), counts)
         expected = join([arity(0, answers), pairs, CRLF], len(buckets))
-        return Question((asked.data,), (expected.data,), len(buckets))
+        return ReadRequest((asked.data,), (expected.data,), len(buckets))
 
-    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Finding]:
+    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Mismatch]:
         buckets, values = self._buckets(columns)
         keys = text_column(buckets.keys(self.key), len(buckets)).to_pylist()
         wanted: list[bytes] = values.to_pylist()
@@ -86,7 +86,7 @@ def _whole(buckets: Buckets, pairs: pa.Array) -> pa.Array:
 
 
 def _answers(reply: Any, fields: list[int], whole: bool) -> list[Any]:
-    """Give the answer to each of these fields of one bucket."""
+    """Return the answer to each of these fields of one bucket."""
     if not isinstance(reply, list) or (not whole and len(reply) != len(fields)):
         error = reply if isinstance(reply, Exception) else odd_reply(b"HGETALL" if whole else b"HMGET", reply)
         return [error] * len(fields)
@@ -96,13 +96,13 @@ def _answers(reply: Any, fields: list[int], whole: bool) -> list[Any]:
     return [there.get(b"%d" % field) for field in fields]
 
 
-def _finding(index: int, key: bytes, field: bytes, wanted: bytes, answer: Any) -> Finding:
+def _finding(index: int, key: bytes, field: bytes, wanted: bytes, answer: Any) -> Mismatch:
     if wrong_type(answer):
-        return Finding(index, key, field + wanted, WRONG_TYPE)
+        return Mismatch(index, key, field + wanted, WRONG_TYPE)
     if isinstance(answer, Exception | str):
-        return Finding(index, error=answer)
+        return Mismatch(index, error=answer)
     if answer is None:
-        return Finding(index, key, field + wanted)
+        return Mismatch(index, key, field + wanted)
     if not isinstance(answer, bytes):
-        return Finding(index, error=odd_reply(b"HMGET", answer))
-    return Finding(index, key, field + wanted, field + answer)
+        return Mismatch(index, error=odd_reply(b"HMGET", answer))
+    return Mismatch(index, key, field + wanted, field + answer)

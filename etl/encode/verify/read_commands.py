@@ -48,12 +48,12 @@ _LATITUDE = (-85.05112878, 85.05112878)
 
 
 def cell(longitude: float, latitude: float) -> int:
-    """Give the score that Redis keeps of a place: 26 bits of each coordinate, by turns (``geohash.c``)."""
+    """Return the score that Redis keeps of a place: 26 bits of each coordinate, by turns (``geohash.c``)."""
     return _spread_bits(_offset(latitude, _LATITUDE)) | _spread_bits(_offset(longitude, _LONGITUDE)) << 1
 
 
 def place(score: int) -> tuple[float, float]:
-    """Give longitude and latitude of the middle of a cell."""
+    """Return longitude and latitude of the middle of a cell."""
 
     def middle(offset: int, bounds: tuple[float, float]) -> float:
         low, high = bounds
@@ -98,11 +98,11 @@ def _show_place(item: Item, reply: Any) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ReadCommand:
     """How items of ``each`` arguments are asked for.
 
     ``asked`` is the argument that the question names; the answer expected is the argument ``answer``, or
-    ``constant``, or (both None) nobody can know it. ``one`` asks for one item, ``many`` for many of one key
+    ``constant``, or (both None) unknown. ``one`` asks for one item, ``many`` for many of one key
     (None: there is no such command). ``absent`` is the answer that says that there is nothing. ``good``
     says whether an answer (of the type ``kind``) that is not the expected one will do. ``show`` writes an
     item as the source has it (reply None) or as it was found.
@@ -120,17 +120,17 @@ class Way:
     kind: type = bytes
 
 
-STRING = Way(2, 0, b"GET", b"MGET", _equal, _show_last, answer=1)
-FIELD = Way(2, 0, b"HGET", b"HMGET", _equal, _show_pair, answer=1)
-MEMBER = Way(1, 0, b"SISMEMBER", b"SMISMEMBER", _equal, _show_last, constant=1, absent=0, kind=int)
-SCORE = Way(2, 1, b"ZSCORE", b"ZMSCORE", _as_number, _show_score, answer=0)
-SCORE_AT_LEAST = Way(2, 1, b"ZSCORE", b"ZMSCORE", _at_least, _show_score, answer=0)
-SCORE_AT_MOST = Way(2, 1, b"ZSCORE", b"ZMSCORE", _at_most, _show_score, answer=0)
-PLACE = Way(3, 2, b"ZSCORE", b"ZMSCORE", _at_place, _show_place)
+STRING = ReadCommand(2, 0, b"GET", b"MGET", _equal, _show_last, answer=1)
+FIELD = ReadCommand(2, 0, b"HGET", b"HMGET", _equal, _show_pair, answer=1)
+MEMBER = ReadCommand(1, 0, b"SISMEMBER", b"SMISMEMBER", _equal, _show_last, constant=1, absent=0, kind=int)
+SCORE = ReadCommand(2, 1, b"ZSCORE", b"ZMSCORE", _as_number, _show_score, answer=0)
+SCORE_AT_LEAST = ReadCommand(2, 1, b"ZSCORE", b"ZMSCORE", _at_least, _show_score, answer=0)
+SCORE_AT_MOST = ReadCommand(2, 1, b"ZSCORE", b"ZMSCORE", _at_most, _show_score, answer=0)
+PLACE = ReadCommand(3, 2, b"ZSCORE", b"ZMSCORE", _at_place, _show_place)
 
 
-def score_way(flags: Collection[bytes]) -> Way:
-    """Give the way to ask for what a ZADD with these flags has written."""
+def score_way(flags: Collection[bytes]) -> ReadCommand:
+    """Return the way to ask for what a ZADD with these flags has written."""
     if b"GT" in flags:
         return SCORE_AT_LEAST
     return SCORE_AT_MOST if b"LT" in flags else SCORE

@@ -12,9 +12,9 @@ from etl.plan import Plan
 from etl.run.process.feed import Line
 from etl.run.process.hide_main import main_hidden
 from etl.run.process.worker_main import SHOW_STACK, work
-from etl.run.signals import WORKER_NAME, held_signals, signal_name
+from etl.run.signals import WORKER_NAME, blocked_signals, signal_name
 from etl.units import format_seconds
-from etl.worker.messages import Failed, LastWord, Stop, Took
+from etl.worker.messages import BlockStarted, Failed, ShardResult, Stop
 
 SHOW_S = 0.5
 """How long a worker may take for that."""
@@ -23,19 +23,19 @@ SHOW_S = 0.5
 class Child:
     """One worker process and the parent's end of its Pipe. ``message`` is its last word."""
 
-    def __init__(self, plan: Plan, worker: int, context: Any, cells: Any) -> None:
+    def __init__(self, plan: Plan, worker: int, context: Any, slots: Any) -> None:
         self.worker = worker
-        self.message: LastWord | None = None
+        self.message: ShardResult | None = None
         self.connection, theirs = context.Pipe(duplex=True)
         self.line = Line(self.connection)
         self.process = context.Process(
             target=work,
-            args=(plan.for_worker(worker), worker, cells, theirs),
+            args=(plan.for_worker(worker), worker, slots, theirs),
             name=f"{WORKER_NAME}{worker}",
             daemon=True,
         )
         try:
-            with held_signals(), main_hidden():
+            with blocked_signals(), main_hidden():
                 self.process.start()
         except OSError as error:
             self.connection.close()
@@ -49,7 +49,7 @@ class Child:
 
     @property
     def closed(self) -> bool:
-        """Say whether it has ended and its last word, or its silence, was noted."""
+        """Return True if it has ended and its last word, or its silence, was noted."""
         return self.message is not None and self.ended
 
     def stop(self) -> None:
@@ -68,7 +68,7 @@ class Child:
         with contextlib.suppress(EOFError, OSError):
             while self.message is None and self.connection.poll():
                 said = self.connection.recv()
-                if isinstance(said, Took):
+                if isinstance(said, BlockStarted):
                     self.line.room.release()
                 else:
                     self.message = said
@@ -84,8 +84,8 @@ class Child:
         what = f"worker {self.worker} made no progress for {format_seconds(stall_s)} (--stall)"
         self.message = Failed(self.worker, 0.0, DiedError(f"{what}; where it stood is shown above"))
 
-    def fate(self) -> WorkerError:
-        """Say how a worker ended that left no word."""
+    def exit_error(self) -> WorkerError:
+        """Return how a worker ended that left no word."""
         code = self.process.exitcode
         if code is not None and code < 0:
             hint = ", usually for want of memory" if -code == signal.SIGKILL else ""

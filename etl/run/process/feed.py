@@ -14,12 +14,12 @@ from typing import Any
 
 from etl.errors import EtlError
 from etl.plan import Block, Plan, owner
-from etl.report import Tally
+from etl.report import Counters
 from etl.run.stream import stream_blocks
-from etl.worker.messages import Feed, Took
+from etl.worker.messages import BlockStarted, Feed
 from etl.worker.waiting import idling
 
-AHEAD = 3
+MAX_QUEUED_BLOCKS = 3
 """Blocks that a worker may have been sent and not begun: so memory is bounded, and no worker waits."""
 
 
@@ -29,7 +29,7 @@ class Line:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._lock = threading.Lock()
-        self.room = threading.Semaphore(AHEAD)
+        self.room = threading.Semaphore(MAX_QUEUED_BLOCKS)
 
     def send(self, message: Any, timeout_s: float = -1) -> None:
         """Send a message; a dead worker does not mind, nor does one that takes nothing for ``timeout_s``."""
@@ -68,7 +68,7 @@ class Feeder(threading.Thread):
             self._end.close()
 
     def _takers(self, block: Block) -> list[Line]:
-        """Give whom a block is for: with ``--split record`` all of them, as each takes every N-th record."""
+        """Return whom a block is for: with ``--split record`` all, as each takes every N-th record."""
         if self._plan.split == "record":
             return self._lines
         return [self._lines[owner(block, self._plan.workers)]]
@@ -80,12 +80,12 @@ class Feeder(threading.Thread):
             line.room.release()
 
 
-class Larder:
+class BlockQueue:
     """The worker's store of blocks that it was sent and has not begun."""
 
-    def __init__(self, worker: int, connection: Any, tally: Tally) -> None:
+    def __init__(self, worker: int, connection: Any, counters: Counters) -> None:
         self._worker = worker
-        self._tally = tally
+        self._counters = counters
         self._connection = connection
         self._blocks: queue.SimpleQueue[Block | None] = queue.SimpleQueue()
 
@@ -95,9 +95,9 @@ class Larder:
     def __iter__(self) -> Iterator[Block]:
         while (block := self._next()) is not None:
             with contextlib.suppress(OSError):  # the parent is gone, which the inbox notices
-                self._connection.send(Took(self._worker))
+                self._connection.send(BlockStarted(self._worker))
             yield block
 
     def _next(self) -> Block | None:
-        with idling(self._tally, self._worker):
+        with idling(self._counters, self._worker):
             return self._blocks.get()

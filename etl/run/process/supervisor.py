@@ -8,12 +8,12 @@ from typing import Any
 
 from etl.errors import EtlError
 from etl.plan import Plan
-from etl.report import Tally
+from etl.report import Counters
 from etl.run.process.child import Child
 from etl.run.process.feed import Feeder
 from etl.run.process.stalls import StallClock
 from etl.run.signals import StopSignals
-from etl.worker.messages import Failed, LastWord
+from etl.worker.messages import Failed, ShardResult
 
 LOOK_EVERY_S = 5.0
 """How often the parent looks whether its workers make progress."""
@@ -26,19 +26,19 @@ GRACE_S = 10.0
 class Supervisor:
     """The crew: starts every worker, waits for all of them, and ends them together."""
 
-    def __init__(self, plan: Plan, context: Any, cells: Any, signals: StopSignals) -> None:
+    def __init__(self, plan: Plan, context: Any, slots: Any, signals: StopSignals) -> None:
         self._plan = plan
         self._context = context
-        self._cells = cells
+        self._cells = slots
         self._signals = signals
         self._children: list[Child] = []
-        self._last_words: list[LastWord] = []
+        self._last_words: list[ShardResult] = []
         self._told_to_stop = False
         self._deadline: float | None = None
         self._feeder: Feeder | None = None
         self._stalls = StallClock(plan.stall_s or 0.0)
 
-    def run(self) -> list[LastWord]:
+    def run(self) -> list[ShardResult]:
         """Run all shards to their end.
 
         Gives each worker's last word (a Failed one for a silent death) in the order in which they came: the
@@ -70,13 +70,13 @@ class Supervisor:
         stall_s = self._plan.stall_s
         if stall_s is None or self._told_to_stop:
             return
-        tally = Tally(self._cells, self._plan.workers)
+        counters = Counters(self._cells, self._plan.workers)
         for child in self._children:
-            waits = tally.of(child.worker, "idle") or tally.of(child.worker, "waiting")
+            waits = counters.of(child.worker, "idle") or counters.of(child.worker, "waiting")
             stalled = self._stalls.stalled(
                 child.worker,
-                progress=tally.progress(child.worker),
-                cpu_ms=tally.of(child.worker, "cpu_ms"),
+                progress=counters.progress(child.worker),
+                cpu_ms=counters.of(child.worker, "cpu_ms"),
                 waits=child.message is not None or bool(waits),
                 now=now,
             )
@@ -85,7 +85,7 @@ class Supervisor:
                 assert child.message is not None
                 self._last_words.append(child.message)
 
-    def _feeders_word(self) -> list[LastWord]:
+    def _feeders_word(self) -> list[ShardResult]:
         error = self._feeder.error if self._feeder is not None else None
         if error is None:
             return []
@@ -137,7 +137,7 @@ class Supervisor:
 
     def _fate(self, child: Child) -> EtlError:
         # A signal to the whole group may end a worker that has not yet learned to be deaf to it.
-        return self._signals.error() if self._signals.stopping else child.fate()
+        return self._signals.error() if self._signals.stopping else child.exit_error()
 
     def _stop_all(self, now: float) -> None:
         if not self._told_to_stop:

@@ -15,12 +15,12 @@ from typing import Any
 
 from etl.errors import EtlError, InternalError, WorkerError
 from etl.limits import limit_reached
-from etl.output.progress import painting
+from etl.output.progress import show_progress
 from etl.plan import Plan, StopFlag
-from etl.report import Tally
-from etl.run.process.feed import Larder
-from etl.run.signals import be_deaf
-from etl.worker.messages import Failed, Feed, Finished, LastWord, Stop
+from etl.report import Counters
+from etl.run.process.feed import BlockQueue
+from etl.run.signals import ignore_stop_signals
+from etl.worker.messages import Failed, Feed, Finished, ShardResult, Stop
 from etl.worker.run_shard import run_shard
 
 SHOW_CPU_EVERY_S = 0.5
@@ -38,10 +38,10 @@ ORPHAN_GRACE_S = 5.0
 class Inbox(threading.Thread):
     """The worker's ear: hears Stop, and the death of the parent, whatever the worker is doing."""
 
-    def __init__(self, connection: Connection, larder: Larder, worker: int, tally: Tally) -> None:
+    def __init__(self, connection: Connection, larder: BlockQueue, worker: int, counters: Counters) -> None:
         super().__init__(name="inbox", daemon=True)
         self._worker = worker
-        self._tally = tally
+        self._counters = counters
         self._connection = connection
         self._larder = larder
         self.stop = threading.Event()
@@ -53,7 +53,7 @@ class Inbox(threading.Thread):
             while parent.sentinel not in (
                 ready := wait([self._connection, parent.sentinel], SHOW_CPU_EVERY_S)
             ):
-                self._tally.set(self._worker, "cpu_ms", int(time.process_time() * 1000))
+                self._counters.set(self._worker, "cpu_ms", int(time.process_time() * 1000))
                 if ready:
                     self._hear(self._connection.recv())
         self._hear(Stop())
@@ -68,12 +68,12 @@ class Inbox(threading.Thread):
             self._larder.put(None)
 
 
-def work(plan: Plan, worker: int, cells: Any, connection: Any) -> None:
+def work(plan: Plan, worker: int, slots: Any, connection: Any) -> None:
     """Be a worker process: run one shard, say how it went, and (worker 0) draw until all are done."""
-    be_deaf()
+    ignore_stop_signals()
     with contextlib.suppress(RuntimeError, ValueError, AttributeError):  # stderr is closed
         faulthandler.register(SHOW_STACK, chain=False)
-    tally = Tally(cells, plan.workers)
+    counters = Counters(slots, plan.workers)
     if plan.presence is not None:
         try:
             plan.presence.enter_worker()
@@ -83,11 +83,11 @@ def work(plan: Plan, worker: int, cells: Any, connection: Any) -> None:
             return
         if not _parent_lives():  # see NOTE(orphans)
             return
-    larder = Larder(worker, connection, tally)
-    inbox = Inbox(connection, larder, worker, tally)
+    larder = BlockQueue(worker, connection, counters)
+    inbox = Inbox(connection, larder, worker, counters)
     inbox.start()
-    with painting(plan, tally) if worker == 0 else contextlib.nullcontext():
-        message = _outcome(plan, worker, tally, inbox.stop, larder)
+    with show_progress(plan, counters) if worker == 0 else contextlib.nullcontext():
+        message = _outcome(plan, worker, counters, inbox.stop, larder)
         with contextlib.suppress(OSError):  # the parent is gone: nobody to tell
             connection.send(message)
         if worker == 0 and isinstance(message, Finished):
@@ -99,13 +99,15 @@ def _parent_lives() -> bool:
     return parent is not None and parent.is_alive()
 
 
-def _outcome(plan: Plan, worker: int, tally: Tally, stop: StopFlag, larder: Larder) -> LastWord:
+def _outcome(plan: Plan, worker: int, counters: Counters, stop: StopFlag, larder: BlockQueue) -> ShardResult:
     started_at = time.monotonic()
     try:
-        return run_shard(plan, worker, tally, stop, larder if plan.blocks is None else None)
+        return run_shard(plan, worker, counters, stop, larder if plan.blocks is None else None)
     except EtlError as error:
         return Failed(worker, time.monotonic() - started_at, error)
     except Exception as error:  # noqa: BLE001 - the process ends here; the parent shows the traceback
         limit = limit_reached(error) if isinstance(error, OSError) else None
-        bug = limit or InternalError(f"worker {worker} met a bug:\n{traceback.format_exc()}")
+        bug = limit or InternalError(
+            f"worker {worker} failed with an internal error:\n{traceback.format_exc()}"
+        )
         return Failed(worker, time.monotonic() - started_at, bug)

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from etl.errors import EtlError
-from etl.output.progress import painting
+from etl.output.progress import show_progress
 from etl.plan import Block, Plan
-from etl.report import Tally
+from etl.report import Counters
 from etl.run.signals import StopSignals
 from etl.run.stream import stream_blocks
-from etl.worker.messages import Failed, LastWord
+from etl.worker.messages import Failed, ShardResult
 from etl.worker.run_shard import run_shard
 
 
-def run_inline(plan: Plan, tally: Tally, signals: StopSignals) -> list[LastWord]:
+def run_inline(plan: Plan, counters: Counters, signals: StopSignals) -> list[ShardResult]:
     """Carry out the shard of worker 0; the other shards must be empty."""
     signals.immediate = False
     blocks = _until_stopped(stream_blocks(plan), signals) if plan.blocks is None else None
-    with painting(plan, tally):
+    with show_progress(plan, counters):
         for worker in range(1, plan.workers):
-            tally.add(worker, "finished", 1)
+            counters.add(worker, "finished", 1)
         try:
-            message: LastWord = run_shard(plan, 0, tally, signals, blocks)
+            message: ShardResult = run_shard(plan, 0, counters, signals, blocks)
         except EtlError as error:
             message = Failed(0, 0.0, error)
     return [message]

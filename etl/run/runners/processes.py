@@ -18,15 +18,15 @@ from typing import Any
 
 from etl.errors import UsageError
 from etl.plan import Plan
-from etl.report import Tally
+from etl.report import Counters
 from etl.run.process.hide_pandas import pandas_is_hidden
 from etl.run.process.supervisor import Supervisor
-from etl.run.signals import StopSignals, held_signals
-from etl.worker.messages import LastWord
+from etl.run.signals import StopSignals, blocked_signals
+from etl.worker.messages import ShardResult
 
 
 def make_context(start_method: str | None) -> Any:
-    """Give the multiprocessing context; a fork server is started at once, to import while the parent plans.
+    """Return the multiprocessing context; a fork server is started at once, to import while the parent plans.
 
     Raises UsageError for a start method this system lacks, and where the calling script is being imported by
     a process that it has started itself (a worker of ours imports no script).
@@ -41,26 +41,26 @@ def make_context(start_method: str | None) -> Any:
     there = multiprocessing.get_all_start_methods()
     method = start_method or ("forkserver" if "forkserver" in there else "spawn")
     if method not in there:
-        raise UsageError(f"--start-method {method} is not to be had on this system; {', '.join(there)} are")
+        raise UsageError(f"--start-method {method} is not available on this system; {', '.join(there)} are")
     context = multiprocessing.get_context(method)
     if method != "fork":
-        # Started by the first Process it would let signals through in the middle of ``held_signals``. It
+        # Started by the first Process it would let signals through in the middle of ``blocked_signals``. It
         # ignores SIGINT and SIGTERM by itself; the others stay held back in it for ever.
-        with held_signals():
+        with blocked_signals():
             resource_tracker.ensure_running()
     if method == "forkserver":
         preload = "etl.run.process.preload_alone" if pandas_is_hidden() else "etl.run.process.preload"
         context.set_forkserver_preload([preload])
-        with held_signals():  # the preload lets them go
+        with blocked_signals():  # the preload lets them go
             forkserver.ensure_running()
     return context
 
 
-def run_processes(plan: Plan, context: Any, signals: StopSignals, tally: Tally) -> list[LastWord]:
+def run_processes(plan: Plan, context: Any, signals: StopSignals, counters: Counters) -> list[ShardResult]:
     """Carry out every shard of a plan, each in a process of its own; give their last words."""
-    crew = Supervisor(plan, context, tally.cells, signals)
+    crew = Supervisor(plan, context, counters.slots, signals)
     for idle in range(plan.busy_workers(), plan.workers):
-        tally.add(idle, "finished", 1)
+        counters.add(idle, "finished", 1)
     signals.immediate = False
     signals.second_raises = False
     try:

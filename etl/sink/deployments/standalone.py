@@ -10,9 +10,9 @@ from etl.errors import BrokenHandshakeError, HungUpError, LostError, UnreachedEr
 from etl.plan import StopFlag
 from etl.sink.address import Address
 from etl.sink.control import ask_through
-from etl.sink.session.backoff import Patience
-from etl.sink.session.pipelined import SILENCE_S, Conversation
-from etl.sink.session.reconnecting import SteadySession, server_id
+from etl.sink.session.backoff import Backoff
+from etl.sink.session.pipelined import READ_TIMEOUT_S, PipelinedSession
+from etl.sink.session.reconnecting import ReconnectingSession, server_id
 from etl.units import format_seconds
 
 RETRY_FOR_S = 120.0
@@ -32,7 +32,7 @@ class StandaloneTarget:
     """
 
     address: Address
-    silence_s: float = SILENCE_S
+    silence_s: float = READ_TIMEOUT_S
     retry_for_s: float = RETRY_FOR_S
     server_id: bytes | None = None
     known: bool = False
@@ -43,11 +43,11 @@ class StandaloneTarget:
     def __str__(self) -> str:
         return self.address.shown
 
-    def connect(self, client_name: str) -> Conversation:
+    def connect(self, client_name: str) -> PipelinedSession:
         from etl.sink.session.connect import open_connection  # redis is imported where it is used
 
         connection, number = open_connection(self.address, client_name, timeout_s=self.silence_s)
-        return Conversation(
+        return PipelinedSession(
             connection,
             str(self),
             silence_s=self.silence_s,
@@ -60,13 +60,13 @@ class StandaloneTarget:
     def bounded(self, records: int | None, nbytes: int | None) -> StandaloneTarget:
         return replace(self, most_records=records, most_bytes=nbytes)
 
-    def patience(self, stop: StopFlag) -> Patience:
-        return Patience(self.retry_for_s, stop)
+    def backoff(self, stop: StopFlag) -> Backoff:
+        return Backoff(self.retry_for_s, stop)
 
-    def stay(self, client_name: str, stop: StopFlag) -> SteadySession:
-        return SteadySession(lambda: self.connect(client_name), self.patience(stop), self.server_id)
+    def connect_reconnecting(self, client_name: str, stop: StopFlag) -> ReconnectingSession:
+        return ReconnectingSession(lambda: self.connect(client_name), self.backoff(stop), self.server_id)
 
-    def met(
+    def identify(
         self,
         client_name: str,
         stop: StopFlag,
@@ -81,8 +81,8 @@ class StandaloneTarget:
         seconds. ``told`` hears why a server is waited for, the first time. Raises TargetError.
         """
         if retry_for_s is not None:
-            return replace(self, retry_for_s=retry_for_s).met(client_name, stop, told=told)
-        patience = self.patience(stop)
+            return replace(self, retry_for_s=retry_for_s).identify(client_name, stop, told=told)
+        backoff = self.backoff(stop)
         reached, heard = self.known, False
         while True:
             try:
@@ -93,7 +93,7 @@ class StandaloneTarget:
                     raise
                 stranger = not self.known and isinstance(lost, (UnreachedError, BrokenHandshakeError))
                 limit_s = min(self.retry_for_s, STRANGER_S) if stranger else self.retry_for_s
-                patience.wait(lost, limit_s)
+                backoff.wait(lost, limit_s)
                 if not heard:
                     told(f"{lost}; trying again for {format_seconds(limit_s)} (--retry-for)")
                     heard = True

@@ -1,4 +1,4 @@
-"""What is known of a server before a load, and what of it refuses the load. Pure; ``survey`` does the asking.
+"""What is known of a server before a load, and what of it refuses the load. Pure: ``survey`` asks.
 
 NOTE(unknown): there are servers, proxies and managed services that know less than Redis, or show less. What
 was not answered, or not in the form that Redis has, is None or empty here, and refuses nothing: the load
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from etl.encode.examples import Words
+from etl.encode.examples import CommandArgs
 from etl.errors import TargetError
-from etl.sink.error_replies import TABLE
+from etl.sink.error_replies import ERROR_POLICIES
 from etl.sink.preflight.facts import Denial, Findings, Info
 from etl.units import counted, format_bytes
 
@@ -34,13 +34,13 @@ def require_server(info: Info, target: object, *, writes: bool) -> None:
             f" watches instead{named}"
         )
     if info.cluster:
-        raise TargetError(f"{target}: {TABLE['MOVED'].meaning}")
+        raise TargetError(f"{target}: {ERROR_POLICIES['MOVED'].meaning}")
     if writes and info.replica:
         named = f", {info.primary}" if info.primary else ""
-        raise TargetError(f"{target}: {TABLE['READONLY'].meaning}{named}")
+        raise TargetError(f"{target}: {ERROR_POLICIES['READONLY'].meaning}{named}")
 
 
-def require_commands(findings: Findings, commands: Iterable[Words], target: object) -> None:
+def require_commands(findings: Findings, commands: Iterable[CommandArgs], target: object) -> None:
     """Refuse a server that does not have the commands, or a user who may not run them. Raises TargetError."""
     commands = tuple(commands)
     names = {command[0] for command in commands}
@@ -51,7 +51,7 @@ def require_commands(findings: Findings, commands: Iterable[Words], target: obje
             raise TargetError(f"{target}: {_permission(denial)}")
 
 
-def _is_about(denial: Denial, command: Words) -> bool:
+def _is_about(denial: Denial, command: CommandArgs) -> bool:
     return command[0] == denial.command and (denial.key is None or denial.key in command)
 
 

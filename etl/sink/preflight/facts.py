@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from etl.encode.examples import EXAMPLE, Words
+from etl.encode.examples import EXAMPLE, CommandArgs
 
 CONTROL = b"PING"
 """A command that every server has: one that says it has not knows nothing about commands."""
@@ -110,7 +110,7 @@ _NO_COMMAND = re.compile(rb"no permissions to run the '")
 _NO_KEY = re.compile(rb"no permissions to access the '(.*)' key", re.DOTALL)
 
 
-def read_denials(user: str, commands: Sequence[Words], replies: Sequence[Any]) -> tuple[Denial, ...]:
+def read_denials(user: str, commands: Sequence[CommandArgs], replies: Sequence[Any]) -> tuple[Denial, ...]:
     """Read the replies to ``ACL DRYRUN user command ...``: OK, or a sentence that says what is denied.
 
     A denied key counts only where a record of the load has it: see EXAMPLE in ``encode/example.py``.

@@ -11,8 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from etl.report import Tally
-from etl.sink.error_replies import TABLE
+from etl.report import Counters
+from etl.sink.error_replies import ERROR_POLICIES
 from etl.sink.preflight.facts import Info
 from etl.units import MIB
 
@@ -25,7 +25,7 @@ LEAST_ROOM_BYTES = 64 * MIB
 
 
 def has_little_room(info: Info) -> bool:
-    """Say whether the server is about to refuse writes. One that evicts keys never does."""
+    """Return True if the server is about to refuse writes. One that evicts keys never does."""
     if not info.maxmemory or info.used_memory is None or (info.policy or "noeviction") != "noeviction":
         return False
     return info.maxmemory - info.used_memory < min(LEAST_ROOM * info.maxmemory, LEAST_ROOM_BYTES)
@@ -34,11 +34,11 @@ def has_little_room(info: Info) -> bool:
 class MemoryGuard(threading.Thread):
     """Looks at what ``ask`` finds, and holds the workers by their tally; ``leave`` ends it."""
 
-    def __init__(self, tally: Tally, ask: Callable[[], Info], patience_s: float) -> None:
+    def __init__(self, counters: Counters, ask: Callable[[], Info], patience_s: float) -> None:
         super().__init__(name="memory", daemon=True)
-        self._tally = tally
+        self._counters = counters
         self._ask = ask
-        self._patience_s = min(patience_s, TABLE["OOM"].patience_s or patience_s)
+        self._patience_s = min(patience_s, ERROR_POLICIES["OOM"].patience_s or patience_s)
         self._leaving = threading.Event()
         self._held_since: float | None = None
 
@@ -53,9 +53,9 @@ class MemoryGuard(threading.Thread):
         elif self._held_since is None:
             self._held_since = now
         held = self._held_since is not None and now - self._held_since < self._patience_s
-        self._tally.hold(held)
+        self._counters.hold(held)
 
     def leave(self) -> None:
         """Let the workers go, and end."""
         self._leaving.set()
-        self._tally.hold(False)
+        self._counters.hold(False)

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from etl.encode.examples import Words
+from etl.encode.examples import CommandArgs
 from etl.encode.resp.protocol import plain
 from etl.errors import HungUpError, StoppedError, TargetError
-from etl.plan import Answer, Session, StopFlag, Target, Wire
+from etl.plan import Response, Session, StopFlag, Target, Wire
 from etl.sink.control import ask, ask_through, questioned
 from etl.sink.preflight.facts import (
     CONTROL,
@@ -26,7 +26,7 @@ _INFO = (b"INFO",)  # with several sections, as a server before 7.0 does not kno
 _WHOAMI = (b"ACL", b"WHOAMI")
 
 
-def survey(target: Target, commands: Sequence[Words], stop: StopFlag) -> Findings:
+def read_server_facts(target: Target, commands: Sequence[CommandArgs], stop: StopFlag) -> Findings:
     """Connect, and ask for whatever may speak against a load of these commands.
 
     Two round trips on one connection. Raises TargetError only where nobody can connect, StoppedError. What is
@@ -63,7 +63,7 @@ def info_now(target: Target, stop: StopFlag) -> Info:
 def _ask_each(session: Session, questions: Mapping[str, Wire], replies: dict[str, Any]) -> None:
     """Ask single commands in one round trip; put what is answered into ``replies``, by name."""
 
-    def take(answers: Iterable[Answer]) -> None:
+    def take(answers: Iterable[Response]) -> None:
         for answer in answers:
             (replies[answer.token],) = answer.replies or (None,)
 
@@ -72,7 +72,7 @@ def _ask_each(session: Session, questions: Mapping[str, Wire], replies: dict[str
     take(session.drain())
 
 
-def _denials(session: Session, user: bytes, commands: Sequence[Words]) -> tuple[Denial, ...]:
+def _denials(session: Session, user: bytes, commands: Sequence[CommandArgs]) -> tuple[Denial, ...]:
     if not commands:
         return ()
     replies = ask(session, plain(*((b"ACL", b"DRYRUN", user, *command) for command in commands)))

@@ -14,7 +14,7 @@ FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0
 
 
-class Patience:
+class Backoff:
     """Pauses from one piece of bad news to the next, for at most ``retry_for_s`` seconds without a good one.
 
     Each pause is twice as long as the one before it, with a random part, so that workers do not all come back

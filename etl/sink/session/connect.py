@@ -13,7 +13,7 @@ from redis.retry import Retry
 
 from etl.errors import BrokenHandshakeError, LoadingError, LostError, TargetError, UnreachedError
 from etl.sink.address import Address, connection_arguments
-from etl.sink.error_replies import Action, explain, first_word, row_of
+from etl.sink.error_replies import Action, explain, first_word, policy_of
 
 CONNECT_TIMEOUT_S = 10.0
 
@@ -64,7 +64,7 @@ def open_connection(address: Address, client_name: str, *, timeout_s: float) -> 
     except exceptions.BusyLoadingError as error:
         raise LoadingError(f"{address}: {explain(error)}") from None
     except exceptions.ResponseError as error:
-        kind_of_error = LostError if row_of(error).action is Action.AGAIN else TargetError
+        kind_of_error = LostError if policy_of(error).action is Action.AGAIN else TargetError
         hint = _NO_DATABASES if "unknown command 'SELECT'" in str(error) else ""
         raise kind_of_error(f"{address} refused the connection: {explain(error)}{hint}") from None
     except exceptions.TimeoutError:

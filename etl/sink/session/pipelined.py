@@ -20,14 +20,14 @@ from typing import Any
 import hiredis
 
 from etl.errors import LostError, TargetError
-from etl.plan import Answer, Buffer, Wire
-from etl.sink.error_replies import Action, explain, row_of
-from etl.sink.session.transport import Channel
+from etl.plan import Buffer, Response, Wire
+from etl.sink.error_replies import Action, explain, policy_of
+from etl.sink.session.transport import Transport
 from etl.units import MIB, counted, format_seconds
 
 INFLIGHT_BYTES = 8 * MIB
 INFLIGHT_COMMANDS = 100_000
-SILENCE_S = 30.0
+READ_TIMEOUT_S = 30.0
 """A server that for so long neither takes bytes nor answers any is given up."""
 
 
@@ -38,7 +38,7 @@ class _Waiting:
     matched: int = 0  # bytes of wire.expected that have come in
 
 
-class Conversation:
+class PipelinedSession:
     """A Session (``etl/plan/target.py``) over one redis-py connection.
 
     ``name`` is the server's, for messages.
@@ -52,7 +52,7 @@ class Conversation:
         connection: Any,
         name: str,
         *,
-        silence_s: float = SILENCE_S,
+        silence_s: float = READ_TIMEOUT_S,
         client_id: int | None = None,
         client_name: bytes = b"",
         most_records: int | None = None,
@@ -63,12 +63,12 @@ class Conversation:
         self.client_id = client_id
         self.client_name = client_name
         self._connection = connection
-        self._channel = Channel(connection._sock)
+        self._channel = Transport(connection._sock)
         self.name = name
         self._silence_s = silence_s
         self._unsent: deque[Buffer] = deque()
         self._waiting: deque[_Waiting] = deque()
-        self._answers: list[Answer] = []
+        self._answers: list[Response] = []
         self._inflight_bytes = 0
         self._inflight_commands = 0
         self._inflight_records = 0
@@ -76,7 +76,7 @@ class Conversation:
         self._replies: list[Any] = []
         self._failure: TargetError | None = None
 
-    def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
+    def submit(self, wire: Wire, token: Any) -> Iterator[Response]:
         with self._failure_kept():
             if not self._waiting:
                 self._hear_out()  # a reply that nobody asked for would pass for the first one of this wire
@@ -91,7 +91,7 @@ class Conversation:
                 self._step()
         return self._take_answers()
 
-    def drain(self) -> Iterator[Answer]:
+    def drain(self) -> Iterator[Response]:
         with self._failure_kept():
             while self._waiting:
                 self._step()
@@ -119,7 +119,7 @@ class Conversation:
         except TargetError as failure:
             self._failure = failure
 
-    def _take_answers(self) -> Iterator[Answer]:
+    def _take_answers(self) -> Iterator[Response]:
         answers, self._answers = self._answers, []
         yield from answers
         if self._failure is not None:
@@ -155,7 +155,7 @@ class Conversation:
         replies = [*self._replies, *(reply for answer in self._answers for reply in answer.replies or ())]
         for reply in replies:
             if isinstance(reply, Exception):
-                kind = TargetError if row_of(reply).action is Action.STOP else LostError
+                kind = TargetError if policy_of(reply).action is Action.STOP else LostError
                 return kind(f"{self.name}: {explain(reply)}; then {what.removeprefix(self.name).strip()}")
         lost = counted(self._inflight_commands, "command")
         return LostError(f"{what}; {lost} without a reply")
@@ -208,11 +208,11 @@ class Conversation:
         raise self._unasked()
 
     def _unasked(self) -> TargetError:
-        return TargetError(f"{self.name} sent a reply that nobody asked for")
+        return TargetError(f"{self.name} sent a reply that was not asked for")
 
     def _answer(self, replies: list[Any] | None) -> None:
         waiting = self._waiting.popleft()
         self._inflight_bytes -= waiting.wire.nbytes
         self._inflight_commands -= waiting.wire.commands
         self._inflight_records -= waiting.wire.records
-        self._answers.append(Answer(waiting.token, waiting.wire, replies))
+        self._answers.append(Response(waiting.token, waiting.wire, replies))

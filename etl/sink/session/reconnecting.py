@@ -15,23 +15,23 @@ from typing import Any
 
 from etl.encode.resp.protocol import plain
 from etl.errors import LostError, ServerChangedError, TargetError
-from etl.plan import Answer, Wire
-from etl.sink.session.backoff import Patience
-from etl.sink.session.pipelined import Conversation
+from etl.plan import Response, Wire
+from etl.sink.session.backoff import Backoff
+from etl.sink.session.pipelined import PipelinedSession
 
 
-class SteadySession:
-    """A SteadySession (``etl/plan/target.py``); ``connect`` opens one conversation.
+class ReconnectingSession:
+    """A ReconnectingSession (``etl/plan/target.py``); ``connect`` opens one conversation.
 
     ``server_id`` is the run id of the server that the run has begun with (None: unknown). Another one may not
     have what its predecessor has answered for: then ServerChangedError is raised instead of going on.
     """
 
     def __init__(
-        self, connect: Callable[[], Conversation], patience: Patience, server_id: bytes | None
+        self, connect: Callable[[], PipelinedSession], backoff: Backoff, server_id: bytes | None
     ) -> None:
         self._connect = connect
-        self._patience = patience
+        self._backoff = backoff
         self._server_id = server_id
         self._unanswered: deque[tuple[Wire, Any]] = deque()
         self._conversation = self._reach()
@@ -41,11 +41,11 @@ class SteadySession:
         """The number of the present connection on the server; None where it is not told."""
         return self._conversation.client_id
 
-    def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
+    def submit(self, wire: Wire, token: Any) -> Iterator[Response]:
         self._unanswered.append((wire, token))
         return self._hear(lambda: self._conversation.submit(wire, token))
 
-    def drain(self) -> Iterator[Answer]:
+    def drain(self) -> Iterator[Response]:
         while self._unanswered:
             yield from self._hear(self._conversation.drain)
 
@@ -56,16 +56,16 @@ class SteadySession:
     def close(self) -> None:
         self._conversation.close()
 
-    def _hear(self, ask: Callable[[], Iterator[Answer]]) -> Iterator[Answer]:
+    def _hear(self, ask: Callable[[], Iterator[Response]]) -> Iterator[Response]:
         try:
             for answer in ask():
                 self._unanswered.popleft()
-                self._patience.end()
+                self._backoff.end()
                 yield answer
         except LostError as lost:
             self._return(lost)
 
-    def _reach(self) -> Conversation:
+    def _reach(self) -> PipelinedSession:
         """Connect to the server that the run has begun with. Raises ServerChangedError."""
         while True:
             try:
@@ -77,7 +77,7 @@ class SteadySession:
                     raise
                 return conversation
             except LostError as lost:
-                self._patience.wait(lost)
+                self._backoff.wait(lost)
 
     def _return(self, lost: LostError | None) -> None:
         """Reconnect, and send everything that has no answer once more: see NOTE(unknown)."""
@@ -85,7 +85,7 @@ class SteadySession:
             old = self._conversation
             old.close()
             if lost is not None:
-                self._patience.wait(lost)
+                self._backoff.wait(lost)
             self._conversation = self._reach()
             try:
                 self._end(old)
@@ -97,7 +97,7 @@ class SteadySession:
             else:
                 return
 
-    def _require_same_server(self, conversation: Conversation) -> None:
+    def _require_same_server(self, conversation: PipelinedSession) -> None:
         if self._server_id is None:
             return
         with contextlib.suppress(_UnansweredError):
@@ -106,7 +106,7 @@ class SteadySession:
             if found is not None and found != self._server_id:
                 raise ServerChangedError(f"{conversation.name} was restarted, or is another server by now")
 
-    def _end(self, old: Conversation) -> None:
+    def _end(self, old: PipelinedSession) -> None:
         """End the old connection on the server, if it is still there."""
         new = self._conversation
         if old.client_id is None or old.client_id == new.client_id:
@@ -129,7 +129,7 @@ class _UnansweredError(Exception):
     """The server does not know the question, or may not answer it."""
 
 
-def _ask(conversation: Conversation, *words: bytes) -> list[Any]:
+def _ask(conversation: PipelinedSession, *words: bytes) -> list[Any]:
     answers = [*conversation.submit(plain(words), None), *conversation.drain()]
     replies = [reply for answer in answers for reply in answer.replies or ()]
     for reply in replies:

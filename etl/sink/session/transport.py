@@ -14,7 +14,7 @@ RECEIVE_BYTES = 1 << 18
 _IOVECS = 64  # a kernel takes 1,024; more than a few dozen gain nothing
 
 
-class Channel:
+class Transport:
     """A plain or TLS socket made non-blocking. Every method may raise OSError."""
 
     def __init__(self, sock: socket.socket) -> None:

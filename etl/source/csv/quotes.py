@@ -54,7 +54,7 @@ class Span(NamedTuple):
 
 
 def scan_records(data: bytes, dialect: Dialect, *, final: bool) -> tuple[int, int]:
-    """Give the bytes of ``data`` that are whole records, and their number: NOTE(scan) in ``text.py``.
+    """Return the bytes of ``data`` that are whole records, and their number: NOTE(scan) in ``text.py``.
 
     Blank lines alone are bytes without a record. A quote that is never closed is one record when ``final``.
     """
@@ -244,7 +244,7 @@ class _Pass:
         return True
 
     def _quotes_fit(self, codes: pa.Array, newlines: pa.Array) -> bool:
-        """Say whether all quotes of the text outside stand where they may: see NOTE(parity).
+        """Return True if all quotes of the text outside stand where they may: see NOTE(parity).
 
         What stands before the first byte is in another window: see ``_joins``.
         """
@@ -254,7 +254,7 @@ class _Pass:
         return bool(good == quotes.true_count)
 
     def _bytes_behind(self, parts: list[bytes], outside: bytes) -> int:
-        """Give the number of the window's bytes behind its last line break outside of quotes."""
+        """Return the number of the window's bytes behind its last line break outside of quotes."""
         quotes = outside.count(self._quote, outside.rfind(_NEWLINE)) if len(parts) > 1 else 0
         index = (len(parts) - 1) // 2 - quotes + (1 if self._inside else 0)
         index *= 2

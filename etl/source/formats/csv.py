@@ -132,7 +132,7 @@ class Csv:
 
 
 def character(text: str) -> str:
-    """Give the character that an option's text spells: itself, or ``\\t`` for a tab."""
+    """Return the character that an option's text spells: itself, or ``\\t`` for a tab."""
     return "\t" if text == "\\t" else text
 
 

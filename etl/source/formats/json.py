@@ -16,7 +16,7 @@ from etl.errors import SourceError
 from etl.plan import Batch, Projection, Reject
 from etl.source.json.columns import Parsed, make_batch, wants_raws
 from etl.source.json.decode import decode_each, decode_elements
-from etl.source.json.literals import WHITE, Literals, blank_escapes, byte_order_mark, skeleton
+from etl.source.json.literals import WHITE, Literals, blank_escapes, byte_order_mark, structural
 from etl.source.json.renaming import without_shared_names
 from etl.source.json.structure import (
     NOT_CLOSED,
@@ -59,7 +59,7 @@ class JsonArray:
 
     def scan(self, data: bytes, *, final: bool) -> tuple[int, int]:
         blanked = blank_escapes(data)
-        bones, in_string = skeleton(blanked)
+        bones, in_string = structural(blanked)
         bones = reduce_json(bones)
         rest = bones.lstrip(b",")
         elements = len(bones) - len(rest)
@@ -102,7 +102,7 @@ class JsonArray:
 
 
 def _spans(data: bytes, origin: Origin) -> list[tuple[int, bytes]]:
-    """Give each element's first byte and its bytes. Raises SourceError where the structure is lost."""
+    """Return each element's first byte and its bytes. Raises SourceError where the structure is lost."""
     try:
         return [(start, data[start:stop]) for start, stop in elements(data).spans]
     except BrokenTextError as error:

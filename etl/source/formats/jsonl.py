@@ -75,7 +75,7 @@ def parse_any(data: bytes, projection: Projection, origin: Origin) -> Batch:
 
 
 def _is_one_array(text: bytes) -> bool:
-    """Say whether text is an array of objects that goes on behind its first line, or is all there is.
+    """Return True if text is an array of objects that goes on behind its first line, or is all there is.
 
     An array that ends with its line is a bad record of its own, as long as other lines follow.
     """
@@ -107,7 +107,7 @@ def _count(data: bytes) -> int:
 
 
 def _spans(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Give each record's first byte and its bytes, blank lines left out."""
+    """Return each record's first byte and its bytes, blank lines left out."""
     start = 0
     for line in data.split(b"\n"):
         if line.strip(WHITE):

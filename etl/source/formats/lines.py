@@ -67,7 +67,7 @@ class Lines:
 
 
 def _spans(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Give each line's first byte and its bytes."""
+    """Return each line's first byte and its bytes."""
     start = 0
     while start < len(data):
         stop = data.find(b"\n", start)

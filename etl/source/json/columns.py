@@ -46,7 +46,7 @@ class Parsed:
 
 
 def wants_raws(projection: Projection) -> bool:
-    """Say whether the original bytes of records are wanted."""
+    """Return True if the original bytes of records are wanted."""
     return projection.line or (projection.json and not changes(projection))
 
 
@@ -83,7 +83,7 @@ def _numbers(parsed: Parsed, origin: Origin) -> pa.Array | None:
 
 
 def changes(projection: Projection) -> bool:
-    """Say whether ``{json}`` may differ from the record's own text."""
+    """Return True if ``{json}`` may differ from the record's own text."""
     return bool(
         projection.include is not None
         or projection.exclude
@@ -153,7 +153,7 @@ class _Columns:
         self.made[f"{name}[]"] = pa.ListArray.from_arrays(offsets, texts, mask=pa.array(mask, pa.bool_()))
 
     def _values(self, name: str) -> list[Any]:
-        """Give the values of a field that a template names."""
+        """Return the values of a field that a template names."""
         names = self._projection.source_names(name)
         return _first([self._source_values(name) for name in names]) if names else [None] * len(self._records)
 
@@ -187,7 +187,7 @@ def spread_names(names: Iterable[str], projection: Projection) -> dict[str, list
 
 
 def _first(columns: list[list[Any]]) -> list[Any]:
-    """Give each record's first value that is not null."""
+    """Return each record's first value that is not null."""
     if len(columns) == 1:
         return columns[0]
     return [next((value for value in row if value is not None), None) for row in zip(*columns, strict=True)]
@@ -198,7 +198,7 @@ def _stripped(raws: Sequence[bytes]) -> pa.Array:
 
 
 def spreads(projection: Projection, name: str) -> bool:
-    """Say whether a field is in ``{*}``. With ``flatten`` a name also chooses what is nested below it."""
+    """Return True if a field is in ``{*}``. With ``flatten`` a name also chooses what is nested below it."""
     if not projection.flatten or "." not in name:
         return projection.spreads(name)
     steps = name.split(".")

@@ -85,7 +85,7 @@ class _Member:
 
 
 def _columns(data: bytes) -> dict[str, pa.Array]:
-    """Give every field's values (null: absent), in the layout's order. Raises _OtherLayoutError."""
+    """Return every field's values (null: absent), in the layout's order. Raises _OtherLayoutError."""
     if any(character in data for character in (b"\r", _ABSENT, _BACKSLASH, _QUOTE)):
         raise _OtherLayoutError
     text = data
@@ -192,7 +192,7 @@ def _require(found: pa.BooleanArray) -> None:
 
 
 def _literals(tokens: pa.Array, member: _Member) -> pa.Array:
-    """Give numbers, ``true`` and ``false`` as written, and null for ``null``."""
+    """Return numbers, ``true`` and ``false`` as written, and null for ``null``."""
     pattern = b"^%b%b%b$" % (re.escape(member.colon), _LITERAL, re.escape(member.end))
     _require(pc.match_substring_regex(tokens, pattern))
     column = pc.binary_slice(tokens, len(member.colon), -len(member.end))

@@ -98,7 +98,7 @@ class Literals:
 
 
 def _marks() -> Iterator[str]:
-    """Give marks without end, shortest first: text of any length is without one of them."""
+    """Return marks without end, shortest first: text of any length is without one of them."""
     return ("".join(mark) for length in count(1) for mark in product(_MARKS, repeat=length))
 
 
@@ -118,7 +118,7 @@ _CONSTANT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|(NaN|-?Infinity)', re.DOTALL)
 
 
 def constant_at(text: str) -> int:
-    """Give the place of the first such literal outside of strings."""
+    """Return the place of the first such literal outside of strings."""
     return next((found.start() for found in _CONSTANT.finditer(text) if found.group(1)), 0)
 
 
@@ -127,7 +127,7 @@ _LONE_SURROGATE = re.compile(_SURROGATE, re.DOTALL)
 
 
 def may_hold_lone_surrogate(data: bytes) -> bool:
-    """Say whether JSON text may hold an escaped half of a UTF-16 pair; ``\\\\ud800`` only looks like one."""
+    """Return True if text may hold an escaped half of a UTF-16 pair; ``\\\\ud800`` only looks like one."""
     return b"\\" in data and _LONE_SURROGATE.search(data) is not None
 
 
@@ -144,8 +144,8 @@ def blank_escapes(data: bytes) -> bytes:
     return data.replace(b"\\\\", b"__").replace(b'\\"', b"__")
 
 
-def skeleton(blanked: bytes) -> tuple[bytes, bool]:
-    """Give the brackets (all as ``{}``) and commas outside of strings, and whether a string is left open.
+def structural(blanked: bytes) -> tuple[bytes, bool]:
+    """Return the brackets (all as ``{}``) and commas outside of strings, and whether a string is left open.
 
     ``blanked`` has no escapes (``blank_escapes``). Two neighbouring quotes of what is left can be taken out
     whatever they are, an empty string or an end and a beginning: what is inside of strings stays inside.
@@ -159,16 +159,16 @@ def skeleton(blanked: bytes) -> tuple[bytes, bool]:
 
 
 def nested_too_deeply(data: bytes, records: int) -> bool:
-    """Say whether any of the records in ``data``, all of them JSON, is nested deeper than MAX_NESTING."""
+    """Return True if any of the records in ``data``, all of them JSON, is nested deeper than MAX_NESTING."""
     if data.count(b"{") + data.count(b"[") - records < MAX_NESTING:
         return False
-    bones = skeleton(blank_escapes(data))[0].replace(b",", b"")
+    bones = structural(blank_escapes(data))[0].replace(b",", b"")
     steps = memoryview(bones.translate(_STEPS)).cast("b")
     return max(accumulate(steps), default=0) > MAX_NESTING
 
 
 def byte_order_mark(head: bytes, *, final: bool, file: str) -> int | None:
-    """Give the bytes of a UTF-8 byte order mark that are to be passed over, None where ``head`` is too short.
+    """Return the bytes of a UTF-8 byte order mark to be passed over; None where ``head`` is too short.
 
     Raises SourceError for UTF-16 and UTF-32.
     """

@@ -15,7 +15,7 @@ from etl.source.json.columns import Bad, Parsed, find, spreads
 
 
 @dataclass(frozen=True, slots=True)
-class _Rivals:
+class NameCollision:
     """Fields that are to have one name. Those in ``paths`` count also where they are nested."""
 
     name: str
@@ -54,7 +54,7 @@ def without_shared_names(
     )
 
 
-def _rivals(projection: Projection) -> Iterator[_Rivals]:
+def _rivals(projection: Projection) -> Iterator[NameCollision]:
     for name in dict.fromkeys(new for _, new in projection.rename):
         sources = projection.source_names(name)
         named = name in projection.names | projection.lists
@@ -63,4 +63,4 @@ def _rivals(projection: Projection) -> Iterator[_Rivals]:
             sources = tuple(source for source in sources if spread and spreads(projection, source))
         if len(sources) > 1:
             nested = frozenset(source for source in sources if "." in source)
-            yield _Rivals(name, sources, nested if named or projection.flatten else frozenset())
+            yield NameCollision(name, sources, nested if named or projection.flatten else frozenset())

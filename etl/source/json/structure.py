@@ -42,13 +42,13 @@ def reduce_json(bones: bytes) -> bytes:
 
 
 def only_the_end_follows(blanked: bytes) -> bool:
-    """Say whether the last bracket is a ``]`` with nothing but white space behind it."""
+    """Return True if the last bracket is a ``]`` with nothing but white space behind it."""
     end = max(blanked.rfind(b"]"), blanked.rfind(b"}"))
     return blanked.startswith(b"]", end) and not blanked[end + 1 :].strip(WHITE)
 
 
 def last_comma(blanked: bytes, depth: int, *, in_string: bool) -> int:
-    """Give the place behind the last comma between elements; there is one. Walks from the end backwards.
+    """Return the place behind the last comma between elements; there is one. Walks from the end backwards.
 
     ``depth`` counts the brackets open at the end, ``in_string`` says whether a string is.
     """

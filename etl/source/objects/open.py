@@ -63,7 +63,7 @@ def _nbytes(data: Any) -> int | None:
 
 
 def _beginning(data: Any) -> Callable[[], tuple[pa.Schema, Batches]] | None:
-    """Give what begins to read a table: its schema, and its batches from the first on."""
+    """Return what begins to read a table: its schema, and its batches from the first on."""
     for attribute, begin in (
         ("__arrow_c_stream__", _stream),
         ("__arrow_c_array__", _array),

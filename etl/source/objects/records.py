@@ -68,7 +68,7 @@ class RecordStream:
         return RecordStreamReader(self, projection)
 
     def verify_unchanged(self) -> None:
-        """Nobody can tell whether an object was changed."""
+        """Whether an object was changed is unknown."""
 
     def name_of(self, block: Block) -> str:
         return f"the {self.name}"
@@ -88,7 +88,7 @@ class Records:
         self._begun = False
 
     def begin(self) -> Iterator[Any]:
-        """Give the elements from the first on. Raises SourceError where they are gone."""
+        """Return the elements from the first on. Raises SourceError where they are gone."""
         elements = iter(self._records)
         if self._begun and elements is self._records:
             raise SourceError(f"the {self._name} gives its records once, and has given them: make a new one")

@@ -82,7 +82,7 @@ class Writer:
         return f"{self.prefix}{len(self.listed) - 1};"
 
     def _finite(self, value: Any) -> Any:
-        """Give the same value with tokens for floats that are not finite, which JSON's encoder refuses."""
+        """Return the same value with tokens for floats that are not finite, which JSON's encoder refuses."""
         if isinstance(value, float) and not math.isfinite(value):
             return self._token(Written(repr(float(value)).encode(), "null"))
         if isinstance(value, Mapping):
@@ -94,7 +94,7 @@ class Writer:
         return value
 
     def _other(self, value: Any) -> Any:
-        """Give what JSON has for a value of a type that it does not have. Raises UnfitError."""
+        """Return what JSON has for a value of a type that it does not have. Raises UnfitError."""
         if isinstance(value, bytes | bytearray | memoryview):
             raw = bytes(value)
             if len(raw) > self._max_record:
@@ -136,7 +136,7 @@ def _duration(value: datetime.timedelta) -> str | None:
 
 
 def _of_numpy(value: Any) -> Any:
-    """Give what a scalar or an array of numpy holds, without importing numpy."""
+    """Return what a scalar or an array of numpy holds, without importing numpy."""
     kind = getattr(getattr(value, "dtype", None), "kind", None)
     if kind == "M":
         return None if str(value) == "NaT" else str(value)

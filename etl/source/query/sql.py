@@ -45,7 +45,7 @@ def _begin(database: Database, sql: str) -> tuple[pa.Schema, Iterator[pa.RecordB
 
 
 def _run(database: Database, sql: str) -> Iterator[pa.Schema | pa.RecordBatch]:
-    """Give the schema, then the records; the database is let go of when they end or nobody wants more."""
+    """Return the schema, then the records; the database is let go of when they end or nobody wants more."""
     with database.run(sql) as reader:
         yield reader.schema
         yield from reader

@@ -70,7 +70,7 @@ def sniff(head: bytes) -> str | None:
 
 
 def decompressed(raw: ByteStream, codec: str | None, name: str) -> ByteStream:
-    """Give the text of a compressed stream, which is closed with it; ``codec`` None: the stream itself.
+    """Return the text of a compressed stream, which is closed with it; ``codec`` None: the stream itself.
 
     A read decompresses what it gives and little more, so memory is bounded whatever the data claims. Raises
     SourceError, as the stream does, naming the file ``name``, for data that is no such thing, damaged, or
@@ -251,7 +251,7 @@ def _begin_xz() -> _Decompressor:
 
 
 def closing_on_error(raw: ByteStream, codec: str | None, name: str) -> ByteStream:
-    """Give ``decompressed(raw, codec, name)``; where that fails, ``raw`` is closed."""
+    """Return ``decompressed(raw, codec, name)``; where that fails, ``raw`` is closed."""
     try:
         return decompressed(raw, codec, name)
     except BaseException:
@@ -260,7 +260,7 @@ def closing_on_error(raw: ByteStream, codec: str | None, name: str) -> ByteStrea
 
 
 def sniffed(raw: ByteStream, name: str) -> ByteStream:
-    """Give the text of a stream that is compressed if its first bytes say so."""
+    """Return the text of a stream that is compressed if its first bytes say so."""
     try:
         head = read_head(raw, MAGIC_BYTES)
     except BaseException:

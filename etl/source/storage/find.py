@@ -42,7 +42,7 @@ def _inputs(source: str) -> Iterable[Input]:
 
 
 def local_path(source: str) -> str:
-    """Give the path that a ``file://`` URI means; any other source as it is."""
+    """Return the path that a ``file://`` URI means; any other source as it is."""
     if not source.lower().startswith("file://"):
         return source
     parts = urlsplit(source, allow_fragments=False)

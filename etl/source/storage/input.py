@@ -22,11 +22,11 @@ class Input(Protocol):
 
     @property
     def fingerprint(self) -> str | None:
-        """Digest of what tells it from a changed one; None where nobody can tell."""
+        """Digest of what tells it from a changed one; None if unknown."""
 
     @property
     def nbytes(self) -> int | None:
-        """Its size as it is stored (compressed); None where nobody knows."""
+        """Its size as it is stored (compressed); None if unknown."""
 
     def open(self) -> ByteStream:
         """Open its text from the beginning, decompressed. Raises SourceError."""
@@ -39,7 +39,7 @@ class Input(Protocol):
 
 
 def joint_fingerprint(inputs: Iterable[Input]) -> str | None:
-    """Give one digest of what tells inputs from changed ones; None where it cannot be told of one."""
+    """Return one digest of what tells inputs from changed ones; None where it cannot be told of one."""
     prints = [input.fingerprint for input in inputs]
     known = [one for one in prints if one is not None]
     return digest(known) if len(known) == len(prints) else None

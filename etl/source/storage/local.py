@@ -28,7 +28,7 @@ class File:
     inode: int
 
     def matches(self, status: os.stat_result) -> bool:
-        """Say whether ``status`` is still that of this file, unchanged."""
+        """Return True if ``status`` is still that of this file, unchanged."""
         return (self.size, self.modified_at, self.device, self.inode) == (
             status.st_size,
             status.st_mtime_ns,
@@ -52,12 +52,12 @@ def find_files(sources: Sequence[str]) -> tuple[File, ...]:
 
 
 def fingerprint(files: Iterable[File]) -> str:
-    """Give a digest of the files' real paths, sizes and times of change, in this order."""
+    """Return a digest of the files' real paths, sizes and times of change, in this order."""
     return digest(f"{os.path.realpath(file.path)}\0{file.size}\0{file.modified_at}" for file in files)
 
 
 def digest(parts: Iterable[str]) -> str:
-    """Give one digest of texts."""
+    """Return one digest of texts."""
     joined = "\0\0".join(parts).encode("utf-8", "surrogateescape")
     return hashlib.sha256(joined).hexdigest()
 

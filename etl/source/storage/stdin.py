@@ -85,7 +85,7 @@ def _standard_descriptor() -> int:
 
 
 def _size(descriptor: int) -> int | None:
-    """Give the bytes that are left of a regular file (``load - < file``); None for a pipe."""
+    """Return the bytes that are left of a regular file (``load - < file``); None for a pipe."""
     try:
         status = os.fstat(descriptor)
         if stat.S_ISREG(status.st_mode):

@@ -22,10 +22,10 @@ class Store(Protocol):
     """One remote file system; paths are its own. Methods raise what the library behind it raises."""
 
     def path_of(self, uri: Uri) -> str:
-        """Give the path that a URI means here."""
+        """Return the path that a URI means here."""
 
     def uri_of(self, path: str, uri: Uri) -> Uri:
-        """Give the URI of a path that was found by way of ``uri``, with the same user and query."""
+        """Return the URI of a path that was found by way of ``uri``, with the same user and query."""
 
     def info(self, path: str) -> Found | None:
         """Look at one path; None where nothing is."""

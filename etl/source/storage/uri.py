@@ -47,7 +47,7 @@ class Uri:
         return f"{self.scheme}://{userinfo}{self.host}{self.path}{query}"
 
     def at(self, path: str) -> Uri:
-        """Give the URI of another path (not decoded either) of the same place."""
+        """Return the URI of another path (not decoded either) of the same place."""
         return replace(self, path=path)
 
     def scrub(self, text: str) -> str:
@@ -69,7 +69,7 @@ class Uri:
 
 
 def is_remote(source: str) -> bool:
-    """Say whether a SOURCE argument is a URI of another place than this machine's files."""
+    """Return True if a SOURCE argument is a URI of another place than this machine's files."""
     found = _URI.match(source)
     return found is not None and found["scheme"].lower() != "file"
 

@@ -85,7 +85,7 @@ class ArrowTable:
 
 
 def is_arrow_stream(path: str) -> bool:
-    """Say whether a file is in the IPC stream format, by its first bytes. Raises OSError."""
+    """Return True if a file is in the IPC stream format, by its first bytes. Raises OSError."""
     with open(path, "rb") as file:
         return file.read(4) == b"\xff\xff\xff\xff"
 

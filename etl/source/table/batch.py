@@ -31,14 +31,14 @@ _EMPTY = pa.RecordBatch.from_arrays([], names=[])
 
 
 def batches_of(records: pa.RecordBatch, layout: Layout, first_record: int | None) -> Iterator[Batch]:
-    """Give records as batches of bounded size (see ``batch_of``)."""
+    """Return records as batches of bounded size (see ``batch_of``)."""
     for start, length in _cuts(records, wide=layout.projection.json or layout.projection.line):
         number = None if first_record is None else first_record + start
         yield batch_of(records.slice(start, length), layout, number)
 
 
 def batch_of(records: pa.RecordBatch, layout: Layout, first_record: int | None) -> Batch:
-    """Give records as the batch that a projection wants: texts as the table in ``arrow_text`` has them.
+    """Return records as the batch that a projection wants: texts as the table in ``arrow_text`` has them.
 
     ``records`` may have more or fewer columns than the layout's schema: those needed are found by name. A
     wanted field that the schema does not have is a column of nulls. ``{line}`` is ``{json}`` here, an object
@@ -115,7 +115,7 @@ def _json(records: pa.RecordBatch, layout: Layout, column: Column) -> pa.Array:
 
 
 def _array(records: pa.RecordBatch, layout: Layout, column: Column) -> tuple[pa.Array, pa.Array | None]:
-    """Give the array at a path, and where the structs around it are there (None: everywhere)."""
+    """Return the array at a path, and where the structs around it are there (None: everywhere)."""
     names = names_of(layout.schema, column.path)
     array = records.column(names[0])
     there = None

@@ -25,6 +25,6 @@ def reading(file: File, format: TableFormat) -> Iterator[None]:
 
 
 def first_sentence(error: BaseException) -> str:
-    """Give the first line of somebody else's message, without the full stop."""
+    """Return the first line of somebody else's message, without the full stop."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(". ") if lines else type(error).__name__

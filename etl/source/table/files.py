@@ -91,7 +91,7 @@ class TableFiles:
         return self.files[block.file].path
 
     def piece(self, block: Block) -> Piece:
-        """Give the place of a block that this source has made."""
+        """Return the place of a block that this source has made."""
         pieces = self.pieces[block.file]
         assert block.first_record is not None
         return pieces[bisect_right(pieces, block.first_record, key=lambda piece: piece.first_record) - 1]
@@ -221,14 +221,14 @@ class _Cursor:
         self._rest: pa.RecordBatch | None = None
 
     def take(self, skip: int, count: int) -> Iterator[pa.RecordBatch]:
-        """Give ``count`` records behind the group's first ``skip``, or as many as there are."""
+        """Return ``count`` records behind the group's first ``skip``, or as many as there are."""
         while self.position < skip + count:
             records = self._rest if self._rest is not None else next(self._batches, None)
             if records is None:
                 return
-            passed_over = min(max(skip - self.position, 0), len(records))
-            records = records.slice(passed_over)
-            self.position += passed_over
+            skip_mask = min(max(skip - self.position, 0), len(records))
+            records = records.slice(skip_mask)
+            self.position += skip_mask
             taken = min(skip + count - self.position, len(records))
             self._rest = records.slice(taken) if taken < len(records) else None
             self.position += taken

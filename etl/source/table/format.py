@@ -29,7 +29,7 @@ class Table(Protocol):
         """Say what the file is made of."""
 
     def read(self, group: int, skip: int, layout: Layout) -> Iterator[pa.RecordBatch]:
-        """Give a group's records from the record ``skip`` on, with what ``layout`` needs, few at a time."""
+        """Return a group's records from the record ``skip`` on, with what ``layout`` needs, few at a time."""
 
     def close(self) -> None:
         """Close the file."""

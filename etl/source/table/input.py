@@ -39,7 +39,7 @@ class TableInput:
             yield Portion(0, records, batch_bytes(records))
 
     def verify_unchanged(self) -> None:
-        """Nobody can tell whether an object was changed."""
+        """Whether an object was changed is unknown."""
 
     def _guarded(self, step: Callable[[], Any]) -> Any:
         """Take a step in the library that the table is of, whose errors are of any type."""

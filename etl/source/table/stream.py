@@ -38,7 +38,7 @@ class Input(Protocol):
     """Where record batches come from, in the parent; never sent anywhere."""
 
     def portions(self) -> Iterator[Portion]:
-        """Give the records, in order, from the first on. Raises SourceError."""
+        """Return the records, in order, from the first on. Raises SourceError."""
 
     def verify_unchanged(self) -> None:
         """Raise SourceError when the input is no longer what it was when it was opened."""

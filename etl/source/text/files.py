@@ -127,7 +127,7 @@ class TextFiles:
 
 
 def all_fields(formats: Iterable[TextFormat]) -> tuple[str, ...] | None:
-    """Give the names of every file's fields, each once; None where one file's records tell its own."""
+    """Return the names of every file's fields, each once; None where one file's records tell its own."""
     names: dict[str, None] = {}
     for format in formats:
         if format.fields is None:

@@ -43,7 +43,7 @@ class TextFormat(Protocol):
         """
 
     def scan(self, data: bytes, *, final: bool) -> tuple[int, int]:
-        """Give the bytes of ``data`` that are whole records, and their number: see NOTE(scan).
+        """Return the bytes of ``data`` that are whole records, and their number: see NOTE(scan).
 
         ``(0, 0)`` where not one record is whole. With ``final`` nothing follows ``data``: all of it counts.
         Raises BrokenTextError where records can no longer be told apart.
@@ -81,7 +81,7 @@ class BrokenTextError(SourceError):
         return self.reason
 
     def placed(self, file: str, start: int) -> SourceError:
-        """Give the error with its place, for data that begins at byte ``start`` of ``file``."""
+        """Return the error with its place, for data that begins at byte ``start`` of ``file``."""
         return SourceError(f"{file}: at byte {start + self.at:,} {self.reason}")
 
 

@@ -8,10 +8,10 @@ from etl.source.text.format import Origin
 
 
 def number_column(first_record: int | None, records: int) -> pa.Array | None:
-    """Give the numbers of consecutive records as int64, or None where nobody counted."""
+    """Return the numbers of consecutive records as int64, or None if unknown."""
     return None if first_record is None else pa.arange(first_record, first_record + records)
 
 
 def record_number(origin: Origin, index: int) -> int | None:
-    """Give the number of the record ``index`` behind the origin, or None where nobody counted."""
+    """Return the number of the record ``index`` behind the origin, or None if unknown."""
     return None if origin.first_record is None else origin.first_record + index

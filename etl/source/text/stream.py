@@ -147,7 +147,7 @@ class _Ahead:
         return not self._next
 
     def take(self, nbytes: int) -> list[bytes]:
-        """Give the next pieces, ``nbytes`` or up to one piece more, fewer only at the end."""
+        """Return the next pieces, ``nbytes`` or up to one piece more, fewer only at the end."""
         pieces: list[bytes] = []
         while nbytes > 0 and self._next:
             pieces.append(self._next)

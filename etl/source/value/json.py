@@ -23,12 +23,12 @@ _ESCAPES = {byte: json.dumps(chr(byte))[1:-1].encode() for byte in _SPECIAL}
 
 
 def json_of(array: pa.Array) -> pa.Array:
-    """Give the JSON text of every value, ``binary``; null is ``null``."""
+    """Return the JSON text of every value, ``binary``; null is ``null``."""
     return pc.fill_null(_json(array), b"null")
 
 
 def json_objects(names: Sequence[str], values: Sequence[pa.Array], records: int) -> pa.Array:
-    """Give a JSON object a record: ``{"name":value,...}``; ``values`` are JSON texts (``json_of``)."""
+    """Return a JSON object a record: ``{"name":value,...}``; ``values`` are JSON texts (``json_of``)."""
     parts: list[pa.Array | bytes] = []
     opening = b"{"
     for name, column in zip(names, values, strict=True):
@@ -118,7 +118,7 @@ def _utf8(value: bytes) -> bytes:
 
 
 def _data(array: pa.Array) -> bytes:
-    """Give the bytes of all values, one after the other."""
+    """Return the bytes of all values, one after the other."""
     _, ends, data = array.buffers()
     if not len(array) or data is None:
         return b""

@@ -35,7 +35,7 @@ def object_texts(names: Sequence[str], columns: Sequence[pa.Array], rows: int) -
 
 
 def not_text(column: pa.Array) -> list[int]:
-    """Give the rows of a ``binary`` column that are not UTF-8, which JSON has to be."""
+    """Return the rows of a ``binary`` column that are not UTF-8, which JSON has to be."""
     try:
         column.cast(pa.string())
     except pa.ArrowInvalid:

@@ -18,12 +18,12 @@ _PLAIN_SCALE = 6
 
 
 def is_nested(type: pa.DataType) -> bool:
-    """Say whether values of this type hold other values."""
+    """Return True if values of this type hold other values."""
     return bool(pa.types.is_nested(type)) and not pa.types.is_union(type)
 
 
 def scalar_text(array: pa.Array) -> pa.Array:
-    """Give the text of every value of a column of scalars, ``binary``; null stays null."""
+    """Return the text of every value of a column of scalars, ``binary``; null stays null."""
     for belongs, convert in _CONVERTERS:
         if belongs(array.type):
             return convert(array)
@@ -98,14 +98,14 @@ def _decimal_type(bits: int) -> Callable[[int, int], pa.DataType]:
 
 
 def is_text(type: pa.DataType) -> bool:
-    """Say whether values of this type are strings."""
+    """Return True if values of this type are strings."""
     return any(
         belongs(type) for belongs in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
     )
 
 
 def is_bytes(type: pa.DataType) -> bool:
-    """Say whether values of this type are bytes that need not be text."""
+    """Return True if values of this type are bytes that need not be text."""
     return any(
         belongs(type)
         for belongs in (

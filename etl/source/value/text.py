@@ -38,7 +38,7 @@ from etl.source.value.wrapped import is_list, member_offsets, unwrap
 
 
 def text_of(array: pa.Array, *, vectors: str = "raw") -> pa.Array:
-    """Give the text of every value, ``binary``; null stays null. ``vectors`` is ``raw`` or ``text``."""
+    """Return the text of every value, ``binary``; null stays null. ``vectors`` is ``raw`` or ``text``."""
 
     def inner(part: pa.Array) -> pa.Array:
         return text_of(part, vectors=vectors)
@@ -54,12 +54,12 @@ def text_of(array: pa.Array, *, vectors: str = "raw") -> pa.Array:
 
 
 def is_vector(type: pa.DataType) -> bool:
-    """Say whether values of this type are fixed-size lists of floats."""
+    """Return True if values of this type are fixed-size lists of floats."""
     return bool(pa.types.is_fixed_size_list(type) and pa.types.is_floating(type.value_type))
 
 
 def members_of(array: pa.Array, *, vectors: str = "raw") -> pa.Array:
-    """Give the texts of the members of every list, ``list<binary>``: what ``{x[]}`` stands for.
+    """Return the texts of the members of every list, ``list<binary>``: what ``{x[]}`` stands for.
 
     A null list is null, a null member is left out; any other value counts as a list of one.
     """

@@ -155,7 +155,7 @@ def _interval(months: int, days: int, nanoseconds: int) -> bytes:
 
 
 def _fraction(array: pa.Array, text: pa.Array, start: int) -> pa.Array:
-    """Give what stands behind the seconds: the point and the unit's digits, or nothing where all are zero."""
+    """Return what stands after the seconds: the point and the unit's digits; nothing where all are 0."""
     fraction = pc.utf8_slice_codeunits(text, start)
     return pc.if_else(_is_whole(array), "", fraction)
 

@@ -12,7 +12,7 @@ Convert = Callable[[pa.Array], pa.Array]
 
 
 def is_list(type: pa.DataType) -> bool:
-    """Say whether values of this type are lists (a map is none)."""
+    """Return True if values of this type are lists (a map is none)."""
     return any(
         belongs(type)
         for belongs in (
@@ -101,7 +101,7 @@ def _uuids(storage: pa.Array) -> pa.Array:
 
 
 def settled(array: pa.Array, *, keep_dictionaries: bool = True) -> pa.Array:
-    """Give the same values without what they share with a longer array that this is a part of.
+    """Return the same values without what they share with a longer array that this is a part of.
 
     Views point into buffers that Arrow IPC writes as a whole, a dictionary is written with every part of the
     array. A dictionary shorter than the part is kept, unless ``keep_dictionaries`` is false.
@@ -130,7 +130,7 @@ def settled(array: pa.Array, *, keep_dictionaries: bool = True) -> pa.Array:
 
 
 def member_offsets(array: pa.Array) -> pa.Array:
-    """Give where each list's members begin in ``array.flatten()``, and the end: one int32 more than lists."""
+    """Return where each list's members begin in ``array.flatten()``, and the end: one int32 more."""
     lengths = pc.fill_null(pc.list_value_length(array).cast(pa.int32()), 0)
     return pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths)])
 

@@ -12,21 +12,21 @@ from typing import Any
 
 from etl.cli.main import main
 from etl.errors import EtlError
-from etl.job.state import Standing
+from etl.job.state import ResumePoint
 from etl.pipeline import preflight as guard
 from etl.pipeline.execution import Run
 from etl.run.process.hide_pandas import hide_pandas
 from etl.sink.preflight.facts import Findings
 from etl.verbs.load import Load
-from etl.worker.messages import LastWord
+from etl.worker.messages import ShardResult
 
 
 @contextlib.contextmanager
-def claimed(*_: Any) -> Iterator[Standing]:
-    yield Standing()
+def claimed(*_: Any) -> Iterator[ResumePoint]:
+    yield ResumePoint()
 
 
-def run(self: Load, run: Run, *_: Any) -> tuple[list[LastWord], EtlError | None]:
+def run(self: Load, run: Run, *_: Any) -> tuple[list[ShardResult], EtlError | None]:
     words = run.words()
     return words, run.first_error(words)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from etl.encode.mapping import Expiry, Shape
+from etl.encode.mapping import Expiry, RecordMapping
 from etl.encode.resp.command import Command, parse_command
-from etl.plan import Batch, Encoder, Verdict, Wire
+from etl.plan import Batch, BatchResult, Encoder, Wire
 from etl.template import Template, parse_template
 from tests.unit.encode.model import Model
 from tests.unit.given import parse_commands, replies_in, stream_of
@@ -56,7 +56,7 @@ def _type(name: str) -> pa.DataType:
     return pa.list_(pa.binary()) if name.endswith("[]") else pa.binary()
 
 
-def shape_of(
+def mapping_of(
     kind: str = "string",
     *commands: str | Command,
     key: str = "k:{id}",
@@ -64,8 +64,8 @@ def shape_of(
     score: str = "{score}",
     expiry: Expiry | None = None,
     if_exists: str = "replace",
-) -> Shape:
-    return Shape(
+) -> RecordMapping:
+    return RecordMapping(
         kind=kind,
         key=template(key),
         value=template(value),
@@ -76,8 +76,8 @@ def shape_of(
     )
 
 
-def commands_shape(*commands: str) -> Shape:
-    return shape_of("string", *commands, if_exists="merge")
+def commands_shape(*commands: str) -> RecordMapping:
+    return mapping_of("string", *commands, if_exists="merge")
 
 
 def commands_in(wire: Wire) -> list[list[bytes]]:
@@ -97,23 +97,23 @@ def expected_in(wire: Wire) -> list[Any]:
     return replies
 
 
-def send(encoder: Encoder, batch: Batch, model: Model) -> Verdict:
+def send(encoder: Encoder, batch: Batch, model: Model) -> BatchResult:
     """Do what a worker and its session do with one batch that can be encoded whole."""
     wire = encoder.encode(batch)
     stream = b"".join(model.answer(command) for command in commands_in(wire))
     if wire.expected is not None and stream == bytes(wire.expected):
-        return encoder.judge(batch, wire, None)
-    return encoder.judge(batch, wire, replies_in(stream))
+        return encoder.read_replies(batch, wire, None)
+    return encoder.read_replies(batch, wire, replies_in(stream))
 
 
-def load(shape: Shape, batch: Batch, model: Model) -> None:
+def load(mapping: RecordMapping, batch: Batch, model: Model) -> None:
     """Load a batch; records that were refused together are sent again one by one."""
-    encoder = shape.encoder()
-    good, _ = encoder.part(batch)
+    encoder = mapping.encoder()
+    good, _ = encoder.split_encodable(batch)
     if not len(good):
         return
-    verdict = send(encoder, good, model)
-    if verdict.again:
-        again = good.take(pa.array(verdict.again, pa.int64()))
-        verdict = send(shape.single(), again, model)
-    assert not verdict.refusals, verdict.refusals
+    result = send(encoder, good, model)
+    if result.again:
+        again = good.take(pa.array(result.again, pa.int64()))
+        result = send(mapping.single(), again, model)
+    assert not result.refusals, result.refusals

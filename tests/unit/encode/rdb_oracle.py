@@ -105,7 +105,7 @@ def _element(data: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _backlen_width(data: bytes, at: int, size: int) -> int:
-    """Give the width of the backlen at ``at``: walked backwards from its last byte it must give ``size``."""
+    """Return the width of the backlen at ``at``: walked backwards from its end it must give ``size``."""
     for width in range(1, 6):
         if _walked_back(data, at + width - 1) == (size, width):
             return width

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etl.encode.choose import checker
-from etl.encode.examples import EXAMPLE, Words, examples, expires
-from etl.encode.mapping import Expiry, Shape
+from etl.encode.examples import EXAMPLE, CommandArgs, examples, expires
+from etl.encode.mapping import Expiry, RecordMapping
 from etl.encode.rdb.payload import LISTPACK
 from etl.plan import Encoder
 from tests.cases import cases
-from tests.unit.encode.given import shape_of, template
+from tests.unit.encode.given import mapping_of, template
 
 A_MINUTE = Expiry("PX", template("60000"))
 A_FIELD = Expiry("EXAT", template("{at}"))
 
 
-def encoders_of(shape: Shape) -> list[Encoder]:
-    before = shape.before()
-    return [shape.encoder(), *([before] if before else [])]
+def encoders_of(mapping: RecordMapping) -> list[Encoder]:
+    before = mapping.before()
+    return [mapping.encoder(), *([before] if before else [])]
 
 
 def names(*encoders: Encoder) -> set[str]:
@@ -28,66 +28,66 @@ def names(*encoders: Encoder) -> set[str]:
 @cases(
     ("shape", "sent"),
     [
-        (shape_of("string"), {"MSET"}),
-        (shape_of("string", expiry=A_MINUTE), {"SET"}),
-        (shape_of("string", if_exists="skip"), {"SET"}),
-        (shape_of("hash"), {"DEL", "HSET"}),
-        (shape_of("hash", expiry=A_FIELD), {"DEL", "HSET", "EXPIREAT"}),
-        (shape_of("hash", if_exists="merge"), {"HSET"}),
-        (shape_of("hash", if_exists="skip"), {"HSET", "EXISTS"}),
-        (replace(shape_of("hash"), restores=LISTPACK), {"RESTORE"}),
-        (shape_of("json", value="{json}"), {"JSON.SET"}),
-        (shape_of("json", value="{json}", if_exists="merge"), {"JSON.MERGE"}),
-        (shape_of("list"), {"RPUSH", "DEL"}),
-        (shape_of("set", key="all", expiry=A_MINUTE), {"SADD", "DEL", "PEXPIRE"}),
-        (shape_of("zset", key="all"), {"ZADD", "DEL"}),
-        (shape_of("stream", if_exists="fail"), {"XADD", "EXISTS"}),
-        (replace(shape_of("string", key="k:{#}"), pack=16), {"HSET", "PERSIST"}),
-        (replace(shape_of("string", key="k:{#}"), pack=16, if_exists="merge"), {"HSET"}),
-        (shape_of("", "SADD a {x[]}", "hset b {*}"), {"SADD", "HSET"}),
-        (shape_of("", "ZADD a {x[]}"), {"ZADD"}),
-        (shape_of("", "GEOADD a {x[]}"), {"GEOADD"}),
+        (mapping_of("string"), {"MSET"}),
+        (mapping_of("string", expiry=A_MINUTE), {"SET"}),
+        (mapping_of("string", if_exists="skip"), {"SET"}),
+        (mapping_of("hash"), {"DEL", "HSET"}),
+        (mapping_of("hash", expiry=A_FIELD), {"DEL", "HSET", "EXPIREAT"}),
+        (mapping_of("hash", if_exists="merge"), {"HSET"}),
+        (mapping_of("hash", if_exists="skip"), {"HSET", "EXISTS"}),
+        (replace(mapping_of("hash"), restores=LISTPACK), {"RESTORE"}),
+        (mapping_of("json", value="{json}"), {"JSON.SET"}),
+        (mapping_of("json", value="{json}", if_exists="merge"), {"JSON.MERGE"}),
+        (mapping_of("list"), {"RPUSH", "DEL"}),
+        (mapping_of("set", key="all", expiry=A_MINUTE), {"SADD", "DEL", "PEXPIRE"}),
+        (mapping_of("zset", key="all"), {"ZADD", "DEL"}),
+        (mapping_of("stream", if_exists="fail"), {"XADD", "EXISTS"}),
+        (replace(mapping_of("string", key="k:{#}"), pack=16), {"HSET", "PERSIST"}),
+        (replace(mapping_of("string", key="k:{#}"), pack=16, if_exists="merge"), {"HSET"}),
+        (mapping_of("", "SADD a {x[]}", "hset b {*}"), {"SADD", "HSET"}),
+        (mapping_of("", "ZADD a {x[]}"), {"ZADD"}),
+        (mapping_of("", "GEOADD a {x[]}"), {"GEOADD"}),
     ],
 )
-def test_the_example_has_every_command_of_a_load(shape: Shape, sent: set[str]) -> None:
-    assert names(*encoders_of(shape)) == sent
+def test_the_example_has_every_command_of_a_load(mapping: RecordMapping, sent: set[str]) -> None:
+    assert names(*encoders_of(mapping)) == sent
 
 
 @cases(
     ("shape", "sent"),
     [
-        (shape_of("string"), {"MGET"}),
-        (shape_of("hash"), {"HLEN", "HMGET"}),
-        (shape_of("json", value="{json}"), {"JSON.GET"}),
-        (shape_of("zset"), {"ZSCORE"}),
-        (shape_of("", "ZADD a {x[]}"), {"ZMSCORE"}),
-        (replace(shape_of("string", key="k:{#}"), pack=16), {"HMGET"}),
+        (mapping_of("string"), {"MGET"}),
+        (mapping_of("hash"), {"HLEN", "HMGET"}),
+        (mapping_of("json", value="{json}"), {"JSON.GET"}),
+        (mapping_of("zset"), {"ZSCORE"}),
+        (mapping_of("", "ZADD a {x[]}"), {"ZMSCORE"}),
+        (replace(mapping_of("string", key="k:{#}"), pack=16), {"HMGET"}),
     ],
 )
-def test_the_example_has_the_commands_of_a_check(shape: Shape, sent: set[str]) -> None:
-    assert names(checker(shape)) == sent
+def test_the_example_has_the_commands_of_a_check(mapping: RecordMapping, sent: set[str]) -> None:
+    assert names(checker(mapping)) == sent
 
 
 def test_the_words_of_a_command_are_those_of_the_example_record() -> None:
-    shape = shape_of("", "sadd 'all\r\n{city}' {id} {#}")
-    assert examples([shape.encoder()]) == ((b"SADD", b"all\r\n" + EXAMPLE, EXAMPLE, b"0"),)
+    mapping = mapping_of("", "sadd 'all\r\n{city}' {id} {#}")
+    assert examples([mapping.encoder()]) == ((b"SADD", b"all\r\n" + EXAMPLE, EXAMPLE, b"0"),)
 
 
 def test_a_key_of_literals_and_the_records_number_is_the_first_records_own() -> None:
-    assert examples([shape_of("string", key="k:{#}").encoder()]) == ((b"MSET", b"k:0", EXAMPLE),)
-    assert examples([shape_of("string", key="k:{id}").encoder()]) == ((b"MSET", b"k:" + EXAMPLE, EXAMPLE),)
+    assert examples([mapping_of("string", key="k:{#}").encoder()]) == ((b"MSET", b"k:0", EXAMPLE),)
+    assert examples([mapping_of("string", key="k:{id}").encoder()]) == ((b"MSET", b"k:" + EXAMPLE, EXAMPLE),)
 
 
 def test_a_command_is_there_once() -> None:
-    shape = shape_of("string")
-    assert len(examples([shape.encoder(), shape.encoder()])) == 1
+    mapping = mapping_of("string")
+    assert len(examples([mapping.encoder(), mapping.encoder()])) == 1
     assert examples([]) == ()
 
 
 def test_where_no_example_can_be_made_there_is_none() -> None:
     # An expiry with text around its number is for the records to decide.
-    shape = shape_of("hash", expiry=Expiry("EX", template("in {at} s")))
-    assert examples([shape.encoder()]) == ()
+    mapping = mapping_of("hash", expiry=Expiry("EX", template("in {at} s")))
+    assert examples([mapping.encoder()]) == ()
 
 
 @cases(
@@ -106,7 +106,7 @@ def test_where_no_example_can_be_made_there_is_none() -> None:
         ((b"PERSIST", b"k"), False),
     ],
 )
-def test_commands_that_give_a_key_an_expiry_are_known(command: Words, expected: bool) -> None:
+def test_commands_that_give_a_key_an_expiry_are_known(command: CommandArgs, expected: bool) -> None:
     assert expires(command) is expected
 
 
@@ -115,8 +115,8 @@ def test_commands_that_give_a_key_an_expiry_are_known(command: Words, expected: 
 def test_a_load_with_an_expiry_is_known_by_its_example(kind: str, expiry: Expiry | None) -> None:
     if kind == "pack":
         constant = Expiry("EXAT", template("2000000000")) if expiry is A_FIELD else expiry
-        shape = replace(shape_of("string", key="{#}", expiry=constant), pack=16)
+        mapping = replace(mapping_of("string", key="{#}", expiry=constant), pack=16)
     else:
-        shape = shape_of("hash" if kind == "restore" else kind, expiry=expiry)
-        shape = replace(shape, restores=LISTPACK if kind == "restore" else None)
-    assert any(map(expires, examples(encoders_of(shape)))) == (expiry is not None)
+        mapping = mapping_of("hash" if kind == "restore" else kind, expiry=expiry)
+        mapping = replace(mapping, restores=LISTPACK if kind == "restore" else None)
+    assert any(map(expires, examples(encoders_of(mapping)))) == (expiry is not None)

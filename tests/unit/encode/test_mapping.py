@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from etl.encode.mapping import IF_EXISTS, TYPES, Expiry, Shape, default_value
+from etl.encode.mapping import IF_EXISTS, TYPES, Expiry, RecordMapping, default_value
 from etl.encode.resp.command import parse_command
 from etl.encode.strategies.commands import CommandsEncoder
 from etl.encode.strategies.merged import MembersEncoder
@@ -16,7 +16,7 @@ from etl.encode.strategies.prepass import ClearEncoder, ProbeEncoder
 from etl.encode.strategies.set import SetEncoder
 from etl.errors import UsageError
 from tests.cases import cases
-from tests.unit.encode.given import batch_of, commands_in, commands_shape, load, send, shape_of, template
+from tests.unit.encode.given import batch_of, commands_in, commands_shape, load, mapping_of, send, template
 from tests.unit.encode.model import Document, Model, Scores
 
 MINUTE = Expiry("PX", template("60000"))
@@ -27,58 +27,58 @@ BATCH = batch_of(
 )
 
 
-def held(shape: Shape) -> dict[bytes, Any]:
+def held(mapping: RecordMapping) -> dict[bytes, Any]:
     model = Model()
-    load(shape, BATCH, model)
+    load(mapping, BATCH, model)
     return {key: value.value if isinstance(value, Document) else value for key, value in model.keys.items()}
 
 
 @cases(
     ("shape", "keys"),
     [
-        (shape_of("string", value="{id}"), {b"k:1": b"1", b"k:2": b"2"}),
-        (shape_of("hash"), {b"k:1": {b"id": b"1", b"v": b"a"}, b"k:2": {b"id": b"2"}}),
-        (shape_of("json", value="{json}"), {b"k:1": {"v": 1}, b"k:2": {"v": None}}),
-        (shape_of("json", value="{json}", if_exists="merge"), {b"k:1": {"v": 1}, b"k:2": {}}),
-        (shape_of("list", value="{id}"), {b"k:1": [b"1"], b"k:2": [b"2"]}),
-        (shape_of("list", key="all", value="{id}"), {b"all": [b"1", b"2"]}),
-        (shape_of("set", value="{id}"), {b"k:1": {b"1"}, b"k:2": {b"2"}}),
-        (shape_of("set", key="all", value="{id}"), {b"all": {b"1", b"2"}}),
-        (shape_of("zset", value="m"), {b"k:1": Scores({b"m": 5.0}), b"k:2": Scores({b"m": 6.0})}),
-        (shape_of("zset", key="all", value="{id}"), {b"all": Scores({b"1": 5.0, b"2": 6.0})}),
+        (mapping_of("string", value="{id}"), {b"k:1": b"1", b"k:2": b"2"}),
+        (mapping_of("hash"), {b"k:1": {b"id": b"1", b"v": b"a"}, b"k:2": {b"id": b"2"}}),
+        (mapping_of("json", value="{json}"), {b"k:1": {"v": 1}, b"k:2": {"v": None}}),
+        (mapping_of("json", value="{json}", if_exists="merge"), {b"k:1": {"v": 1}, b"k:2": {}}),
+        (mapping_of("list", value="{id}"), {b"k:1": [b"1"], b"k:2": [b"2"]}),
+        (mapping_of("list", key="all", value="{id}"), {b"all": [b"1", b"2"]}),
+        (mapping_of("set", value="{id}"), {b"k:1": {b"1"}, b"k:2": {b"2"}}),
+        (mapping_of("set", key="all", value="{id}"), {b"all": {b"1", b"2"}}),
+        (mapping_of("zset", value="m"), {b"k:1": Scores({b"m": 5.0}), b"k:2": Scores({b"m": 6.0})}),
+        (mapping_of("zset", key="all", value="{id}"), {b"all": Scores({b"1": 5.0, b"2": 6.0})}),
     ],
 )
-def test_a_type_leaves_what_it_is_named_for(shape: Shape, keys: dict[bytes, Any]) -> None:
-    assert held(shape) == keys
+def test_a_type_leaves_what_it_is_named_for(mapping: RecordMapping, keys: dict[bytes, Any]) -> None:
+    assert held(mapping) == keys
 
 
 @cases(
     ("shape", "encoder"),
     [
-        (shape_of("string"), MsetEncoder),
-        (shape_of("string", expiry=MINUTE), SetEncoder),
-        (shape_of("string", if_exists="skip"), SetEncoder),
-        (shape_of("string", if_exists="fail"), SetEncoder),
-        (shape_of("hash"), CommandsEncoder),
-        (shape_of("set"), CommandsEncoder),
-        (shape_of("set", key="all"), MembersEncoder),
-        (shape_of("set", key="all", expiry=MINUTE), MembersEncoder),
-        (shape_of("set", key="all", expiry=Expiry("EX", template("{ttl}"))), CommandsEncoder),
-        (shape_of("stream", key="all"), CommandsEncoder),
+        (mapping_of("string"), MsetEncoder),
+        (mapping_of("string", expiry=MINUTE), SetEncoder),
+        (mapping_of("string", if_exists="skip"), SetEncoder),
+        (mapping_of("string", if_exists="fail"), SetEncoder),
+        (mapping_of("hash"), CommandsEncoder),
+        (mapping_of("set"), CommandsEncoder),
+        (mapping_of("set", key="all"), MembersEncoder),
+        (mapping_of("set", key="all", expiry=MINUTE), MembersEncoder),
+        (mapping_of("set", key="all", expiry=Expiry("EX", template("{ttl}"))), CommandsEncoder),
+        (mapping_of("stream", key="all"), CommandsEncoder),
         (commands_shape("SADD all {id}"), MembersEncoder),
         (commands_shape("SADD all {id}", "SADD more {id}"), CommandsEncoder),
         (commands_shape("SADD s:{id} {id}"), CommandsEncoder),
     ],
 )
-def test_the_cheapest_encoder_that_can_is_taken(shape: Shape, encoder: type) -> None:
-    assert type(shape.encoder()) is encoder
-    assert pickle.loads(pickle.dumps(shape)) == shape  # noqa: S301
+def test_the_cheapest_encoder_that_can_is_taken(mapping: RecordMapping, encoder: type) -> None:
+    assert type(mapping.encoder()) is encoder
+    assert pickle.loads(pickle.dumps(mapping)) == mapping  # noqa: S301
 
 
 def test_what_was_refused_together_is_sent_one_by_one() -> None:
-    for shape in (shape_of("set", key="all"), commands_shape("SADD all {id}")):
-        assert type(shape.single()) is CommandsEncoder
-    assert type(shape_of("string").single()) is MsetEncoder
+    for mapping in (mapping_of("set", key="all"), commands_shape("SADD all {id}")):
+        assert type(mapping.single()) is CommandsEncoder
+    assert type(mapping_of("string").single()) is MsetEncoder
 
 
 @cases("kind", TYPES)
@@ -91,7 +91,7 @@ def test_what_was_refused_together_is_sent_one_by_one() -> None:
     ],
 )
 def test_every_type_can_expire(kind: str, expiry: Expiry, name: bytes) -> None:
-    encoder = shape_of(kind, value="{id}", expiry=expiry).encoder()
+    encoder = mapping_of(kind, value="{id}", expiry=expiry).encoder()
     model = Model()
     model_answers = [model.answer(command) for command in _commands(encoder)]
     assert len(model_answers) == 2 * (1 if kind == "string" else 3 if kind == "hash" else 2)
@@ -105,7 +105,7 @@ def _commands(encoder: Any) -> list[list[bytes]]:
 
 def test_an_expiry_for_one_key_comes_with_each_group() -> None:
     model = Model()
-    load(shape_of("set", key="all", value="{id}", expiry=MINUTE), BATCH, model)
+    load(mapping_of("set", key="all", value="{id}", expiry=MINUTE), BATCH, model)
     assert model.expiries == {b"all": 60000}
 
 
@@ -113,13 +113,13 @@ def test_an_expiry_for_one_key_comes_with_each_group() -> None:
 def test_a_hash_replaces_or_merges(if_exists: str, fields: set[bytes]) -> None:
     model = Model()
     model.keys[b"k:2"] = {b"old": b"x"}
-    load(shape_of("hash", if_exists=if_exists), BATCH, model)
+    load(mapping_of("hash", if_exists=if_exists), BATCH, model)
     assert set(model.keys[b"k:2"]) == fields
 
 
 @cases("kind", TYPES)
 def test_each_type_has_the_pass_before_it_that_if_exists_needs(kind: str) -> None:
-    passes = {if_exists: shape_of(kind, if_exists=if_exists).before() for if_exists in IF_EXISTS}
+    passes = {if_exists: mapping_of(kind, if_exists=if_exists).before() for if_exists in IF_EXISTS}
     key = template("k:{id}")
     assert passes["merge"] is None
     if kind == "string":
@@ -136,11 +136,11 @@ def test_commands_have_no_pass_before_them() -> None:
 
 def test_a_string_cannot_be_merged() -> None:
     with pytest.raises(UsageError, match="merge has no meaning for a string"):
-        shape_of("string", if_exists="merge").encoder()
+        mapping_of("string", if_exists="merge").encoder()
 
 
 def test_a_stream_gets_every_field_of_the_record() -> None:
-    assert _commands(shape_of("stream", key="all").encoder()) == [
+    assert _commands(mapping_of("stream", key="all").encoder()) == [
         [b"XADD", b"all", b"*", b"id", b"1", b"v", b"a"],
         [b"XADD", b"all", b"*", b"id", b"2"],
     ]
@@ -149,9 +149,9 @@ def test_a_stream_gets_every_field_of_the_record() -> None:
 def test_skipping_strings_leaves_what_is_there() -> None:
     model = Model()
     model.keys[b"k:2"] = b"old"
-    shape = shape_of("string", value="{id}", if_exists="skip")
-    verdict = send(shape.encoder(), BATCH, model)
-    assert (verdict.written, verdict.skipped, model.keys[b"k:2"]) == (1, 1, b"old")
+    mapping = mapping_of("string", value="{id}", if_exists="skip")
+    result = send(mapping.encoder(), BATCH, model)
+    assert (result.written, result.skipped, model.keys[b"k:2"]) == (1, 1, b"old")
 
 
 def test_the_whole_record_is_the_default_value() -> None:
@@ -160,5 +160,5 @@ def test_the_whole_record_is_the_default_value() -> None:
 
 
 def test_a_command_of_the_type_is_what_its_name_says() -> None:
-    assert shape_of("zset").main_command() == parse_command("ZADD k:{id} {score} {v}")
-    assert shape_of("json", if_exists="merge").main_command() == parse_command("JSON.MERGE k:{id} $ {v}")
+    assert mapping_of("zset").main_command() == parse_command("ZADD k:{id} {score} {v}")
+    assert mapping_of("json", if_exists="merge").main_command() == parse_command("JSON.MERGE k:{id} $ {v}")

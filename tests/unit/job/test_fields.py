@@ -13,21 +13,21 @@ from etl.job.fields import (
     Attempt,
     DamagedError,
     Head,
-    Passed,
+    PrepassResult,
     present_words,
     read_done,
     read_head,
     read_passed,
 )
-from etl.plan import COUNTS, Mark, seal
+from etl.plan import COUNTS, Checkpoint, seal
 from tests.examples import examples
 
-PASSED = Passed(3, 1, {0: b"\x05", 7: b"\x00\x80"})
+PASSED = PrepassResult(3, 1, {0: b"\x05", 7: b"\x00\x80"})
 ATTEMPTS = (Attempt(0, 2, "aa"), Attempt(1, 1, "bb"))
 MARKS = (
-    Mark(0, 0, 2, "block", block=4, counts=(9, 9, 0, 0, 900), token="aa"),
-    Mark(0, 1, 2, "block", block=3, partial=5, below=77, counts=(8, 7, 0, 1, 800), token="aa"),
-    Mark(1, 0, 1, "record", token="bb"),
+    Checkpoint(0, 0, 2, "block", block=4, counts=(9, 9, 0, 0, 900), token="aa"),
+    Checkpoint(0, 1, 2, "block", block=3, partial=5, below=77, counts=(8, 7, 0, 1, 800), token="aa"),
+    Checkpoint(1, 0, 1, "record", token="bb"),
 )
 HEAD = Head(
     "incomplete", "source", "template", 1 << 20, ATTEMPTS, (3, 1, 2, "bb"), "2026-01-01", "2026-01-02"

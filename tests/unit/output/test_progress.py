@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import re
@@ -14,13 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.output.bar import BarPainter, make_bar
+from etl.output.bar import BarView, make_bar
 from etl.output.before import Before
-from etl.output.log import LogPainter, log_line
+from etl.output.log import LogView, log_line
 from etl.output.notice import choose_mode
-from etl.output.progress import Painting, painting
+from etl.output.progress import ProgressThread, show_progress
 from etl.plan import Plan
-from etl.report import Tally
+from etl.report import Counters
 from tests.cases import cases
 from tests.unit.given import source_of
 from tests.unit.memory import plan_for
@@ -49,13 +50,13 @@ class Sketch:
             raise self._failure
 
 
-def tally_of(workers: int, *, finished: int = 0, bytes_done: int = 0, records: int = 0) -> Tally:
-    tally = Tally([0] * Tally.size(workers), workers)
+def tally_of(workers: int, *, finished: int = 0, bytes_done: int = 0, records: int = 0) -> Counters:
+    counters = Counters([0] * Counters.size(workers), workers)
     for worker in range(finished):
-        tally.add(worker, "finished", 1)
-    tally.add(0, "bytes_done", bytes_done)
-    tally.add(workers - 1, "records_read", records)
-    return tally
+        counters.add(worker, "finished", 1)
+    counters.add(0, "bytes_done", bytes_done)
+    counters.add(workers - 1, "records_read", records)
+    return counters
 
 
 def plan_of(folder: Path, mode: str, content: bytes = b"a\nb\n") -> Plan:
@@ -139,13 +140,13 @@ def test_all_of_the_bytes_are_shown_only_when_every_worker_has_finished(
     finished: int, bytes_done: int, shown: int
 ) -> None:
     sketch = Sketch()
-    Painting(sketch, tally_of(2, finished=finished, bytes_done=bytes_done, records=7), 100).paint()
+    ProgressThread(sketch, tally_of(2, finished=finished, bytes_done=bytes_done, records=7), 100).paint()
     assert sketch.painted == [(shown, 7)]
 
 
 def test_the_painting_goes_on_until_it_is_told_to_leave() -> None:
     sketch = Sketch()
-    thread = Painting(sketch, tally_of(1), 100)
+    thread = ProgressThread(sketch, tally_of(1), 100)
     thread.start()
     assert sketch.began.wait(10)
     thread.leave()
@@ -156,7 +157,7 @@ def test_the_painting_goes_on_until_it_is_told_to_leave() -> None:
 @pytest.mark.parametrize("failure", [OSError(errno.EIO, "gone"), ValueError("I/O operation on closed file")])
 def test_a_painter_that_fails_ends_the_painting_and_nothing_else(failure: Exception) -> None:
     sketch = Sketch(failure)
-    thread = Painting(sketch, tally_of(1), 100)
+    thread = ProgressThread(sketch, tally_of(1), 100)
     thread.start()
     thread.join(10)
     assert not thread.is_alive()
@@ -170,19 +171,19 @@ def test_a_stderr_that_cannot_be_written_to_does_not_disturb_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, stderr: io.StringIO | None
 ) -> None:
     monkeypatch.setattr(sys, "stderr", stderr)
-    monkeypatch.setattr(LogPainter, "every_s", 0.0005)
-    tally = tally_of(1)
-    with painting(plan_of(tmp_path, mode), tally):
-        tally.add(0, "bytes_done", 4)
-        tally.add(0, "finished", 1)
+    monkeypatch.setattr(LogView, "every_s", 0.0005)
+    counters = tally_of(1)
+    with show_progress(plan_of(tmp_path, mode), counters):
+        counters.add(0, "bytes_done", 4)
+        counters.add(0, "finished", 1)
 
 
 def test_nothing_is_painted_where_nothing_is_asked_for_or_there_is_nothing_to_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with painting(plan_of(tmp_path, "none"), tally_of(1)) as thread:
+    with show_progress(plan_of(tmp_path, "none"), tally_of(1)) as thread:
         assert thread is None
-    with painting(plan_of(tmp_path, "bar", b""), tally_of(1)) as thread:
+    with show_progress(plan_of(tmp_path, "bar", b""), tally_of(1)) as thread:
         assert thread is None
     assert capsys.readouterr() == ("", "")
 
@@ -195,7 +196,7 @@ def test_of_an_input_of_unknown_size_a_log_line_says_how_far_and_how_fast() -> N
 
 def test_of_an_input_of_unknown_size_all_bytes_so_far_are_shown() -> None:
     sketch = Sketch()
-    Painting(sketch, tally_of(2, bytes_done=150, records=7), None).paint()
+    ProgressThread(sketch, tally_of(2, bytes_done=150, records=7), None).paint()
     assert sketch.painted == [(150, 7)]
 
 
@@ -209,14 +210,14 @@ def test_a_bar_without_a_total_has_no_percentage(monkeypatch: pytest.MonkeyPatch
 def test_an_input_of_unknown_size_is_painted(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
     endless: Any = Endless()
-    with painting(plan_for(endless, progress=mode), tally_of(1)) as thread:
+    with show_progress(plan_for(endless, progress=mode), tally_of(1)) as thread:
         assert thread is not None
 
 
 def drawn(monkeypatch: pytest.MonkeyPatch, total: int | None, *states: tuple[int, int, float]) -> str:
-    """Give what a bar leaves on a terminal, each drawing on a line of its own."""
+    """Return what a bar leaves on a terminal, each drawing on a line of its own."""
     monkeypatch.setattr(sys, "stderr", Terminal())
-    painter = BarPainter(total)
+    painter = BarView(total)
     for state in states:
         painter.paint(*state)
     painter.close()
@@ -240,11 +241,11 @@ def test_a_bar_that_left_in_the_middle_does_not_claim_to_be_done(monkeypatch: py
 
 def test_a_whole_run_ends_with_a_whole_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
-    tally = tally_of(1)
-    with painting(plan_of(tmp_path, "bar"), tally):
-        tally.add(0, "bytes_done", 4)
-        tally.add(0, "records_read", 2)
-        tally.add(0, "finished", 1)
+    counters = tally_of(1)
+    with show_progress(plan_of(tmp_path, "bar"), counters):
+        counters.add(0, "bytes_done", 4)
+        counters.add(0, "records_read", 2)
+        counters.add(0, "finished", 1)
     assert isinstance(sys.stderr, Terminal)
     last = sys.stderr.getvalue().replace("\r", "\n").strip().splitlines()[-1]
     assert last.startswith("100%")
@@ -268,22 +269,22 @@ def test_rates_and_the_time_left_are_of_this_run_where_an_earlier_one_has_done_a
         "redis-etl: 95 % (95.0 MB of 100.0 MB), 950,000 records, 5,000 records/s, 10.0 s left"
     )
     monkeypatch.setattr(sys, "stderr", Terminal())
-    painter = BarPainter(100_000_000, before)
+    painter = BarView(100_000_000, before)
     painter.paint(95_000_000, 950_000, 10)
     assert painter._bar.initial == before.nbytes
     assert isinstance(sys.stderr, Terminal)
     assert "950,000 records, 5,000/s" in sys.stderr.getvalue()
-    tally = tally_of(2)
-    tally.set(2, "records_read", 7)
-    tally.set(2, "bytes_done", 2)
-    with painting(plan_of(tmp_path, "bar"), tally) as thread:
+    counters = tally_of(2)
+    counters.set(2, "records_read", 7)
+    counters.set(2, "bytes_done", 2)
+    with show_progress(plan_of(tmp_path, "bar"), counters) as thread:
         assert thread is not None
         assert thread._painter._before == Before(7, 2)  # type: ignore[attr-defined]
 
 
 def test_a_narrow_terminal_is_shown_what_is_needed_most(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
-    painter = BarPainter(1_000_000)
+    painter = BarView(1_000_000)
     bar = painter._bar
     for columns, shown, dropped in [
         (120, ["25%|", "250k/1.00M", "left", "5,000 records", "2,500/s"], []),
@@ -303,3 +304,34 @@ def test_a_narrow_terminal_is_shown_what_is_needed_most(monkeypatch: pytest.Monk
         for text in dropped:
             assert text not in line, (columns, line)
     painter.close()
+
+
+def test_a_bar_whose_terminal_is_gone_can_be_closed_by_another_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Terminal(io.StringIO):
+        gone = False
+
+        def write(self, text: str) -> int:
+            if self.gone:
+                raise OSError("the terminal was closed")
+            return super().write(text)
+
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    bar = BarView(10)
+    terminal.gone = True
+
+    def paint() -> None:
+        with contextlib.suppress(OSError):
+            bar.paint(1, 1, 1.0)
+
+    def close() -> None:
+        with contextlib.suppress(OSError):
+            bar.close()
+
+    for work in (paint, paint, close):
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        thread.join(20)
+        assert not thread.is_alive()

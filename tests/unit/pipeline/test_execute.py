@@ -24,7 +24,7 @@ from etl.errors import (
     UsageError,
 )
 from etl.job.name import job_name
-from etl.job.state import Passed
+from etl.job.state import PrepassResult
 from etl.options import LoadOptions, VerifyOptions
 from etl.pipeline import execute as prepare
 from etl.pipeline import execution as run_module
@@ -36,7 +36,7 @@ from etl.run.sizing import worth
 from etl.source.text.files import TextFiles
 from etl.verbs.load import load
 from etl.verbs.verify import verify
-from etl.worker.messages import Failed, Finished, LastWord
+from etl.worker.messages import Failed, Finished, ShardResult
 from tests.cases import cases
 from tests.unit.encode.given import template
 from tests.unit.encode.model import OK, Document, Model, RefusedError, Scores
@@ -132,7 +132,7 @@ def jsonl(*lines: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Give what a key holds as one can write it down."""
+    """Return what a key holds as one can write it down."""
     if isinstance(value, Document):
         return value.value
     return list(value) if isinstance(value, Entries) else value
@@ -468,22 +468,22 @@ def test_a_worker_a_core_but_none_that_takes_longer_to_start_than_it_helps(
 
 def first_error(
     folder: Path,
-    *words: LastWord,
+    *words: ShardResult,
     stopping: bool = False,
     finished: int = 0,
     budget: Budget | None = None,
     rejected: int = 0,
 ) -> EtlError | None:
     plan: Plan = plan_for(source_of(folder, [b"a\n"]), workers=2, budget=budget or Budget(count=0))
-    tally = tally_of(2)
+    counters = tally_of(2)
     for worker in range(finished):
-        tally.add(worker, "finished", 1)
-    tally.add(1, "records_read", 10)
-    tally.add(0, "records_rejected", rejected)
+        counters.add(worker, "finished", 1)
+    counters.add(1, "records_read", 10)
+    counters.add(0, "records_rejected", rejected)
     signals = StopSignals()
     if stopping:
         signals.received.append(15)
-    return Run(plan, None, signals, tally).first_error(words)
+    return Run(plan, None, signals, counters).first_error(words)
 
 
 def test_a_failure_counts_before_the_signal_that_may_have_caused_it(tmp_path: Path) -> None:
@@ -544,9 +544,9 @@ def test_a_pass_has_its_own_counts_but_for_the_records_that_it_settled(
     source = source_of(tmp_path, [b"\n".join(b"%d" % number for number in range(6))])
     plan = plan_for(source, ModelTarget(server), block_bytes=4)
     run = Run(plan, None, StopSignals(), tally_of(1))
-    passed = run.keys_passed(ProbeEncoder(template("{line}"), refuse=False))
-    assert passed == Passed(skipped=2, rejected=0, present={0: b"\x02", 2: b"\x01"})
-    assert not any(run.tally.cells)
+    passed = run.run_prepass(ProbeEncoder(template("{line}"), refuse=False))
+    assert passed == PrepassResult(skipped=2, rejected=0, present={0: b"\x02", 2: b"\x01"})
+    assert not any(run.counters.slots)
 
 
 def test_what_two_workers_have_settled_of_one_block_is_passed_over(
@@ -557,7 +557,7 @@ def test_what_two_workers_have_settled_of_one_block_is_passed_over(
     source = source_of(tmp_path, [b"0\n1\n2\n3\n4\n"])
     plan = plan_for(source, ModelTarget(server), block_bytes=4, workers=2, split="record")
     run = Run(plan, None, StopSignals(), tally_of(2))
-    passed = run.keys_passed(ProbeEncoder(template("{line}"), refuse=False))
+    passed = run.run_prepass(ProbeEncoder(template("{line}"), refuse=False))
     assert passed.present == {0: b"\x03\x01", 1: b"\x08"}
 
 
@@ -565,9 +565,9 @@ def test_a_pass_that_clears_settles_no_record(server: Server, tmp_path: Path) ->
     server.keys = {b"1": b"x", b"other": b"x"}
     source = source_of(tmp_path, [b"0\n1\n2\n"])
     run = Run(plan_for(source, ModelTarget(server)), None, StopSignals(), tally_of(1))
-    assert run.keys_passed(ClearEncoder(template("{line}"))) == Passed()
+    assert run.run_prepass(ClearEncoder(template("{line}"))) == PrepassResult()
     assert server.keys == {b"other": b"x"}
-    assert run.tally.total("records_read") == 0
+    assert run.counters.total("records_read") == 0
 
 
 def test_a_job_is_named_by_its_source_target_and_templates(tmp_path: Path) -> None:

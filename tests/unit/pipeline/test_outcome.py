@@ -8,22 +8,22 @@ from etl.errors import EtlError, InterruptedRunError, RejectedError, TargetError
 from etl.pipeline.outcome import Outcome
 from etl.report import Example
 from etl.worker import MOST_EXAMPLES
-from etl.worker.messages import Failed, Finished, LastWord
+from etl.worker.messages import Failed, Finished, ShardResult
 from tests.unit.memory import tally_of
 
 STOPPED = InterruptedRunError("stopped", 2)
 
 
-def outcome(error: EtlError | None, *words: LastWord, verb: str = "load") -> Outcome:
-    tally = tally_of(2)
+def outcome(error: EtlError | None, *words: ShardResult, verb: str = "load") -> Outcome:
+    counters = tally_of(2)
     for worker, count in ((0, 3), (1, 4)):
-        tally.add(worker, "records_read", count)
-        tally.add(worker, "records_written", count - 1)
-        tally.add(worker, "records_rejected", 1)
-        tally.add(worker, "records_equal", count)
-        tally.add(worker, "blocks_done", 1)
-        tally.add(worker, "bytes_done", 10 * count)
-    return Outcome(verb, "job", "redis://host", tally, words, 1.5, error)
+        counters.add(worker, "records_read", count)
+        counters.add(worker, "records_written", count - 1)
+        counters.add(worker, "records_rejected", 1)
+        counters.add(worker, "records_equal", count)
+        counters.add(worker, "blocks_done", 1)
+        counters.add(worker, "bytes_done", 10 * count)
+    return Outcome(verb, "job", "redis://host", counters, words, 1.5, error)
 
 
 def test_a_report_is_folded_from_counts_and_last_words() -> None:

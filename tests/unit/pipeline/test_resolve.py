@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from etl.encode.mapping import Expiry, Shape
+from etl.encode.mapping import Expiry, RecordMapping
 from etl.errors import UsageError
 from etl.options import LoadOptions, VerifyOptions
-from etl.pipeline.resolve import projection_of, shape_of
+from etl.pipeline.resolve import mapping_of, projection_of
 from etl.plan import Projection, Source
 from etl.template import Milliseconds, Template, parse_template
 from tests.cases import cases
@@ -35,9 +35,9 @@ CSV = source_with("id", "name", "address")
 JSON: Source = Named(None)  # type: ignore[assignment]
 
 
-def shape(source: Source = CSV, **options: Any) -> Shape:
+def mapping(source: Source = CSV, **options: Any) -> RecordMapping:
     key = {} if "command" in options else {"key": "{#}"}
-    return shape_of(LoadOptions(**(key | options)), source)
+    return mapping_of(LoadOptions(**(key | options)), source)
 
 
 @cases(
@@ -55,7 +55,7 @@ def shape(source: Source = CSV, **options: Any) -> Shape:
 def test_lines_become_strings_and_records_with_fields_hashes_of_the_whole_record(
     source: Source, options: dict[str, Any], kind: str, value: str
 ) -> None:
-    made = shape(source, **options)
+    made = mapping(source, **options)
     assert (made.kind, made.value) == (kind, template(value))
     assert (made.key, made.score) == (template("{#}"), template("{score}"))
     assert (made.expiry, made.if_exists, made.commands) == (None, "replace", ())
@@ -76,18 +76,18 @@ def test_lines_become_strings_and_records_with_fields_hashes_of_the_whole_record
 def test_expiries_are_in_milliseconds_whether_given_or_in_a_field(
     options: dict[str, Any], expiry: Expiry
 ) -> None:
-    assert shape(**options).expiry == expiry
+    assert mapping(**options).expiry == expiry
 
 
 def test_commands_stand_instead_of_a_type_and_merge_into_what_is_there() -> None:
-    made = shape(command=["HSET u:{id} {*}", "SADD all {id}"])
+    made = mapping(command=["HSET u:{id} {*}", "SADD all {id}"])
     assert [command.name for command in made.commands] == [b"HSET", b"SADD"]
     assert made.if_exists == "merge"
     assert made.before() is None
 
 
 def test_verify_has_the_shape_of_the_load() -> None:
-    assert shape_of(VerifyOptions(as_="zset", key="k:{id}"), CSV) == shape(as_="zset", key="k:{id}")
+    assert mapping_of(VerifyOptions(as_="zset", key="k:{id}"), CSV) == mapping(as_="zset", key="k:{id}")
 
 
 @cases(
@@ -126,13 +126,13 @@ def test_verify_has_the_shape_of_the_load() -> None:
 )
 def test_options_that_contradict_each_other_are_refused_by_name(options: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError) as caught:
-        shape(**options)
+        mapping(**options)
     assert says in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["list", "set", "zset", "stream"])
 def test_one_key_may_hold_many_records_where_it_can(kind: str) -> None:
-    assert shape(key="all", as_=kind).key.constant
+    assert mapping(key="all", as_=kind).key.constant
 
 
 def projection(source: Source = CSV, *templates: str, **options: Any) -> Projection:
@@ -273,12 +273,12 @@ def test_records_with_fields_need_a_key_and_one_is_proposed() -> None:
     for fields, proposal in proposals.items():
         for kind in (None, "string", "list"):
             with pytest.raises(UsageError, match="records with fields need --key TEMPLATE") as caught:
-                shape_of(LoadOptions(as_=kind), source_with(*fields))
+                mapping_of(LoadOptions(as_=kind), source_with(*fields))
             assert proposal in str(caught.value)
     with pytest.raises(UsageError, match=r"--key 'record:{#}'"):
-        shape_of(LoadOptions(), Named(("a",), ("list",)))  # type: ignore[arg-type]
-    assert shape_of(LoadOptions(), LINES).key == template("{#}")
-    assert shape_of(LoadOptions(command=("SADD all {id}",)), CSV).commands
+        mapping_of(LoadOptions(), Named(("a",), ("list",)))  # type: ignore[arg-type]
+    assert mapping_of(LoadOptions(), LINES).key == template("{#}")
+    assert mapping_of(LoadOptions(command=("SADD all {id}",)), CSV).commands
 
 
 def test_an_unknown_field_is_explained_by_what_was_probably_meant() -> None:

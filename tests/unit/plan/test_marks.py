@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from etl.encode.fence import fence
 from etl.encode.resp.protocol import plain
-from etl.plan import COUNTS, Block, Done, Mark, Share, Wire, about_line, parse_mark, seal
+from etl.plan import COUNTS, Block, Checkpoint, Completed, Share, Wire, about_line, parse_checkpoint, seal
 
 RECORDS_A_BLOCK = 7
 BLOCKS = [Block(n, 0, n, n + 1, first_record=n * RECORDS_A_BLOCK) for n in range(9)]
@@ -25,7 +25,7 @@ def records_of(block: Block) -> list[Record]:
     return [(block.number, number) for number in range(first, first + RECORDS_A_BLOCK)]
 
 
-def left_of(done: Done) -> list[Block]:
+def left_of(done: Completed) -> list[Block]:
     return [left for block in BLOCKS if (left := done.left(block)) is not None]
 
 
@@ -40,13 +40,13 @@ def unsettled(block: Block) -> list[Record]:
     ]
 
 
-def is_own(mark: Mark, block: int, record: int) -> bool:
+def is_own(mark: Checkpoint, block: int, record: int) -> bool:
     return (block if mark.split == "block" else record) % mark.workers == mark.worker
 
 
 @given(st.data())
 def test_every_record_is_done_once_however_many_runs_it_takes(data: st.DataObject) -> None:
-    done = Done(())
+    done = Completed(())
     settled: list[Record] = []
     for turn in range(data.draw(st.integers(1, 4), label="runs")):
         workers = data.draw(st.integers(1, 4), label="workers")
@@ -54,7 +54,7 @@ def test_every_record_is_done_once_however_many_runs_it_takes(data: st.DataObjec
         left = left_of(done)
         marks = []
         for worker in range(workers):
-            mark = Mark(turn, worker, workers, split)
+            mark = Checkpoint(turn, worker, workers, split)
             for block in left:
                 if split == "block" and block.number % workers != worker:
                     continue
@@ -69,28 +69,28 @@ def test_every_record_is_done_once_however_many_runs_it_takes(data: st.DataObjec
                     settled += own[:count]
                     mark = replace(mark, partial=block.number, below=own[count - 1][1] + 1)
                 break
-            marks.append(parse_mark(mark.field, mark.value))
-        done = Done((*done.marks, *marks))
+            marks.append(parse_checkpoint(mark.field, mark.value))
+        done = Completed((*done.marks, *marks))
     rest = [record for block in left_of(done) for record in unsettled(block)]
     assert sorted(settled + rest) == sorted(record for block in BLOCKS for record in records_of(block))
 
 
 def test_nothing_is_left_of_a_block_when_all_shares_of_it_are_done() -> None:
-    marks = [Mark(0, worker, 2, "record", block=3) for worker in range(2)]
-    assert Done(marks).left(BLOCKS[3]) is None
-    assert Done(marks).left(BLOCKS[4]) == BLOCKS[4]
-    assert Done(marks[:1]).left(BLOCKS[3]) == replace(BLOCKS[3], settled=(Share(2, 0),))
+    marks = [Checkpoint(0, worker, 2, "record", block=3) for worker in range(2)]
+    assert Completed(marks).left(BLOCKS[3]) is None
+    assert Completed(marks).left(BLOCKS[4]) == BLOCKS[4]
+    assert Completed(marks[:1]).left(BLOCKS[3]) == replace(BLOCKS[3], settled=(Share(2, 0),))
 
 
 def test_counts_of_all_marks_are_added_up() -> None:
-    marks = [Mark(turn, 0, 1, "block", counts=(1, 2, 3, 4, turn)) for turn in (10, 20)]
-    assert Done(marks).counts() == dict(zip(COUNTS, (2, 4, 6, 8, 30), strict=True))
-    assert Done(()).counts() == dict.fromkeys(COUNTS, 0)
+    marks = [Checkpoint(turn, 0, 1, "block", counts=(1, 2, 3, 4, turn)) for turn in (10, 20)]
+    assert Completed(marks).counts() == dict(zip(COUNTS, (2, 4, 6, 8, 30), strict=True))
+    assert Completed(()).counts() == dict.fromkeys(COUNTS, 0)
 
 
 @given(
     st.builds(
-        Mark,
+        Checkpoint,
         turn=st.integers(0, 10**6),
         worker=st.integers(0, 99),
         workers=st.integers(100, 1_000),
@@ -102,8 +102,8 @@ def test_counts_of_all_marks_are_added_up() -> None:
         token=st.sampled_from(("", "0123456789abcdef")),
     )
 )
-def test_a_mark_is_read_as_it_was_written(mark: Mark) -> None:
-    assert parse_mark(mark.field, mark.value) == mark
+def test_a_mark_is_read_as_it_was_written(mark: Checkpoint) -> None:
+    assert parse_checkpoint(mark.field, mark.value) == mark
 
 
 NOT_MARKS = (
@@ -122,28 +122,28 @@ NOT_MARKS = (
 
 
 def test_what_is_no_mark_is_refused_though_its_check_is_right() -> None:
-    parse_mark(b"mark:0:0:", seal(b"mark:0:0:", b"1 block 0 -1 0\n0 0 0 0 0\n1  1-2 refuse\n1 ERR no"))
+    parse_checkpoint(b"mark:0:0:", seal(b"mark:0:0:", b"1 block 0 -1 0\n0 0 0 0 0\n1  1-2 refuse\n1 ERR no"))
     for field, content in NOT_MARKS:
         with pytest.raises(ValueError):  # noqa: PT011 - whichever part is wrong
-            parse_mark(field, seal(field, content))
+            parse_checkpoint(field, seal(field, content))
 
 
 @given(st.data())
 def test_a_mark_with_a_byte_flipped_or_under_another_name_is_refused(data: st.DataObject) -> None:
-    mark = Mark(0, 0, 2, "block", block=4, counts=(10, 9, 0, 1, 77), token="ab")
+    mark = Checkpoint(0, 0, 2, "block", block=4, counts=(10, 9, 0, 1, 77), token="ab")
     value = bytearray(mark.value)
     value[data.draw(st.integers(0, len(value) - 1))] ^= data.draw(st.integers(1, 255))
     for field, damaged in ((mark.field, bytes(value)), (b"mark:0:1:ab", mark.value)):
         with pytest.raises(ValueError, match="check"):
-            parse_mark(field, damaged)
+            parse_checkpoint(field, damaged)
 
 
-def fenced(wire: Wire, numbers: list[int], said: bytes, *, skips: bool = False) -> Mark:
-    """Give the mark that stands in Redis behind a fenced piece."""
-    mark = Mark(0, 0, 1, "block", block=4, partial=5, below=numbers[-1] + 1, counts=(10, 9, 0, 1, 77))
+def fenced(wire: Wire, numbers: list[int], said: bytes, *, skips: bool = False) -> Checkpoint:
+    """Return the mark that stands in Redis behind a fenced piece."""
+    mark = Checkpoint(0, 0, 1, "block", block=4, partial=5, below=numbers[-1] + 1, counts=(10, 9, 0, 1, 77))
     about = about_line(wire, pa.array(numbers, pa.int64()), skips=skips)
     value = seal(mark.field, b"\n".join((mark.place, mark.counts_line, about, said)))
-    return parse_mark(mark.field, value)
+    return parse_checkpoint(mark.field, value)
 
 
 @pytest.mark.parametrize(

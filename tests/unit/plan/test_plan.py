@@ -121,7 +121,7 @@ def test_of_a_stream_every_worker_is_busy_and_has_no_shard_beforehand() -> None:
 
 
 def test_a_block_says_its_size_and_shows_no_data() -> None:
-    block = Block(1, 0, 10, 25, 3, payload=b"s3cr3t", passed_over=b"s3cr3t")
+    block = Block(1, 0, 10, 25, 3, payload=b"s3cr3t", skip_mask=b"s3cr3t")
     assert block.nbytes == 15
     assert "s3cr3t" not in repr(block)
 
@@ -208,7 +208,7 @@ def test_names_are_those_of_the_source_before_and_those_of_templates_behind_a_re
 
 def test_what_a_block_is_read_with_travels() -> None:
     plan = plan_for(TextFiles((), (Lines(),), (0,)), projection=RENAMED, blocks=None, encoder=PairsEncoder(3))
-    block = Block(3, 0, 1, 2, 5, payload=b"data", passed_over=b"\x01", offset=9)
+    block = Block(3, 0, 1, 2, 5, payload=b"data", skip_mask=b"\x01", offset=9)
     assert pickle.loads(pickle.dumps((plan.projection, plan.encoder, block))) == (  # noqa: S301 - our own
         RENAMED,
         PairsEncoder(3),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.report import COUNTED, COUNTERS, Example, Rejected, Report, Tally, WorkerReport
+from etl.report import COUNTED, COUNTERS, Counters, Example, Rejected, Report, WorkerReport
 from tests.cases import cases
 
 LOADED = {"read": 1_000_000, "written": 999_000, "skipped": 900, "rejected": 100}
@@ -150,23 +150,23 @@ ADDITIONS = st.lists(
 def test_a_tally_keeps_every_workers_counts_apart_and_adds_them_up(
     additions: list[tuple[int, str, int]],
 ) -> None:
-    tally = Tally([0] * Tally.size(4), 4)
+    counters = Counters([0] * Counters.size(4), 4)
     for worker, counter, count in additions:
-        tally.add(worker, counter, count)
+        counters.add(worker, counter, count)
     for counter in COUNTERS:
         for worker in range(4):
             wanted = sum(n for w, c, n in additions if (w, c) == (worker, counter))
-            assert tally.of(worker, counter) == wanted
-        assert tally.total(counter) == sum(n for _, c, n in additions if c == counter)
+            assert counters.of(worker, counter) == wanted
+        assert counters.total(counter) == sum(n for _, c, n in additions if c == counter)
 
 
 def test_a_tally_is_finished_when_every_worker_is() -> None:
-    tally = Tally([0] * Tally.size(2), 2)
-    assert not tally.finished()
-    tally.add(1, "finished", 1)
-    assert not tally.finished()
-    tally.add(0, "finished", 1)
-    assert tally.finished()
+    counters = Counters([0] * Counters.size(2), 2)
+    assert not counters.finished()
+    counters.add(1, "finished", 1)
+    assert not counters.finished()
+    counters.add(0, "finished", 1)
+    assert counters.finished()
 
 
 def test_the_rate_is_of_this_run_where_an_earlier_one_has_read_a_part() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from etl.errors import InterruptedRunError
-from etl.run.signals import SIGNALS, StopSignals, be_deaf, held_signals
+from etl.run.signals import SIGNALS, StopSignals, blocked_signals, ignore_stop_signals
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +124,7 @@ def test_the_wakeup_of_somebody_else_is_put_back_and_no_descriptor_left_open() -
 def test_held_signals_arrive_afterwards() -> None:
     with StopSignals() as signals, contextlib.ExitStack() as stack:
         signals.immediate = False
-        stack.enter_context(held_signals())
+        stack.enter_context(blocked_signals())
         signal.raise_signal(signal.SIGTERM)  # to this thread: Arrow's threads hold nothing back
         assert not signals.stopping
         stack.close()
@@ -134,8 +134,8 @@ def test_held_signals_arrive_afterwards() -> None:
 def test_a_worker_is_deaf_to_all_of_them_and_holds_none_back() -> None:
     old = {number: signal.getsignal(number) for number in SIGNALS}
     try:
-        with held_signals():
-            be_deaf()
+        with blocked_signals():
+            ignore_stop_signals()
             assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(SIGNALS)
             assert {signal.getsignal(number) for number in SIGNALS} == {signal.SIG_IGN}
     finally:

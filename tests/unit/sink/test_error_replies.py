@@ -7,7 +7,15 @@ import pytest
 from redis import exceptions
 
 from etl.errors import TargetError
-from etl.sink.error_replies import EVERY_RECORD, TABLE, Action, explain, failure, first_word, row_of
+from etl.sink.error_replies import (
+    ERROR_POLICIES,
+    EVERY_RECORD,
+    Action,
+    explain,
+    failure,
+    first_word,
+    policy_of,
+)
 from tests.cases import cases
 
 SAID = {
@@ -40,20 +48,20 @@ ACTIONS = {
 
 
 def test_every_row_of_the_table_is_tried_here() -> None:
-    assert set(SAID) == set(TABLE)
+    assert set(SAID) == set(ERROR_POLICIES)
 
 
 @cases("word", SAID)
 def test_an_error_reply_is_explained_and_quoted(word: str) -> None:
     reply = hiredis.ReplyError(SAID[word])
     assert first_word(reply) == word
-    assert explain(reply) == f"{TABLE[word].meaning} ({SAID[word]})"
+    assert explain(reply) == f"{ERROR_POLICIES[word].meaning} ({SAID[word]})"
 
 
 def test_the_word_that_redis_py_took_from_the_text_still_counts() -> None:
     reply = exceptions.ResponseError("command not allowed", status_code="OOM")
     assert first_word(reply) == "OOM"
-    assert explain(reply).startswith(TABLE["OOM"].meaning)
+    assert explain(reply).startswith(ERROR_POLICIES["OOM"].meaning)
 
 
 @pytest.mark.parametrize("text", ["WRONGTYPE Operation against a key", "ERR syntax error", "odd", ""])
@@ -80,12 +88,12 @@ def test_a_failure_names_the_target() -> None:
 
 @cases("word", SAID)
 def test_every_row_says_what_is_done(word: str) -> None:
-    assert word in ACTIONS[row_of(hiredis.ReplyError(SAID[word])).action]
+    assert word in ACTIONS[policy_of(hiredis.ReplyError(SAID[word])).action]
 
 
 def test_a_full_server_is_waited_for_a_while_only_and_one_that_lost_its_role_is_looked_for_again() -> None:
-    assert {word for word, row in TABLE.items() if row.patience_s is not None} == {"OOM"}
-    assert {word for word, row in TABLE.items() if row.reconnect} == {"READONLY", "MASTERDOWN"}
+    assert {word for word, row in ERROR_POLICIES.items() if row.patience_s is not None} == {"OOM"}
+    assert {word for word, row in ERROR_POLICIES.items() if row.reconnect} == {"READONLY", "MASTERDOWN"}
 
 
 @cases(
@@ -103,7 +111,7 @@ def test_a_full_server_is_waited_for_a_while_only_and_one_that_lost_its_role_is_
     ],
 )
 def test_what_every_record_would_get_ends_the_run(said: str) -> None:
-    assert row_of(hiredis.ReplyError(said)).action is Action.STOP
+    assert policy_of(hiredis.ReplyError(said)).action is Action.STOP
     assert any(what in said for what in EVERY_RECORD)
 
 
@@ -125,10 +133,12 @@ def test_what_every_record_would_get_ends_the_run(said: str) -> None:
     ],
 )
 def test_what_is_a_records_own_does_not_end_the_run(said: str) -> None:
-    assert row_of(hiredis.ReplyError(said)).action is Action.REJECT
+    assert policy_of(hiredis.ReplyError(said)).action is Action.REJECT
 
 
 def test_a_row_of_the_table_counts_by_its_whole_first_word() -> None:
-    assert row_of(hiredis.ReplyError("OOMPH is no row")).action is Action.REJECT
-    assert row_of(hiredis.ReplyError("ERR OOM in the middle")).action is Action.REJECT
-    assert row_of(exceptions.ResponseError("command not allowed", status_code="OOM")).action is Action.AGAIN
+    assert policy_of(hiredis.ReplyError("OOMPH is no row")).action is Action.REJECT
+    assert policy_of(hiredis.ReplyError("ERR OOM in the middle")).action is Action.REJECT
+    assert (
+        policy_of(exceptions.ResponseError("command not allowed", status_code="OOM")).action is Action.AGAIN
+    )

@@ -89,7 +89,7 @@ def test_the_first_line_of_a_file_is_the_password(file: Path, content: bytes, pa
         (b"", "is empty: its first line is the password"),
         (b"\nsesame\n", "is empty"),
         (b"\r\nsesame", "is empty"),
-        (b"sesame\xff\n", "is no UTF-8 text"),
+        (b"sesame\xff\n", "is not valid UTF-8"),
     ],
 )
 def test_a_file_without_a_password_is_refused(file: Path, content: bytes, says: str) -> None:
@@ -112,7 +112,7 @@ def refused(says: str, environment: dict[str, str] | None = None, **options: Any
 
 
 def test_a_password_that_is_no_text_is_refused() -> None:
-    refused("$REDISCLI_AUTH is no UTF-8 text", {"REDISCLI_AUTH": os.fsdecode(b"sesame\xff")})
+    refused("$REDISCLI_AUTH is not valid UTF-8", {"REDISCLI_AUTH": os.fsdecode(b"sesame\xff")})
 
 
 @pytest.mark.parametrize("raised", [EOFError(), None], ids=["end of input", "nothing typed"])
@@ -142,6 +142,6 @@ def test_without_a_terminal_nothing_is_read_from_anywhere_else(monkeypatch: pyte
 )
 def test_an_embedded_server_has_no_users(options: dict[str, Any]) -> None:
     (name,) = options
-    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} says nothing to an embedded server"):
+    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} has no effect with an embedded server"):
         refuse_login(LoadOptions(**options))
     refuse_login(LoadOptions())

@@ -40,7 +40,7 @@ def quoted(field: str, delimiter: str = ",") -> str:
 
 @st.composite
 def rfc_4180_texts(draw: st.DrawFn, *, fields: int, delimiter: str = ",") -> tuple[list[list[str]], bytes]:
-    """Give records and a text that holds them by the letter of the RFC; blank lines between."""
+    """Return records and a text that holds them by the letter of the RFC; blank lines between."""
     records = draw(st.lists(st.lists(FIELDS, min_size=fields, max_size=fields), max_size=12))
     terminator = draw(st.sampled_from(["\n", "\r\n"]))
     pieces = []
@@ -61,5 +61,5 @@ def rfc_4180_texts(draw: st.DrawFn, *, fields: int, delimiter: str = ",") -> tup
 
 
 def encoded(records: Sequence[Sequence[str]]) -> list[list[bytes]]:
-    """Give the values' bytes."""
+    """Return the values' bytes."""
     return [[value.encode() for value in record] for record in records]

@@ -39,14 +39,14 @@ def dumps(value: Any) -> str:
 
 
 def text(value: Any) -> bytes | None:
-    """Give a value's text as a field has it."""
+    """Return a value's text as a field has it."""
     if value is None:
         return None
     return (str(value) if isinstance(value, str) else dumps(value)).encode()
 
 
 def texts(record: dict[str, Any]) -> dict[str, bytes]:
-    """Give a record's fields, those that are null left out."""
+    """Return a record's fields, those that are null left out."""
     fields = {name: text(value) for name, value in record.items()}
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -99,7 +99,7 @@ def batches(
 
 
 def records(found: list[Batch]) -> list[dict[str, bytes]]:
-    """Give the records of batches as dicts of the fields that each has."""
+    """Return the records of batches as dicts of the fields that each has."""
     rows = [row for batch in found for row in batch.fields.to_pylist() or [{}] * len(batch)]
     return [{name: value for name, value in row.items() if value is not None} for row in rows]
 

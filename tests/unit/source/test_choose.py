@@ -27,7 +27,7 @@ from etl.source.text.files import TextFiles
 from etl.source.text.stream import TextStream
 from tests.cases import cases
 
-TABLE = pa.table({"a": [1, 2]})
+ERROR_POLICIES = pa.table({"a": [1, 2]})
 
 
 @cases(
@@ -162,22 +162,25 @@ def test_plain_and_compressed_files_together_are_a_stream(tmp_path: Path) -> Non
 
 
 def test_parquet_and_arrow_files_are_tables(tmp_path: Path) -> None:
-    pa.parquet.write_table(TABLE, tmp_path / "a.parquet")
-    pa.feather.write_feather(TABLE, tmp_path / "a.feather")
+    pa.parquet.write_table(ERROR_POLICIES, tmp_path / "a.parquet")
+    pa.feather.write_feather(ERROR_POLICIES, tmp_path / "a.feather")
     for name in ("a.parquet", "a.feather"):
         source = choose_source([str(tmp_path / name)], LoadOptions())
         assert isinstance(source, TableFiles)
         assert source.fields == ("a",)
-    with pa.OSFile(str(tmp_path / "a.arrows"), "w") as file, pa.ipc.new_stream(file, TABLE.schema) as stream:
-        stream.write_table(TABLE)
+    with (
+        pa.OSFile(str(tmp_path / "a.arrows"), "w") as file,
+        pa.ipc.new_stream(file, ERROR_POLICIES.schema) as stream,
+    ):
+        stream.write_table(ERROR_POLICIES)
     assert isinstance(choose_source([tmp_path / "a.arrows"], LoadOptions()), TableStream)
 
 
 def test_a_python_object_is_a_source_by_itself() -> None:
-    assert isinstance(choose_source([TABLE], LoadOptions()), TableStream)
+    assert isinstance(choose_source([ERROR_POLICIES], LoadOptions()), TableStream)
     assert isinstance(choose_source([[{"a": 1}]], LoadOptions()), RecordStream)
     with pytest.raises(UsageError, match="a Table among several sources"):
-        choose_source([TABLE, "a.csv"], LoadOptions())
+        choose_source([ERROR_POLICIES, "a.csv"], LoadOptions())
     with pytest.raises(UsageError, match="a list among several sources"):
         choose_source(["a.csv", [{}]], LoadOptions())
     with pytest.raises(UsageError, match="cannot load a int"):
@@ -202,7 +205,7 @@ def test_bytes_from_a_path_object_are_a_path(tmp_path: Path) -> None:
 
 
 def of_object(**options: Any) -> None:
-    choose_source([TABLE], LoadOptions(**options))
+    choose_source([ERROR_POLICIES], LoadOptions(**options))
 
 
 def of_query(**options: Any) -> None:

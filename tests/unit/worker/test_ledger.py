@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.plan import COUNTS, Block, Mark
+from etl.plan import COUNTS, Block, Checkpoint
 from etl.worker.ledger import Ledger
 
-START = Mark(3, 1, 2, "block", block=7, counts=(5, 5, 0, 0, 50))
+START = Checkpoint(3, 1, 2, "block", block=7, counts=(5, 5, 0, 0, 50))
 
 
 def block_of(number: int) -> Block:

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.errors import EtlError, RejectedError, SourceError, TargetError
-from etl.plan import Batch, Block, Difference, Plan, Refusal, Reject, Verdict, Wire
-from etl.report import Budget, Example, Tally
+from etl.plan import Batch, BatchResult, Block, Difference, Plan, Refusal, Reject, Wire
+from etl.report import Budget, Counters, Example
 from etl.source.formats.jsonl import Jsonl
 from etl.source.storage.local import OpenFile
 from etl.source.text.files import TextFilesReader
@@ -67,7 +67,7 @@ def blocks_of(plan: Plan) -> tuple[Block, ...]:
 class Ran:
     """What became of one shard."""
 
-    tally: Tally
+    counters: Counters
     last_word: Finished | None = None
     error: EtlError | None = None
 
@@ -82,30 +82,30 @@ def run(
     worker: int = 0,
     *,
     stop_after: int | None = None,
-    tally: Tally | None = None,
+    counters: Counters | None = None,
     blocks: Iterator[Block] | None = None,
 ) -> Ran:
     """Run a shard that is told to stop when it has sent ``stop_after`` wires."""
-    ran = Ran(tally or tally_of(plan.workers))
+    ran = Ran(counters or tally_of(plan.workers))
 
     def stop() -> bool:
         return stop_after is not None and sum(len(s.wires) for s in target_of(plan).sessions) >= stop_after
 
     try:
-        ran.last_word = run_shard(plan, worker, ran.tally, Told(stop), blocks)
+        ran.last_word = run_shard(plan, worker, ran.counters, Told(stop), blocks)
     except EtlError as error:
         ran.error = error
     return ran
 
 
-def counts(tally: Tally) -> dict[str, int]:
+def counts(counters: Counters) -> dict[str, int]:
     names = ("records_read", "records_written", "records_rejected", "blocks_done", "bytes_done", "finished")
-    return {name: tally.total(name) for name in names}
+    return {name: counters.total(name) for name in names}
 
 
-def require_reconciled(tally: Tally) -> None:
+def require_reconciled(counters: Counters) -> None:
     outcomes = ("records_written", "records_skipped", "records_rejected")
-    assert tally.total("records_read") == sum(map(tally.total, outcomes))
+    assert counters.total("records_read") == sum(map(counters.total, outcomes))
 
 
 def cut_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,7 @@ def test_a_shard_that_went_well_is_counted_whole_however_late_the_answers_come(
     plan = plan_of(tmp_path, lag=lag)
     ran = run(plan)
     assert (ran.word.worker, ran.word.examples, ran.word.present) == (0, (), {})
-    assert counts(ran.tally) == {
+    assert counts(ran.counters) == {
         "records_read": 20,
         "records_written": 20,
         "records_rejected": 0,
@@ -143,10 +143,10 @@ def test_a_block_of_several_batches_is_done_when_its_last_one_is_answered(
 ) -> None:
     cut_up(monkeypatch)
     plan = plan_of(tmp_path, workers=2, split=split)
-    tallies = [run(plan, worker).tally for worker in range(2)]
-    assert sum(tally.total("records_written") for tally in tallies) == 20
-    assert sum(tally.total("bytes_done") for tally in tallies) == plan.source.nbytes
-    assert [tally.total("blocks_done") for tally in tallies] == [len(plan.shard(w)) for w in range(2)]
+    tallies = [run(plan, worker).counters for worker in range(2)]
+    assert sum(counters.total("records_written") for counters in tallies) == 20
+    assert sum(counters.total("bytes_done") for counters in tallies) == plan.source.nbytes
+    assert [counters.total("blocks_done") for counters in tallies] == [len(plan.shard(w)) for w in range(2)]
 
 
 @pytest.mark.parametrize("lag", [0, 1, 2])
@@ -155,17 +155,17 @@ def test_a_block_is_not_done_while_a_part_of_it_was_not_sent(
 ) -> None:
     cut_up(monkeypatch)
     plan = plan_of(tmp_path, block_bytes=1 << 20, lag=lag, fails_at=19, failure=TargetError("gone"))
-    tally = run(plan).tally
-    assert tally.total("records_written") == 19
-    assert tally.total("blocks_done") == tally.total("bytes_done") == 0
+    counters = run(plan).counters
+    assert counters.total("records_written") == 19
+    assert counters.total("blocks_done") == counters.total("bytes_done") == 0
 
 
 @pytest.mark.parametrize("split", ["block", "record"])
 def test_workers_together_count_every_byte_and_record_once(tmp_path: Path, split: str) -> None:
     plan = plan_of(tmp_path, workers=3, split=split)
-    tallies = [run(plan, worker).tally for worker in range(3)]
-    assert sum(tally.total("bytes_done") for tally in tallies) == plan.source.nbytes
-    assert sum(tally.total("records_read") for tally in tallies) == 20
+    tallies = [run(plan, worker).counters for worker in range(3)]
+    assert sum(counters.total("bytes_done") for counters in tallies) == plan.source.nbytes
+    assert sum(counters.total("records_read") for counters in tallies) == 20
 
 
 def test_a_worker_names_itself_and_closes_its_session(tmp_path: Path) -> None:
@@ -177,9 +177,9 @@ def test_a_worker_names_itself_and_closes_its_session(tmp_path: Path) -> None:
 
 def test_a_worker_without_blocks_connects_to_nobody(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, workers=99)
-    tally = run(plan, 98).tally
+    counters = run(plan, 98).counters
     assert target_of(plan).sessions == []
-    assert tally.of(98, "finished") == 1
+    assert counters.of(98, "finished") == 1
 
 
 def test_a_worker_of_a_stream_takes_the_blocks_that_it_is_given(tmp_path: Path) -> None:
@@ -187,16 +187,16 @@ def test_a_worker_of_a_stream_takes_the_blocks_that_it_is_given(tmp_path: Path) 
     given_to_it = blocks_of(plan)[3:5]
     ran = run(replace(plan, blocks=None), blocks=iter(given_to_it))
     assert [n for n, _ in target_of(plan).pairs] == list(range(given_to_it[0].first_record or 0, 10))
-    assert (ran.tally.total("blocks_done"), ran.tally.total("finished")) == (2, 1)
+    assert (ran.counters.total("blocks_done"), ran.counters.total("finished")) == (2, 1)
 
 
 @pytest.mark.parametrize("lag", [0, 2])
 def test_told_to_stop_it_sends_nothing_more_and_counts_what_was_in_flight(tmp_path: Path, lag: int) -> None:
     ran = run(plan_of(tmp_path, lag=lag), stop_after=3)
     assert ran.error is None
-    assert ran.tally.total("blocks_done") == 3
-    assert ran.tally.total("records_written") == ran.tally.total("records_read") > 0
-    assert ran.tally.total("finished") == 0
+    assert ran.counters.total("blocks_done") == 3
+    assert ran.counters.total("records_written") == ran.counters.total("records_read") > 0
+    assert ran.counters.total("finished") == 0
 
 
 @pytest.mark.parametrize("lag", [0, 2, 100])
@@ -209,23 +209,23 @@ def test_an_error_reply_that_every_record_would_get_ends_the_shard_and_what_was_
     assert isinstance(ran.error, TargetError)
     assert str(ran.error).startswith("memory: the server is full")
     sent = target_of(plan).sessions[0].wires
-    assert ran.tally.total("records_written") == sum(wire.records for wire in sent) - 1
-    assert ran.tally.total("records_read") == ran.tally.total("records_written")
-    assert ran.tally.total("finished") == 0
+    assert ran.counters.total("records_written") == sum(wire.records for wire in sent) - 1
+    assert ran.counters.total("records_read") == ran.counters.total("records_written")
+    assert ran.counters.total("finished") == 0
     assert sink.rejects == []
 
 
 def test_a_failure_of_the_target_leaves_what_was_answered_counted(tmp_path: Path) -> None:
     ran = run(plan_of(tmp_path, fails_at=2, failure=TargetError("gone")))
     assert str(ran.error) == "gone"
-    assert ran.tally.total("records_written") == 4
-    assert ran.tally.total("blocks_done") == 2
+    assert ran.counters.total("records_written") == 4
+    assert ran.counters.total("blocks_done") == 2
 
 
 def test_a_source_that_changes_ends_the_shard_with_what_is_in_flight_counted(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, lag=100)
     sessions = target_of(plan).sessions
-    tally = tally_of(1)
+    counters = tally_of(1)
 
     def stop() -> bool:
         if sessions and len(sessions[0].wires) == 2:
@@ -233,9 +233,9 @@ def test_a_source_that_changes_ends_the_shard_with_what_is_in_flight_counted(tmp
         return False
 
     with pytest.raises(SourceError, match="shrank"):
-        run_shard(plan, 0, tally, Told(stop))
-    assert tally.total("blocks_done") == 2
-    assert tally.total("finished") == 0
+        run_shard(plan, 0, counters, Told(stop))
+    assert counters.total("blocks_done") == 2
+    assert counters.total("finished") == 0
 
 
 # Rejects: of the source, of the encoder, of the server.
@@ -267,11 +267,11 @@ def test_a_refused_record_is_written_down_as_it_stands_in_the_file_and_costs_no_
     ]
     written = {number for number, line in target_of(plan).pairs if line != BAD}
     assert written == {0, 1, 3, 5}
-    assert ran.tally.total("records_written") == 4
-    assert ran.tally.total("records_rejected") == 2
-    assert ran.tally.total("bytes_done") == plan.source.nbytes
-    assert (ran.error, ran.tally.total("finished")) == (None, 1)
-    require_reconciled(ran.tally)
+    assert ran.counters.total("records_written") == 4
+    assert ran.counters.total("records_rejected") == 2
+    assert ran.counters.total("bytes_done") == plan.source.nbytes
+    assert (ran.error, ran.counters.total("finished")) == (None, 1)
+    require_reconciled(ran.counters)
 
 
 def test_the_originals_of_all_rejects_of_a_batch_are_found_in_one_reading(
@@ -286,7 +286,7 @@ def test_the_originals_of_all_rejects_of_a_batch_are_found_in_one_reading(
 
     plan = plan_of(tmp_path, [BAD] * 500, block_bytes=1 << 20, budget=ANY, rejects=RejectList())
     monkeypatch.setattr(OpenFile, "read", counted)
-    assert run(plan).tally.total("records_rejected") == 500
+    assert run(plan).counters.total("records_rejected") == 500
     assert reads == [0, 0]
 
 
@@ -298,16 +298,16 @@ def test_a_record_that_cannot_be_parsed_is_a_reject_with_the_number_it_has_in_th
     ran = run(plan)
     assert [(r.record, r.offset, r.raw) for r in sink.rejects] == [(1, 8, b"oops"), (3, 22, b"{")]
     assert target_of(plan).pairs == [(0, b'{"a":1}'), (2, b'{"a":2}')]
-    assert ran.tally.total("records_read") == 4
-    assert ran.tally.total("bytes_done") == plan.source.nbytes
-    require_reconciled(ran.tally)
+    assert ran.counters.total("records_read") == 4
+    assert ran.counters.total("bytes_done") == plan.source.nbytes
+    require_reconciled(ran.counters)
 
 
 def test_a_block_of_rejects_only_is_done_without_a_wire(tmp_path: Path) -> None:
     plan = json_plan(tmp_path, [b"x", b"y"], budget=ANY, rejects=RejectList())
-    tally = run(plan).tally
+    counters = run(plan).counters
     assert target_of(plan).sessions[0].wires == []
-    assert counts(tally) == {
+    assert counts(counters) == {
         "records_read": 2,
         "records_written": 0,
         "records_rejected": 2,
@@ -333,16 +333,16 @@ def test_with_split_by_record_each_reject_is_counted_by_its_own_worker_only(
             budget=ANY,
             rejects=sink,
         )
-        tally = run(plan, worker).tally
+        counters = run(plan, worker).counters
         assert all(number % 3 == worker for number, _ in target_of(plan).pairs)
-        assert tally.total("records_rejected") == len(sink.rejects)
-        require_reconciled(tally)
+        assert counters.total("records_rejected") == len(sink.rejects)
+        require_reconciled(counters)
     assert [[reject.record for reject in sink.rejects] for sink in sinks] == [[3, 6], [1, 4, 7], []]
 
 
 def test_nobody_writes_rejects_down_where_nobody_asked(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, [b"a", LACKING, BAD], budget=ANY)
-    assert run(plan).tally.total("records_rejected") == 2
+    assert run(plan).counters.total("records_rejected") == 2
 
 
 @pytest.mark.parametrize("bad", [LACKING, BAD])
@@ -358,10 +358,10 @@ def test_without_a_budget_the_first_reject_stops_the_shard_and_is_named(tmp_path
         " 0 rejects are allowed (--max-rejects)"
     )
     assert [reject.record for reject in sink.rejects] == [2]
-    assert ran.tally.total("records_rejected") == 1
-    assert ran.tally.total("finished") == 0
+    assert ran.counters.total("records_rejected") == 1
+    assert ran.counters.total("finished") == 0
     assert max(number for number, _ in target_of(plan).pairs) < 6
-    require_reconciled(ran.tally)
+    require_reconciled(ran.counters)
 
 
 @cases("lag", [0, 5])
@@ -373,21 +373,21 @@ def test_as_many_records_as_allowed_may_be_refused_and_not_one_more(
     plan = plan_of(tmp_path, lines, block_bytes=8, lag=lag, budget=Budget(count=allowed))
     ran = run(plan)
     assert isinstance(ran.error, RejectedError) == stops
-    assert stops or ran.tally.total("records_written") == 4
-    require_reconciled(ran.tally)
+    assert stops or ran.counters.total("records_written") == 4
+    require_reconciled(ran.counters)
 
 
 def test_the_rejects_of_all_workers_count_together(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, [BAD, b"a"], budget=Budget(count=3), workers=2, split="record")
-    tally = tally_of(2)
-    tally.add(1, "records_rejected", 3)
-    assert isinstance(run(plan, 0, tally=tally).error, RejectedError)
+    counters = tally_of(2)
+    counters.add(1, "records_rejected", 3)
+    assert isinstance(run(plan, 0, counters=counters).error, RejectedError)
 
 
 def test_a_percentage_stops_no_shard_before_its_end(tmp_path: Path) -> None:
     ran = run(plan_of(tmp_path, [BAD, BAD, b"a"], budget=Budget(percent=0)))
     assert ran.error is None
-    assert ran.tally.total("records_rejected") == 2
+    assert ran.counters.total("records_rejected") == 2
 
 
 @pytest.mark.parametrize("bad", [LACKING, BAD])
@@ -395,8 +395,8 @@ def test_rejects_that_cannot_be_written_down_end_the_shard(tmp_path: Path, bad: 
     sink = RejectList(failure=SourceError("disk full"))
     ran = run(plan_of(tmp_path, [b"a", bad, *LINES], budget=ANY, rejects=sink, lag=2))
     assert str(ran.error) == "disk full"
-    assert ran.tally.total("finished") == ran.tally.total("records_rejected") == 0
-    require_reconciled(ran.tally)
+    assert ran.counters.total("finished") == ran.counters.total("records_rejected") == 0
+    require_reconciled(ran.counters)
 
 
 def test_a_reject_that_nobody_counted_is_described_without_number_and_place() -> None:
@@ -428,7 +428,7 @@ def test_of_a_merged_command_that_was_refused_each_record_is_sent_again_by_itsel
     ]
     assert sorted(applied) == [number for number in range(20) if number != 6]
     assert [(reject.record, reject.raw) for reject in sink.rejects] == [(6, BAD)]
-    assert counts(ran.tally) == {
+    assert counts(ran.counters) == {
         "records_read": 20,
         "records_written": 19,
         "records_rejected": 1,
@@ -443,7 +443,7 @@ def test_records_sent_again_count_in_the_budget(tmp_path: Path) -> None:
     ran = run(plan)
     assert isinstance(ran.error, RejectedError)
     assert "record 1 of" in str(ran.error)
-    require_reconciled(ran.tally)
+    require_reconciled(ran.counters)
 
 
 def test_a_failure_leaves_records_that_were_to_be_sent_again_uncounted(tmp_path: Path) -> None:
@@ -457,8 +457,8 @@ def test_a_failure_leaves_records_that_were_to_be_sent_again_uncounted(tmp_path:
     )
     ran = run(plan)
     assert str(ran.error) == "gone"
-    assert ran.tally.total("records_read") == ran.tally.total("records_written") == 1
-    assert ran.tally.total("blocks_done") == 0
+    assert ran.counters.total("records_read") == ran.counters.total("records_written") == 1
+    assert ran.counters.total("blocks_done") == 0
 
 
 # Passes before the load.
@@ -472,16 +472,16 @@ class Probe:
     refuse: bool = False
 
     templates = PairsEncoder().templates
-    part = PairsEncoder.part
+    split_encodable = PairsEncoder.split_encodable
     encode = PairsEncoder.encode
     size = 1
 
-    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
         numbers = [number for number, _ in pairs_in(wire)]
         present = tuple(index for index, number in enumerate(numbers) if number in self.there)
         if self.refuse:
-            return Verdict(refusals=tuple(Refusal(i, "its key exists") for i in present), present=present)
-        return Verdict(skipped=len(present), present=present)
+            return BatchResult(refusals=tuple(Refusal(i, "its key exists") for i in present), present=present)
+        return BatchResult(skipped=len(present), present=present)
 
 
 @examples(1.25)
@@ -505,20 +505,20 @@ def test_records_that_a_pass_has_settled_are_passed_over_by_the_load(
             ran = run(probe, worker)
             own = [number for session in target_of(plan).sessions for number, _ in session.pairs]
             target_of(plan).sessions.clear()
-            assert ran.tally.total("records_skipped") == len(there & set(own))
+            assert ran.counters.total("records_skipped") == len(there & set(own))
             for number, some in ran.word.present.items():
                 bits[number] = bits.get(number, 0) | int.from_bytes(some, "little")
         # Trailing zero bytes are not sent, and a byte more does no harm.
         blocks = tuple(
-            replace(block, passed_over=int.to_bytes(bits[block.number], 9, "little"))
+            replace(block, skip_mask=int.to_bytes(bits[block.number], 9, "little"))
             if block.number in bits
             else block
             for block in blocks_of(plan)
         )
-        tallies = [run(replace(plan, blocks=blocks), worker).tally for worker in range(workers)]
+        tallies = [run(replace(plan, blocks=blocks), worker).counters for worker in range(workers)]
     assert sorted(number for number, _ in target_of(plan).pairs) == sorted(set(range(20)) - there)
-    assert sum(tally.total("records_written") for tally in tallies) == 20 - len(there)
-    assert sum(tally.total("bytes_done") for tally in tallies) == plan.source.nbytes
+    assert sum(counters.total("records_written") for counters in tallies) == 20 - len(there)
+    assert sum(counters.total("bytes_done") for counters in tallies) == plan.source.nbytes
 
 
 def test_bits_may_be_fewer_than_records_and_a_block_may_have_none_left(tmp_path: Path) -> None:
@@ -526,20 +526,20 @@ def test_bits_may_be_fewer_than_records_and_a_block_may_have_none_left(tmp_path:
     (block,) = blocks_of(plan)
     for bits, left in ((b"", 20), (b"\x81", 18), (b"\xff\xff\x0f", 0), (b"\0\0\x08", 19)):
         target_of(plan).sessions.clear()
-        tally = run(replace(plan, blocks=(replace(block, passed_over=bits),))).tally
-        assert len(target_of(plan).pairs) == tally.total("records_written") == left
-        assert tally.total("blocks_done") == 1
+        counters = run(replace(plan, blocks=(replace(block, skip_mask=bits),))).counters
+        assert len(target_of(plan).pairs) == counters.total("records_written") == left
+        assert counters.total("blocks_done") == 1
 
 
 def test_rejects_of_the_source_are_no_business_of_passed_over_bits(tmp_path: Path) -> None:
     sink = RejectList()
     plan = json_plan(tmp_path, [b"{}", b"x", b'{"a":1}', LACKING], block_bytes=99, budget=ANY, rejects=sink)
     (block,) = blocks_of(plan)
-    plan = replace(plan, blocks=(replace(block, passed_over=b"\x01"),))
-    tally = run(plan).tally
+    plan = replace(plan, blocks=(replace(block, skip_mask=b"\x01"),))
+    counters = run(plan).counters
     assert target_of(plan).pairs == [(2, b'{"a":1}')]
     assert [(r.record, r.raw) for r in sink.rejects] == [(1, b"x"), (3, LACKING)]
-    assert tally.total("records_read") == 3
+    assert counters.total("records_read") == 3
 
 
 def test_a_preliminary_pass_leaves_bad_records_to_the_load(tmp_path: Path) -> None:
@@ -549,7 +549,7 @@ def test_a_preliminary_pass_leaves_bad_records_to_the_load(tmp_path: Path) -> No
     assert ran.error is None
     assert [number for number, _ in target_of(plan).pairs] == [0, 2]
     assert sink.rejects == []
-    assert ran.tally.total("records_rejected") == 0
+    assert ran.counters.total("records_rejected") == 0
 
 
 def test_a_preliminary_pass_refuses_the_records_that_it_finds(tmp_path: Path) -> None:
@@ -561,7 +561,7 @@ def test_a_preliminary_pass_refuses_the_records_that_it_finds(tmp_path: Path) ->
         (2, b"2", "its key exists"),
         (11, b"11", "its key exists"),
     ]
-    assert ran.tally.total("records_rejected") == 2
+    assert ran.counters.total("records_rejected") == 2
     assert len(ran.word.present) == 2
 
 
@@ -573,20 +573,20 @@ class Differing:
     """Finds every record different."""
 
     templates = PairsEncoder().templates
-    part = PairsEncoder.part
+    split_encodable = PairsEncoder.split_encodable
     encode = PairsEncoder.encode
     size = 1
 
-    def judge(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> Verdict:
+    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
         differences = tuple(Difference(i, b"k", line, None) for i, (_, line) in enumerate(pairs_in(wire)))
-        return Verdict(missing=1, different=wire.records - 1, differences=differences)
+        return BatchResult(missing=1, different=wire.records - 1, differences=differences)
 
 
 def test_differences_are_counted_and_the_first_are_shown_with_their_numbers(tmp_path: Path) -> None:
     ran = run(plan_of(tmp_path, encoder=Differing(), single=Differing()))
     assert ran.word.examples == tuple(Example(n, b"k", b"%d" % n, None) for n in range(MOST_EXAMPLES))
-    assert ran.tally.total("records_missing") + ran.tally.total("records_different") == 20
-    assert ran.tally.total("records_read") == 20
+    assert ran.counters.total("records_missing") + ran.counters.total("records_different") == 20
+    assert ran.counters.total("records_read") == 20
 
 
 def test_all_differences_are_written_in_full_and_examples_are_cut(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pytest
 
 from etl.plan import Rate
-from etl.report import Tally
-from etl.worker.rate_limit import PIECES_A_SECOND, Pace
+from etl.report import Counters
+from etl.worker.rate_limit import PIECES_A_SECOND, RateLimiter
 from etl.worker.waiting import BURST_S, FIRST_PIECE_RECORDS
 from tests.unit.memory import Told, tally_of
 
@@ -41,11 +41,11 @@ class Crew:
     lag_s: float = 0.0
     """How late a worker may wake up, at most."""
 
-    def run(self, seconds: float) -> tuple[list[tuple[float, int]], Tally]:
-        """Give what was sent, and when (in seconds from the start)."""
-        clock, tally, chance = Clock(), tally_of(self.workers), random.Random(7)
+    def run(self, seconds: float) -> tuple[list[tuple[float, int]], Counters]:
+        """Return what was sent, and when (in seconds from the start)."""
+        clock, counters, chance = Clock(), tally_of(self.workers), random.Random(7)
         rate = Rate(self.rate, "records", since=START)
-        paces = [Pace(rate, worker, tally, Told(), clock) for worker in range(self.workers)]
+        paces = [RateLimiter(rate, worker, counters, Told(), clock) for worker in range(self.workers)]
         ready = [(START, worker) for worker in range(self.workers)]
         sent: list[tuple[float, int]] = []
         ends = dict(self.gone)
@@ -59,7 +59,7 @@ class Crew:
             leaves = self._taken(max(now, due + chance.uniform(0, self.lag_s)))
             sent.append((leaves - START, records))
             heapq.heappush(ready, (leaves, worker))
-        return sorted(sent), tally
+        return sorted(sent), counters
 
     def _taken(self, moment: float) -> float:
         for begin, end in self.frozen:
@@ -69,7 +69,7 @@ class Crew:
 
 
 def most_in_a_window(sent: list[tuple[float, int]]) -> int:
-    """Give the most records that went out within WINDOW_S."""
+    """Return the most records that went out within WINDOW_S."""
     most = total = first = 0
     for moment, records in sent:
         total += records
@@ -96,7 +96,7 @@ CREWS = {
 def test_no_window_has_a_burst_and_the_rate_is_reached(name: str) -> None:
     crew = CREWS[name]
     seconds = 20.0
-    sent, tally = crew.run(seconds)
+    sent, counters = crew.run(seconds)
     piece = max(records for _, records in sent)
     assert most_in_a_window(sent) <= MOST * crew.rate * WINDOW_S + piece * crew.workers
     able = seconds - sum(end - begin for begin, end in crew.frozen)
@@ -104,16 +104,18 @@ def test_no_window_has_a_burst_and_the_rate_is_reached(name: str) -> None:
     assert total >= 0.95 * crew.rate * able - piece * crew.workers
     stops = 1 + len(crew.frozen)
     assert total <= crew.rate * (able + BURST_S * stops) + piece * crew.workers * stops
-    assert total == tally.total("sent")
+    assert total == counters.total("sent")
 
 
 def test_workers_that_find_the_same_allowance_unused_drop_it_once() -> None:
-    clock, tally = Clock(), tally_of(3)
-    paces = [Pace(Rate(100.0, "records", START), worker, tally, Told(), clock) for worker in range(3)]
+    clock, counters = Clock(), tally_of(3)
+    paces = [
+        RateLimiter(Rate(100.0, "records", START), worker, counters, Told(), clock) for worker in range(3)
+    ]
     clock.now = START + 8
     dues = [pace.claim(1, 80) for pace in paces]
     assert dues == [pytest.approx(clock.now - BURST_S + n / 100) for n in (1, 2, 3)]
-    assert tally.highest("dropped_ns") == pytest.approx((8 - BURST_S) * 1e9)
+    assert counters.highest("dropped_ns") == pytest.approx((8 - BURST_S) * 1e9)
 
 
 def test_a_worker_waits_for_what_it_has_claimed() -> None:
@@ -126,14 +128,14 @@ def test_a_worker_waits_for_what_it_has_claimed() -> None:
             clock.now += timeout
             return False
 
-    tally = tally_of(1)
-    Pace(Rate(100.0, "records", START), 0, tally, Sleeper(), clock).wait(50, 4_000)
+    counters = tally_of(1)
+    RateLimiter(Rate(100.0, "records", START), 0, counters, Sleeper(), clock).wait(50, 4_000)
     assert waits == [pytest.approx(0.5)]
-    assert tally.of(0, "idle") == 0
+    assert counters.of(0, "idle") == 0
 
 
 def test_pieces_of_bytes_are_as_long_as_their_records_tell() -> None:
-    pace = Pace(Rate(200_000.0, "bytes", START), 0, tally_of(2), Told(), Clock())
+    pace = RateLimiter(Rate(200_000.0, "bytes", START), 0, tally_of(2), Told(), Clock())
     assert pace.most_records == FIRST_PIECE_RECORDS
     pace.claim(100, 100 * 50)
     assert pace.most_records == 200_000 / PIECES_A_SECOND / 2 / 50

@@ -1,4 +1,4 @@
-"""Listpack elements made by columns, against a slow writer and what a real Redis makes."""
+"""Listpack elements vectorised, against a slow writer and what a real Redis makes."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ def test_records_without_what_a_command_needs_are_refused_where_they_stand() -> 
         first=None,
         spread=("a",),
     )
-    good, refusals = encoder("SADD s:{id} {t[]}", "SADD u {u[]}", "HSET h {*}").part(batch)
+    good, refusals = encoder("SADD s:{id} {t[]}", "SADD u {u[]}", "HSET h {*}").split_encodable(batch)
     assert len(good) == 0
     assert refusals == [
         Refusal(0, "{u[]} has no members"),
@@ -185,7 +185,7 @@ def test_records_without_what_a_command_needs_are_refused_where_they_stand() -> 
 
 def test_the_records_that_stay_are_those_that_are_not_refused() -> None:
     batch = batch_of({"id": [b"0", None, b"2", b"3"], "t[]": [None, [b"m"], [b"m"], [b"n"]]}, first=100)
-    good, refusals = encoder("SADD s:{id} {t[]}").part(batch)
+    good, refusals = encoder("SADD s:{id} {t[]}").split_encodable(batch)
     assert commands_in(encoder("SADD s:{id} {t[]}").encode(good)) == [
         [b"SADD", b"s:2", b"m"],
         [b"SADD", b"s:3", b"n"],
@@ -196,28 +196,28 @@ def test_the_records_that_stay_are_those_that_are_not_refused() -> None:
 
 
 def test_an_array_that_no_record_has_refuses_all() -> None:
-    good, refusals = encoder("SADD s {t[]}").part(batch_of({"id": [b"1", b"2"]}))
+    good, refusals = encoder("SADD s {t[]}").split_encodable(batch_of({"id": [b"1", b"2"]}))
     assert (len(good), [refusal.reason for refusal in refusals]) == (0, ["{t[]} has no members"] * 2)
 
 
 def test_an_expiry_that_is_no_number_is_refused_before_anything_is_written() -> None:
     commands = (parse_command("HSET h:{id} {*}"), parse_command("EXPIRE h:{id} {ttl}"))
     batch = batch_of({"id": [b"1", b"2", b"3"], "ttl": [b"5", b"soon", b"0"]})
-    _, refusals = CommandsEncoder(commands, (template("{ttl}"),)).part(batch)
+    _, refusals = CommandsEncoder(commands, (template("{ttl}"),)).split_encodable(batch)
     assert [refusal.index for refusal in refusals] == [1, 2]
 
 
 def test_replies_as_expected_mean_that_all_is_written() -> None:
     one = encoder("SET {id} {w}")
-    assert one.judge(BATCH, one.encode(BATCH), None).written == 2
-    assert one.judge(BATCH, one.encode(BATCH), [b"OK", b"QUEUED"]).written == 2
+    assert one.read_replies(BATCH, one.encode(BATCH), None).written == 2
+    assert one.read_replies(BATCH, one.encode(BATCH), [b"OK", b"QUEUED"]).written == 2
 
 
 def test_a_record_with_any_error_reply_is_refused_once_with_the_first_error() -> None:
     one = encoder("DEL {id}", "HSET {id} {*}", "EXPIRE {id} 5")
     first, second = Exception("WRONGTYPE one"), Exception("ERR two")
-    verdict = one.judge(BATCH, one.encode(BATCH), [0, 3, 1, 0, first, second])
-    assert (verdict.written, verdict.refusals) == (1, (Refusal(1, first),))
+    result = one.read_replies(BATCH, one.encode(BATCH), [0, 3, 1, 0, first, second])
+    assert (result.written, result.refusals) == (1, (Refusal(1, first),))
 
 
 # Any records
@@ -257,7 +257,7 @@ def test_any_records_become_the_commands_that_a_loop_would_make(
             expected += [[b"HSET", b"h", *fields], [b"SADD", b"s", *members, b"y"]]
         else:
             refused.append(index)
-    good, refusals = one.part(batch)
+    good, refusals = one.split_encodable(batch)
     assert [refusal.index for refusal in refusals] == refused
     if len(good):
         assert commands_in(one.encode(good)) == expected
@@ -270,7 +270,7 @@ def test_any_likely_reply_parses_to_one_reply_a_command(
 ) -> None:
     batch, _ = given_batch
     one = encoder(text.replace("{id}", "k"))
-    good, _ = one.part(batch)
+    good, _ = one.split_encodable(batch)
     if len(good):
         wire = one.encode(good)
         assert wire.expected is not None
@@ -295,6 +295,6 @@ def test_a_record_of_which_every_command_answers_nil_is_skipped(
 ) -> None:
     batch = batch_of({"id": [b"1", b"2"]})
     wire = encoder(*texts).encode(batch)
-    verdict = encoder(*texts).judge(batch, wire, replies)
-    assert (verdict.written, verdict.skipped) == counted
-    assert verdict.refusals == ()
+    result = encoder(*texts).read_replies(batch, wire, replies)
+    assert (result.written, result.skipped) == counted
+    assert result.refusals == ()

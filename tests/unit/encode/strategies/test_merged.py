@@ -111,21 +111,21 @@ def test_a_group_with_an_error_is_to_be_sent_again_record_by_record() -> None:
     one = encoder("SADD all {#}", "PEXPIRE all 5")
     batch = lines_batch([b"v"] * 1100)
     wire = one.encode(batch)
-    assert one.judge(batch, wire, None).written == 1100
+    assert one.read_replies(batch, wire, None).written == 1100
     error = Exception("WRONGTYPE no")
-    verdict = one.judge(batch, wire, [512, 1, error, 0, 76, 1])
-    assert (verdict.written, verdict.refusals) == (588, ())
-    assert list(verdict.again) == list(range(512, 1024))
+    result = one.read_replies(batch, wire, [512, 1, error, 0, 76, 1])
+    assert (result.written, result.refusals) == (588, ())
+    assert list(result.again) == list(range(512, 1024))
 
 
 def test_fewer_members_than_records_are_written_all_the_same() -> None:
     one = encoder("SADD all {id}")
     batch = batch_of({"id": [b"1", b"1"]})
-    assert one.judge(batch, one.encode(batch), [1]).written == 2
+    assert one.read_replies(batch, one.encode(batch), [1]).written == 2
 
 
 def test_records_without_the_member_are_refused() -> None:
     batch = batch_of({"id": [b"1", None, b"3"]}, first=None)
-    good, refusals = encoder("SADD all {id}").part(batch)
+    good, refusals = encoder("SADD all {id}").split_encodable(batch)
     assert commands_in(encoder("SADD all {id}").encode(good)) == [[b"SADD", b"all", b"1", b"3"]]
     assert refusals == [Refusal(1, "it has no field {id}")]

@@ -67,20 +67,20 @@ def test_a_batch_without_numbers_serves_a_key_without_a_number() -> None:
 
 def test_expected_replies_mean_that_all_is_written() -> None:
     batch = lines_batch([b"v"] * 600)
-    verdict = ENCODER.judge(batch, ENCODER.encode(batch), None)
-    assert (verdict.written, verdict.skipped, verdict.refusals) == (600, 0, ())
+    result = ENCODER.read_replies(batch, ENCODER.encode(batch), None)
+    assert (result.written, result.skipped, result.refusals) == (600, 0, ())
 
 
 @cases("reply", [OOM, None, 1, b"QUEUED", [b"OK"], b"ok"])
 def test_any_other_reply_refuses_the_records_of_its_group_and_no_others(reply: object) -> None:
     batch = lines_batch([b"v"] * 600)
-    verdict = ENCODER.judge(batch, ENCODER.encode(batch), [b"OK", reply])
-    assert verdict.written == 512
-    assert [refusal.index for refusal in verdict.refusals] == list(range(512, 600))
-    reason = verdict.refusals[0].reason
+    result = ENCODER.read_replies(batch, ENCODER.encode(batch), [b"OK", reply])
+    assert result.written == 512
+    assert [refusal.index for refusal in result.refusals] == list(range(512, 600))
+    reason = result.refusals[0].reason
     assert reason is reply if isinstance(reply, Exception) else reason == f"MSET answered {reply!r}"
 
 
 def test_parsed_replies_that_are_ok_mean_that_all_is_written() -> None:
     batch = lines_batch([b"v"] * 600)
-    assert ENCODER.judge(batch, ENCODER.encode(batch), [b"OK", b"OK"]).written == 600
+    assert ENCODER.read_replies(batch, ENCODER.encode(batch), [b"OK", b"OK"]).written == 600

@@ -13,11 +13,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from etl.encode.choose import checker
-from etl.encode.mapping import Expiry, Shape
+from etl.encode.mapping import Expiry, RecordMapping
 from etl.encode.rdb.payload import LISTPACK
 from etl.encode.strategies.packed import PackEncoder
 from etl.errors import UsageError
-from etl.plan import Batch, Verdict
+from etl.plan import Batch, BatchResult
 from tests.cases import cases
 from tests.examples import examples
 from tests.unit.encode import rdb_oracle
@@ -27,8 +27,8 @@ from tests.unit.encode.given import (
     expected_in,
     lines_batch,
     load,
+    mapping_of,
     send,
-    shape_of,
     template,
 )
 from tests.unit.encode.model import OK, Model, RefusedError
@@ -76,10 +76,10 @@ class Server(Model):
         return [word for pair in (self.get(key, dict) or {}).items() for word in pair]
 
 
-def packed(size: int, *, restores: bool = False, **more: Any) -> Shape:
+def packed(size: int, *, restores: bool = False, **more: Any) -> RecordMapping:
     key = more.pop("key", "t:{#}:x")
     return replace(
-        shape_of(key=key, value="{line}", **more), pack=size, restores=LISTPACK if restores else None
+        mapping_of(key=key, value="{line}", **more), pack=size, restores=LISTPACK if restores else None
     )
 
 
@@ -96,8 +96,8 @@ def batch_without(records: Records) -> Batch:
     return replace(batch, numbers=pa.array(list(records), pa.int64()))
 
 
-def check(shape: Shape, batch: Batch, server: Server) -> Verdict:
-    return send(checker(shape), batch, server)
+def check(mapping: RecordMapping, batch: Batch, server: Server) -> BatchResult:
+    return send(checker(mapping), batch, server)
 
 
 values = st.one_of(
@@ -131,9 +131,9 @@ sizes = st.sampled_from([2, 3, 7, 8, 16, 64, 512])
 def test_any_records_cut_anywhere_are_where_the_rule_says(
     parts: list[Records], size: int, restores: bool, merge: bool
 ) -> None:
-    shape = packed(size, restores=restores and not merge, if_exists="merge" if merge else "replace")
+    mapping = packed(size, restores=restores and not merge, if_exists="merge" if merge else "replace")
     server = Server(old=not restores)
-    encoder = shape.encoder()
+    encoder = mapping.encoder()
     for part in parts:
         batch = batch_without(part)
         wire = encoder.encode(batch)
@@ -145,7 +145,7 @@ def test_any_records_cut_anywhere_are_where_the_rule_says(
     assert server.keys == by_the_rule(records, size)
     assert server.expiries == {}
     for part in parts:
-        wire = checker(shape).encode(batch_without(part))
+        wire = checker(mapping).encode(batch_without(part))
         answers = b"".join(server.answer(command) for command in commands_in(wire))
         assert answers == bytes(wire.expected or b""), "and verify needs to parse nothing"
 
@@ -156,7 +156,7 @@ def test_whatever_was_there_is_replaced_string_by_string(
     parts: list[Records], size: int, restores: bool, data: st.DataObject
 ) -> None:
     records = {number: value for part in parts for number, value in part.items()}
-    shape = packed(size, restores=restores)
+    mapping = packed(size, restores=restores)
     server = Server()
     for key in by_the_rule(records, size):
         before = data.draw(st.sampled_from([None, b"a string", {b"0": b"stale", b"1": b"stale"}]))
@@ -164,7 +164,7 @@ def test_whatever_was_there_is_replaced_string_by_string(
             server.keys[key] = before.copy() if isinstance(before, dict) else before
             server.expiries[key] = 1
     for part in parts:
-        load(shape, batch_without(part), server)
+        load(mapping, batch_without(part), server)
     assert server.expiries == {}
     for key, fields in by_the_rule(records, size).items():
         left = {name: value for name, value in server.keys[key].items() if name not in fields}
@@ -205,9 +205,9 @@ def test_a_restored_bucket_is_the_listpack_that_hset_makes() -> None:
     ],
 )
 def test_a_bucket_that_suits_no_listpack_goes_by_hset(lines: list[bytes], name: bytes) -> None:
-    shape = packed(len(lines), restores=True)
+    mapping = packed(len(lines), restores=True)
     server = Server()
-    load(shape, lines_batch(lines), server)
+    load(mapping, lines_batch(lines), server)
     assert server.asked[-1] == name
     assert server.keys == by_the_rule(dict(enumerate(lines)), len(lines))
 
@@ -218,10 +218,10 @@ def test_a_bucket_that_suits_no_listpack_goes_by_hset(lines: list[bytes], name: 
 )
 @pytest.mark.parametrize("restores", [True, False])
 def test_every_bucket_expires(expiry: Expiry, ttl: int, restores: bool) -> None:
-    shape = packed(4, restores=restores, expiry=expiry)
+    mapping = packed(4, restores=restores, expiry=expiry)
     server = Server()
     batch = lines_batch([b"%d" % at for at in range(10)])
-    wire = shape.encoder().encode(batch)
+    wire = mapping.encoder().encode(batch)
     answers = [server.answer(command) for command in commands_in(wire)]
     assert b"".join(answers) == bytes(wire.expected or b"")
     assert server.expiries == {b"t:%d:x" % at: ttl for at in range(3)}
@@ -239,11 +239,11 @@ def test_merge_leaves_expiries_and_other_fields_alone() -> None:
 
 
 def test_a_record_without_a_value_leaves_a_hole() -> None:
-    shape = replace(shape_of(key="t:{#}:x", value="{v}"), pack=2, restores=LISTPACK)
-    good, refusals = shape.encoder().part(batch_of({"v": [b"a", None, b"c", b"d"]}))
+    mapping = replace(mapping_of(key="t:{#}:x", value="{v}"), pack=2, restores=LISTPACK)
+    good, refusals = mapping.encoder().split_encodable(batch_of({"v": [b"a", None, b"c", b"d"]}))
     assert [(one.index, one.reason) for one in refusals] == [(1, "it has no field {v}")]
     server = Server()
-    load(shape, good, server)
+    load(mapping, good, server)
     assert server.keys == {b"t:0:x": {b"0": b"a"}, b"t:1:x": {b"0": b"c", b"1": b"d"}}
 
 
@@ -257,28 +257,28 @@ def test_an_error_reply_refuses_the_records_of_its_bucket_and_no_others(at: int)
     wire = encoder.encode(batch)
     replies = expected_in(wire)
     replies[at] = error = Exception(BUSY)
-    verdict = encoder.judge(batch, wire, replies)
+    result = encoder.read_replies(batch, wire, replies)
     refused = {0: [0], 1: [0], 2: [1, 2, 3, 4], 3: [5, 6, 7, 8], 4: [9, 10], 5: [9, 10]}[at]
-    assert [refusal.index for refusal in verdict.refusals] == refused
-    assert {refusal.reason for refusal in verdict.refusals} == {error}
-    assert verdict.written == 11 - len(refused)
+    assert [refusal.index for refusal in result.refusals] == refused
+    assert {refusal.reason for refusal in result.refusals} == {error}
+    assert result.written == 11 - len(refused)
 
 
 def test_an_odd_reply_is_no_good_reply() -> None:
     encoder = packed(4).encoder()
     batch = lines_batch([b"v"] * 4)
-    verdict = encoder.judge(batch, encoder.encode(batch), [0, b"secret data"])
-    assert [refusal.reason for refusal in verdict.refusals] == ["RESTORE or HSET answered with bytes"] * 4
+    result = encoder.read_replies(batch, encoder.encode(batch), [0, b"secret data"])
+    assert [refusal.reason for refusal in result.refusals] == ["RESTORE or HSET answered with bytes"] * 4
 
 
 def test_a_list_in_the_place_of_a_cut_bucket_refuses_its_records() -> None:
     server = Server()
     server.keys[b"t:0:x"] = [b"a list"]
-    shape = packed(4, restores=True)
+    mapping = packed(4, restores=True)
     batch = lines_batch([b"v"] * 3)
-    first = send(shape.encoder(), batch, server)
-    assert first == Verdict(again=(0, 1, 2))
-    second = send(shape.single(), batch, server)
+    first = send(mapping.encoder(), batch, server)
+    assert first == BatchResult(again=(0, 1, 2))
+    second = send(mapping.single(), batch, server)
     assert [str(refusal.reason)[:9] for refusal in second.refusals] == ["WRONGTYPE"] * 3
     assert server.keys[b"t:0:x"] == [b"a list"]
 
@@ -286,18 +286,18 @@ def test_a_list_in_the_place_of_a_cut_bucket_refuses_its_records() -> None:
 def test_merge_does_not_clear_what_is_there() -> None:
     server = Server()
     server.keys[b"t:0:x"] = b"a string"
-    verdict = send(packed(4, if_exists="merge").encoder(), lines_batch([b"v"]), server)
-    assert [refusal.index for refusal in verdict.refusals] == [0]
+    result = send(packed(4, if_exists="merge").encoder(), lines_batch([b"v"]), server)
+    assert [refusal.index for refusal in result.refusals] == [0]
     assert server.keys[b"t:0:x"] == b"a string"
 
 
 def test_two_halves_of_a_bucket_clear_a_string_once() -> None:
     server = Server()
     server.keys[b"t:0:x"] = b"a string"
-    shape = packed(4)
+    mapping = packed(4)
     halves = [lines_batch([b"a", b"b"]), lines_batch([b"c", b"d"], first=2)]
-    assert [send(shape.encoder(), half, server).again for half in halves] == [(0, 1), (0, 1)]
-    assert [send(shape.single(), half, server).written for half in halves] == [2, 2]
+    assert [send(mapping.encoder(), half, server).again for half in halves] == [(0, 1), (0, 1)]
+    assert [send(mapping.single(), half, server).written for half in halves] == [2, 2]
     assert server.keys == by_the_rule(dict(enumerate([b"a", b"b", b"c", b"d"])), 4)
 
 
@@ -309,10 +309,10 @@ def test_two_halves_of_a_bucket_clear_a_string_once() -> None:
 def test_verify_finds_exactly_what_was_changed(
     parts: list[Records], size: int, restores: bool, data: st.DataObject
 ) -> None:
-    shape = packed(size, restores=restores)
+    mapping = packed(size, restores=restores)
     server = Server()
     for part in parts:
-        load(shape, batch_without(part), server)
+        load(mapping, batch_without(part), server)
     part = data.draw(st.sampled_from(parts))
     number = data.draw(st.sampled_from(sorted(part)))
     key, field = b"t:%d:x" % (number // size), b"%d" % (number % size)
@@ -321,10 +321,10 @@ def test_verify_finds_exactly_what_was_changed(
         del server.keys[key][field]
     else:
         server.keys[key][field] = b"!" + part[number]
-    verdict = check(shape, batch_without(part), server)
-    assert verdict.equal == len(part) - 1
-    assert (verdict.missing, verdict.different) == ((1, 0) if lost else (0, 1))
-    (difference,) = verdict.differences
+    result = check(mapping, batch_without(part), server)
+    assert result.equal == len(part) - 1
+    assert (result.missing, result.different) == ((1, 0) if lost else (0, 1))
+    (difference,) = result.differences
     assert (difference.index, difference.key) == (list(part).index(number), key)
     assert difference.expected.startswith(field + b"=" + part[number][:100])
     assert (difference.found or b"").startswith(b"" if lost else field + b"=!" + part[number][:100])
@@ -334,14 +334,14 @@ def test_verify_finds_a_hash_in_any_order_equal() -> None:
     server = Server()
     server.keys[b"t:0:x"] = {b"%d" % at: b"%d" % at for at in reversed(range(4))}
     server.keys[b"t:0:x"][b"more"] = b"nobody asks"
-    assert check(packed(4), lines_batch([b"0", b"1", b"2", b"3"]), server) == Verdict(equal=4)
+    assert check(packed(4), lines_batch([b"0", b"1", b"2", b"3"]), server) == BatchResult(equal=4)
 
 
 def test_verify_of_a_lost_bucket_and_of_one_of_another_type() -> None:
     server = Server()
     server.keys[b"t:1:x"] = b"a string"
-    verdict = check(packed(4), lines_batch([b"v"] * 10), server)
-    assert (verdict.equal, verdict.missing, verdict.different) == (0, 6, 4)
+    result = check(packed(4), lines_batch([b"v"] * 10), server)
+    assert (result.equal, result.missing, result.different) == (0, 6, 4)
 
 
 def test_verify_asks_for_whole_buckets_at_once() -> None:
@@ -357,8 +357,8 @@ def test_verify_asks_for_whole_buckets_at_once() -> None:
 def test_verify_refuses_what_it_cannot_compare(replies: list[Any]) -> None:
     encoder = checker(packed(4))
     batch = lines_batch([b"v"] * 5, first=3)
-    verdict = encoder.judge(batch, encoder.encode(batch), replies)
-    assert [refusal.index for refusal in verdict.refusals] == [0, 1, 2, 3, 4]
+    result = encoder.read_replies(batch, encoder.encode(batch), replies)
+    assert [refusal.index for refusal in result.refusals] == [0, 1, 2, 3, 4]
 
 
 # What contradicts itself
@@ -378,11 +378,11 @@ def test_verify_refuses_what_it_cannot_compare(replies: list[Any]) -> None:
     ],
 )
 def test_what_cannot_be_packed_is_said_to_load_and_to_verify(change: dict[str, Any], said: str) -> None:
-    shape = replace(packed(4), **change)
+    mapping = replace(packed(4), **change)
     with pytest.raises(UsageError, match=said):
-        shape.encoder()
+        mapping.encoder()
     with pytest.raises(UsageError, match=said):
-        checker(shape)
+        checker(mapping)
 
 
 def test_packed_strings_may_be_restored_unless_they_are_merged() -> None:

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode.rdb import payload as dump
-from etl.encode.rdb.payload import LISTPACK, ZIPLIST, Form
+from etl.encode.rdb.payload import LISTPACK, ZIPLIST, HashEncoding
 from etl.encode.rdb.probe import objection, probe
 from etl.encode.strategies import restore
 from etl.encode.strategies.restore import RestoreEncoder
-from etl.plan import Batch, Encoder, Refusal, Verdict, Wire
+from etl.plan import Batch, BatchResult, Encoder, Refusal, Wire
 from etl.units import MIB
 from tests.cases import cases
 from tests.unit.encode import rdb_oracle
@@ -101,7 +101,7 @@ DUMPED_ZIPLISTS: list[tuple[Pairs, bytes]] = [
 
 
 def encoder(
-    expiry: str = "", if_exists: str = "replace", key: str = "k:{id}", form: Form = LISTPACK
+    expiry: str = "", if_exists: str = "replace", key: str = "k:{id}", form: HashEncoding = LISTPACK
 ) -> RestoreEncoder:
     return RestoreEncoder(template(key), tuple(map(template, expiry.split())), if_exists, form)
 
@@ -116,7 +116,7 @@ def batch(records: Records, **more: Any) -> Batch:
     return batch_of({**columns, "id": [b"%d" % at for at in range(len(records))]}, spread=spread, **more)
 
 
-def payloads(records: Records, form: Form = LISTPACK) -> list[bytes]:
+def payloads(records: Records, form: HashEncoding = LISTPACK) -> list[bytes]:
     return [command[3] for command in commands_in(encoder(form=form).encode(batch(records)))]
 
 
@@ -334,7 +334,7 @@ def test_records_that_cannot_be_encoded_are_parted_with_their_reasons() -> None:
         },
         spread=("v",),
     )
-    good, refusals = encoder("EX {ttl}").part(given_batch)
+    good, refusals = encoder("EX {ttl}").split_encodable(given_batch)
     assert len(good) == 1
     assert refusals == [
         Refusal(1, "it has no field {id}"),
@@ -349,7 +349,7 @@ def test_a_hash_too_large_for_one_argument_is_refused(monkeypatch: pytest.Monkey
     given_batch = batch_of(
         {"id": [b"1", b"2", b"3", None], "v": [b"x", b"x" * 990, None, b"y"]}, spread=("v",)
     )
-    good, refusals = encoder().part(given_batch)
+    good, refusals = encoder().split_encodable(given_batch)
     assert good.fields.column("id").to_pylist() == [b"1"]
     assert [refusal.index for refusal in refusals] == [1, 2, 3]
     assert [str(refusal.reason)[:12] for refusal in refusals] == [
@@ -367,28 +367,28 @@ def test_the_contract_of_encoders_is_kept() -> None:
 # Verdicts
 
 
-def answered(if_exists: str, replies: list[Any] | None, records: int = 3) -> Verdict:
+def answered(if_exists: str, replies: list[Any] | None, records: int = 3) -> BatchResult:
     given_batch = batch([SMALL] * records)
     member = encoder(if_exists=if_exists)
-    return member.judge(given_batch, member.encode(given_batch), replies)
+    return member.read_replies(given_batch, member.encode(given_batch), replies)
 
 
 @cases(
     ("if_exists", "replies", "verdict"),
     [
-        ("replace", None, Verdict(written=3)),
-        ("replace", [b"OK", b"OK", b"OK"], Verdict(written=3)),
-        ("replace", [b"OK", OOM, b"OK"], Verdict(written=2, refusals=(Refusal(1, OOM),))),
-        ("skip", [BUSY, b"OK", BUSY], Verdict(written=1, skipped=2)),
-        ("skip", [BUSY, OOM, b"OK"], Verdict(written=1, skipped=1, refusals=(Refusal(1, OOM),))),
-        ("fail", [b"OK", BUSY, b"OK"], Verdict(written=2, refusals=(Refusal(1, "its key exists"),))),
-        ("fail", [1, b"OK", b"OK"], Verdict(written=2, refusals=(Refusal(0, "RESTORE answered 1"),))),
+        ("replace", None, BatchResult(written=3)),
+        ("replace", [b"OK", b"OK", b"OK"], BatchResult(written=3)),
+        ("replace", [b"OK", OOM, b"OK"], BatchResult(written=2, refusals=(Refusal(1, OOM),))),
+        ("skip", [BUSY, b"OK", BUSY], BatchResult(written=1, skipped=2)),
+        ("skip", [BUSY, OOM, b"OK"], BatchResult(written=1, skipped=1, refusals=(Refusal(1, OOM),))),
+        ("fail", [b"OK", BUSY, b"OK"], BatchResult(written=2, refusals=(Refusal(1, "its key exists"),))),
+        ("fail", [1, b"OK", b"OK"], BatchResult(written=2, refusals=(Refusal(0, "RESTORE answered 1"),))),
     ],
 )
 def test_every_reply_counts_for_its_record(
-    if_exists: str, replies: list[Any] | None, verdict: Verdict
+    if_exists: str, replies: list[Any] | None, result: BatchResult
 ) -> None:
-    assert answered(if_exists, replies) == verdict
+    assert answered(if_exists, replies) == result
 
 
 # The probe
@@ -413,8 +413,8 @@ HGETALLS = [
 FINE: list[Any] = [b"OK", HGETALLS[0], b"listpack", b"OK", HGETALLS[1], 1]
 
 
-@pytest.mark.parametrize("form", dump.FORMS, ids=lambda form: form.encoding)
-def test_the_probe_tries_both_kinds_of_payload_and_removes_its_key(form: Form) -> None:
+@pytest.mark.parametrize("form", dump.HASH_ENCODINGS, ids=lambda form: form.encoding)
+def test_the_probe_tries_both_kinds_of_payload_and_removes_its_key(form: HashEncoding) -> None:
     wire: Wire = probe(b"etl:{j}:probe", form)
     commands = commands_in(wire)
     assert [command[0] for command in commands] == [

@@ -68,25 +68,25 @@ def test_every_kind_of_reply_has_its_meaning(
     if_exists: str, replies: list[object] | None, written: int, skipped: int, refused: list[int]
 ) -> None:
     batch = lines_batch([b"a", b"b", b"c"])
-    judge = encoder(if_exists=if_exists)
-    verdict = judge.judge(batch, judge.encode(batch), replies)
-    assert (verdict.written, verdict.skipped) == (written, skipped)
-    assert [refusal.index for refusal in verdict.refusals] == refused
+    read_replies = encoder(if_exists=if_exists)
+    result = read_replies.read_replies(batch, read_replies.encode(batch), replies)
+    assert (result.written, result.skipped) == (written, skipped)
+    assert [refusal.index for refusal in result.refusals] == refused
     assert written + skipped + len(refused) == 3
 
 
 def test_a_refusal_says_why() -> None:
     batch = lines_batch([b"a", b"b", b"c"])
-    judge = encoder(if_exists="fail")
-    verdict = judge.judge(batch, judge.encode(batch), [None, OOM, b"odd"])
-    assert [refusal.reason for refusal in verdict.refusals] == ["its key exists", OOM, "SET answered b'odd'"]
+    read_replies = encoder(if_exists="fail")
+    result = read_replies.read_replies(batch, read_replies.encode(batch), [None, OOM, b"odd"])
+    assert [refusal.reason for refusal in result.refusals] == ["its key exists", OOM, "SET answered b'odd'"]
 
 
 def test_an_expiry_from_a_field_is_sent_and_has_to_be_a_positive_whole_number() -> None:
     encoder = SetEncoder(template("{id}"), template("{id}"), (template("EX"), template("{ttl}")), "replace")
     texts = [b"1", b"0", b"-1", b"007", b"1.5", b"", None, b"999999999999999", b"1\n", b"1000000000000000"]
     batch = batch_of({"id": [b"k%d" % number for number in range(len(texts))], "ttl": texts})
-    good, refusals = encoder.part(batch)
+    good, refusals = encoder.split_encodable(batch)
     assert commands_in(encoder.encode(good)) == [
         [b"SET", b"k0", b"k0", b"EX", b"1"],
         [b"SET", b"k7", b"k7", b"EX", b"999999999999999"],

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode.choose import checker
-from etl.encode.mapping import Expiry, Shape
+from etl.encode.mapping import Expiry, RecordMapping
 from etl.errors import UsageError
-from etl.plan import Batch, Verdict
+from etl.plan import Batch, BatchResult
 from tests.cases import cases
 from tests.examples import examples
-from tests.unit.encode.given import batch_of, commands_in, expected_in, load, send, shape_of, template
+from tests.unit.encode.given import batch_of, commands_in, expected_in, load, mapping_of, send, template
 from tests.unit.encode.model import Document, Model, Scores
 
 Change = Callable[[Model, int], None]
@@ -44,15 +44,15 @@ def records(count: int = 700, first: int = 0) -> Batch:
     )
 
 
-def check(shape: Shape, batch: Batch, model: Model) -> Verdict:
-    encoder = checker(shape)
-    good, refusals = encoder.part(batch)
+def check(mapping: RecordMapping, batch: Batch, model: Model) -> BatchResult:
+    encoder = checker(mapping)
+    good, refusals = encoder.split_encodable(batch)
     assert refusals == []
-    verdict = send(encoder, good, model)
-    assert verdict.equal + verdict.missing + verdict.different + len(verdict.refusals) == len(good)
-    assert len(verdict.differences) == verdict.missing + verdict.different
-    assert sum(one.found is None for one in verdict.differences) == verdict.missing
-    return verdict
+    result = send(encoder, good, model)
+    assert result.equal + result.missing + result.different + len(result.refusals) == len(good)
+    assert len(result.differences) == result.missing + result.different
+    assert sum(one.found is None for one in result.differences) == result.missing
+    return result
 
 
 def key_of(number: int) -> bytes:
@@ -100,26 +100,26 @@ def other_score(model: Model, number: int) -> None:
     model.keys[b"all"][b"%d" % number] += 0.5
 
 
-STRING = shape_of("string")
-HASH = shape_of("hash")
-MERGED = shape_of("hash", if_exists="merge")
-JSON = shape_of("json", value="{json}")
-SET = shape_of("set", value="{v}")
-SET_OF_ALL = shape_of("set", key="all", value="{id}")
-ZSET = shape_of("zset", value="{v}")
-ZSET_OF_ALL = shape_of("zset", key="all", value="{id}")
-LIST = shape_of("list", value="{v}")
-LIST_OF_ALL = shape_of("list", key="all", value="{id}")
-FIELDS = shape_of("string", "HSET all {id} {v}", if_exists="merge")
+STRING = mapping_of("string")
+HASH = mapping_of("hash")
+MERGED = mapping_of("hash", if_exists="merge")
+JSON = mapping_of("json", value="{json}")
+SET = mapping_of("set", value="{v}")
+SET_OF_ALL = mapping_of("set", key="all", value="{id}")
+ZSET = mapping_of("zset", value="{v}")
+ZSET_OF_ALL = mapping_of("zset", key="all", value="{id}")
+LIST = mapping_of("list", value="{v}")
+LIST_OF_ALL = mapping_of("list", key="all", value="{id}")
+FIELDS = mapping_of("string", "HSET all {id} {v}", if_exists="merge")
 SHAPES = {
     "string": STRING,
-    "string with an expiry": shape_of("string", expiry=Expiry("PX", template("60000"))),
-    "string that skips": shape_of("string", if_exists="skip"),
+    "string with an expiry": mapping_of("string", expiry=Expiry("PX", template("60000"))),
+    "string that skips": mapping_of("string", if_exists="skip"),
     "hash": HASH,
     "hash that merges": MERGED,
-    "hash with an expiry": shape_of("hash", expiry=Expiry("EX", template("60"))),
+    "hash with an expiry": mapping_of("hash", expiry=Expiry("EX", template("60"))),
     "json": JSON,
-    "json that merges": shape_of("json", value="{json}", if_exists="merge"),
+    "json that merges": mapping_of("json", value="{json}", if_exists="merge"),
     "set": SET,
     "set of all": SET_OF_ALL,
     "zset": ZSET,
@@ -129,7 +129,7 @@ SHAPES = {
     "fields of one hash": FIELDS,
 }
 
-CHANGES: list[tuple[str, Shape, Change, str, bytes, bytes | None]] = [
+CHANGES: list[tuple[str, RecordMapping, Change, str, bytes, bytes | None]] = [
     # what is done, of what, how, what it is then; the source's, what is found
     ("no key", STRING, drop_key, "missing", b"vv-7", None),
     ("another value", STRING, put(b"x"), "different", b"vv-7", b"x"),
@@ -170,14 +170,14 @@ def test_what_was_loaded_is_equal_and_what_was_not_is_missing(name: str) -> None
 
 @cases(("what", "shape", "change", "outcome", "expected", "found"), CHANGES)
 def test_one_change_is_found_in_that_record_and_in_no_other(
-    what: str, shape: Shape, change: Change, outcome: str, expected: bytes, found: bytes | None
+    what: str, mapping: RecordMapping, change: Change, outcome: str, expected: bytes, found: bytes | None
 ) -> None:
     batch, model = records(), Model()
-    load(shape, batch, model)
+    load(mapping, batch, model)
     change(model, 7)
-    verdict = check(shape, batch, model)
-    assert (verdict.equal, getattr(verdict, outcome)) == (699, 1)
-    (difference,) = verdict.differences
+    result = check(mapping, batch, model)
+    assert (result.equal, getattr(result, outcome)) == (699, 1)
+    (difference,) = result.differences
     key = key_of(7) if b"all" not in model.keys else b"all"
     assert (difference.index, difference.key) == (7, key)
     assert (difference.expected, difference.found) == (expected, found)
@@ -207,9 +207,9 @@ def test_records_that_the_load_refuses_are_refused_with_the_same_words(name: str
         {"id": [b"0", None, b"2"], "v": [b"a", b"b", None], "score": [b"1", b"2", b"3"], "some": [b"s"] * 3},
         json=[b"{}", b"{}", None],
     )
-    shape = SHAPES[name]
-    good, refusals = checker(shape).part(batch)
-    assert refusals == shape.encoder().part(batch)[1]
+    mapping = SHAPES[name]
+    good, refusals = checker(mapping).split_encodable(batch)
+    assert refusals == mapping.encoder().split_encodable(batch)[1]
     assert 1 in [refusal.index for refusal in refusals]
     assert len(good) + len(refusals) == 3
 
@@ -220,13 +220,13 @@ def test_an_error_reply_refuses_its_records_and_no_others(name: str) -> None:
     encoder = checker(SHAPES[name])
     wire = encoder.encode(batch)
     error = Exception("NOPERM no")
-    verdict = encoder.judge(batch, wire, [error] * wire.commands)
-    assert [(refusal.index, refusal.reason) for refusal in verdict.refusals] == [
+    result = encoder.read_replies(batch, wire, [error] * wire.commands)
+    assert [(refusal.index, refusal.reason) for refusal in result.refusals] == [
         (0, error),
         (1, error),
         (2, error),
     ]
-    assert verdict.equal == verdict.missing == verdict.different == 0
+    assert result.equal == result.missing == result.different == 0
 
 
 @cases("name", SHAPES)
@@ -235,9 +235,9 @@ def test_a_reply_of_the_wrong_kind_is_an_error_and_not_a_difference(name: str) -
     encoder = checker(SHAPES[name])
     wire = encoder.encode(batch)
     for odd in ({b"a": b"b"}, 1.5):
-        verdict = encoder.judge(batch, wire, [odd] * wire.commands)
-        assert [refusal.index for refusal in verdict.refusals] == [0, 1, 2]
-        assert all("answered with" in str(refusal.reason) for refusal in verdict.refusals)
+        result = encoder.read_replies(batch, wire, [odd] * wire.commands)
+        assert [refusal.index for refusal in result.refusals] == [0, 1, 2]
+        assert all("answered with" in str(refusal.reason) for refusal in result.refusals)
 
 
 def test_an_error_for_one_group_leaves_the_other_group_as_it_is() -> None:
@@ -246,9 +246,9 @@ def test_an_error_for_one_group_leaves_the_other_group_as_it_is() -> None:
     encoder = checker(STRING)
     wire = encoder.encode(batch)
     first, _ = expected_in(wire)
-    verdict = encoder.judge(batch, wire, [first, Exception("NOPERM no")])
-    assert verdict.equal == 512
-    assert [refusal.index for refusal in verdict.refusals] == list(range(512, 600))
+    result = encoder.read_replies(batch, wire, [first, Exception("NOPERM no")])
+    assert result.equal == 512
+    assert [refusal.index for refusal in result.refusals] == list(range(512, 600))
 
 
 @pytest.mark.parametrize(
@@ -260,8 +260,10 @@ def test_an_error_for_one_group_leaves_the_other_group_as_it_is() -> None:
         (FIELDS, b"HMGET", [512, 188]),
     ],
 )
-def test_items_of_one_key_are_asked_for_in_groups(shape: Shape, name: bytes, sizes: list[int]) -> None:
-    wire = checker(shape).encode(records())
+def test_items_of_one_key_are_asked_for_in_groups(
+    mapping: RecordMapping, name: bytes, sizes: list[int]
+) -> None:
+    wire = checker(mapping).encode(records())
     assert [command[0] for command in commands_in(wire)] == [name, name]
     assert [len(reply) for reply in expected_in(wire)] == sizes
 
@@ -311,25 +313,25 @@ def test_a_score_that_is_no_number_is_not_there() -> None:
     model = Model()
     assert check(ZSET, batch, model).missing == 1
     model.keys[b"k:0"] = Scores({b"m": 1.0})
-    verdict = check(ZSET, batch, model)
-    assert [(one.expected, one.found) for one in verdict.differences] == [(b"m=many", b"m=1")]
+    result = check(ZSET, batch, model)
+    assert [(one.expected, one.found) for one in result.differences] == [(b"m=many", b"m=1")]
 
 
 def test_two_records_with_one_key_are_told_apart() -> None:
     batch, model = batch_of({"id": [b"0", b"0"], "v": [b"a", b"b"]}), Model()
     load(STRING, batch, model)
-    verdict = check(STRING, batch, model)
-    assert [(one.index, one.expected, one.found) for one in verdict.differences] == [(0, b"a", b"b")]
+    result = check(STRING, batch, model)
+    assert [(one.index, one.expected, one.found) for one in result.differences] == [(0, b"a", b"b")]
 
 
 def test_a_stream_cannot_be_compared_and_the_refusal_says_why() -> None:
     with pytest.raises(UsageError, match=r"cannot compare a stream: .* by its id only"):
-        checker(shape_of("stream"))
+        checker(mapping_of("stream"))
 
 
 def test_a_batch_without_records_asks_nothing() -> None:
-    for shape in SHAPES.values():
-        wire = checker(shape).encode(records(0))
+    for mapping in SHAPES.values():
+        wire = checker(mapping).encode(records(0))
         assert (commands_in(wire), wire.records) == ([], 0)
 
 
@@ -363,13 +365,13 @@ def batches(draw: st.DrawFn) -> Batch:
 def test_any_records_are_equal_after_the_load_and_one_that_goes_is_missed(
     name: str, batch: Batch, data: st.DataObject
 ) -> None:
-    shape, model = SHAPES[name], Model(exact_scores=data.draw(st.booleans()))
-    load(shape, batch, model)
-    assert check(shape, batch, model).equal == len(batch)
+    mapping, model = SHAPES[name], Model(exact_scores=data.draw(st.booleans()))
+    load(mapping, batch, model)
+    assert check(mapping, batch, model).equal == len(batch)
     if b"all" in model.keys:
         return
     gone = data.draw(st.integers(0, len(batch) - 1))
     drop_key(model, gone)
-    verdict = check(shape, batch, model)
-    assert (verdict.equal, verdict.missing) == (len(batch) - 1, 1)
-    assert [one.index for one in verdict.differences] == [gone]
+    result = check(mapping, batch, model)
+    assert (result.equal, result.missing) == (len(batch) - 1, 1)
+    assert [one.index for one in result.differences] == [gone]

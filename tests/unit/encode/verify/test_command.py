@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from etl.encode.choose import checker
 from etl.errors import UsageError
-from etl.plan import Batch, Verdict
+from etl.plan import Batch, BatchResult
 from tests.cases import cases
 from tests.unit.encode.given import batch_of, commands_in, commands_shape, expected_in, load, send
 from tests.unit.encode.model import Model, Scores
@@ -107,9 +107,9 @@ def test_what_a_command_has_written_is_equal_and_else_missing(text: str) -> None
     assert checked(text, BATCH, Model()).missing == 2
 
 
-def checked(text: str, batch: Batch, model: Model) -> Verdict:
+def checked(text: str, batch: Batch, model: Model) -> BatchResult:
     encoder = checker(commands_shape(*text.split("; ")))
-    good, _ = encoder.part(batch)
+    good, _ = encoder.split_encodable(batch)
     return send(encoder, good, model)
 
 
@@ -159,8 +159,8 @@ def test_a_command_whose_effect_is_not_plain_is_refused(text: str) -> None:
 
 
 def test_commands_that_write_no_values_are_passed_over() -> None:
-    shape = commands_shape("DEL h:{id}", "HSET h:{id} v {v}", "EXPIRE h:{id} {n}", "PEXPIREAT h:{id} 9")
-    assert commands_in(checker(shape).encode(BATCH)) == [[b"HMGET", b"h:1", b"v"], [b"HMGET", b"h:2", b"v"]]
+    mapping = commands_shape("DEL h:{id}", "HSET h:{id} v {v}", "EXPIRE h:{id} {n}", "PEXPIREAT h:{id} 9")
+    assert commands_in(checker(mapping).encode(BATCH)) == [[b"HMGET", b"h:1", b"v"], [b"HMGET", b"h:2", b"v"]]
     with pytest.raises(UsageError, match="nothing to compare: DEL, EXPIRE"):
         checker(commands_shape("DEL h:{id}", "EXPIRE h:{id} 9"))
 
@@ -171,31 +171,31 @@ def test_several_commands_are_compared_and_a_record_counts_once() -> None:
     load(commands_shape(*text.split("; ")), BATCH, model)
     assert checked(text, BATCH, model).equal == 2
     model.keys[b"s"].remove(b"2")
-    verdict = checked(text, BATCH, model)
-    assert (verdict.equal, verdict.missing, verdict.different) == (1, 1, 0)
-    assert [(one.index, one.key, one.expected) for one in verdict.differences] == [(1, b"s", b"2")]
+    result = checked(text, BATCH, model)
+    assert (result.equal, result.missing, result.different) == (1, 1, 0)
+    assert [(one.index, one.key, one.expected) for one in result.differences] == [(1, b"s", b"2")]
     model.keys[b"z"][b"2"] = 1.0
-    verdict = checked(text, BATCH, model)
-    assert (verdict.equal, verdict.missing, verdict.different) == (1, 0, 1)
-    assert [(one.index, one.key, one.found) for one in verdict.differences] == [(1, b"z", b"2=1")]
+    result = checked(text, BATCH, model)
+    assert (result.equal, result.missing, result.different) == (1, 0, 1)
+    assert [(one.index, one.key, one.found) for one in result.differences] == [(1, b"z", b"2=1")]
 
 
 def test_an_error_outranks_a_difference() -> None:
     encoder = checker(commands_shape("SADD s:{id} {v}", "SADD t:{id} {v}"))
     wire = encoder.encode(BATCH)
     error = Exception("NOPERM no")
-    verdict = encoder.judge(BATCH, wire, [0, 1, error, 1])
-    assert [(refusal.index, refusal.reason) for refusal in verdict.refusals] == [(0, error)]
-    assert (verdict.equal, verdict.missing, verdict.differences) == (1, 0, ())
+    result = encoder.read_replies(BATCH, wire, [0, 1, error, 1])
+    assert [(refusal.index, refusal.reason) for refusal in result.refusals] == [(0, error)]
+    assert (result.equal, result.missing, result.differences) == (1, 0, ())
 
 
 def test_one_member_of_an_array_that_is_not_there_is_found() -> None:
     model = Model()
     load(commands_shape("SADD s:{id} {tags[]}"), BATCH, model)
     model.keys[b"s:1"].remove(b"y")
-    verdict = checked("SADD s:{id} {tags[]}", BATCH, model)
-    assert (verdict.equal, verdict.missing) == (1, 1)
-    assert [(one.index, one.key, one.expected) for one in verdict.differences] == [(0, b"s:1", b"y")]
+    result = checked("SADD s:{id} {tags[]}", BATCH, model)
+    assert (result.equal, result.missing) == (1, 1)
+    assert [(one.index, one.key, one.expected) for one in result.differences] == [(0, b"s:1", b"y")]
 
 
 def test_members_that_do_not_come_out_even_are_refused_where_they_stand() -> None:
@@ -206,7 +206,7 @@ def test_members_that_do_not_come_out_even_are_refused_where_they_stand() -> Non
         },
         first=None,
     )
-    good, refusals = checker(commands_shape("ZADD z:{id} {p[]}")).part(batch)
+    good, refusals = checker(commands_shape("ZADD z:{id} {p[]}")).split_encodable(batch)
     assert good.fields.column("id").to_pylist() == [b"4"]
     assert [(refusal.index, refusal.reason) for refusal in refusals] == [
         (0, "it has no field {id}"),
@@ -231,9 +231,9 @@ def test_a_place_that_moved_is_different_and_shown() -> None:
     model = Model()
     load(commands_shape("GEOADD g {lon} {lat} {id}"), BATCH, model)
     model.keys[b"g"][b"1"] = model.keys[b"g"][b"2"]
-    verdict = checked("GEOADD g {lon} {lat} {id}", BATCH, model)
-    assert (verdict.equal, verdict.different) == (1, 1)
-    (difference,) = verdict.differences
+    result = checked("GEOADD g {lon} {lat} {id}", BATCH, model)
+    assert (result.equal, result.different) == (1, 1)
+    (difference,) = result.differences
     assert difference.expected == b"1=7.4474,46.948"
     assert difference.found is not None
     longitude, latitude = map(float, difference.found.removeprefix(b"1=").split(b","))
@@ -260,9 +260,9 @@ def test_any_arrays_are_equal_after_the_load_and_a_member_that_goes_is_missed(
     model.keys[key] = [member for member in model.keys[key] if member != gone]
     if text.startswith("SADD"):
         model.keys[key] = set(model.keys[key])
-    verdict = checked(text, batch, model)
+    result = checked(text, batch, model)
     if "PUSH" in text:  # all batches together tell whether an element is missing
-        assert verdict.missing == (0 if model.keys[key] else len(tags) if key == b"l" else 1)
+        assert result.missing == (0 if model.keys[key] else len(tags) if key == b"l" else 1)
         return
     prefix = b"a" if "a{" in text else b""
     losers = [
@@ -271,5 +271,5 @@ def test_any_arrays_are_equal_after_the_load_and_a_member_that_goes_is_missed(
         if (b":" not in key or key.endswith(b":%d" % index))
         and (gone in [prefix + member for member in members] or ("} {id}" in text and gone == b"%d" % index))
     ]
-    assert [one.index for one in verdict.differences] == losers
-    assert (verdict.equal, verdict.missing) == (len(tags) - len(losers), len(losers))
+    assert [one.index for one in result.differences] == losers
+    assert (result.equal, result.missing) == (len(tags) - len(losers), len(losers))

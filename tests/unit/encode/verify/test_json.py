@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode.choose import checker
-from etl.plan import Verdict
+from etl.plan import BatchResult
 from tests.cases import cases
-from tests.unit.encode.given import batch_of, commands_in, commands_shape, expected_in, load, send, shape_of
+from tests.unit.encode.given import batch_of, commands_in, commands_shape, expected_in, load, mapping_of, send
 from tests.unit.encode.model import Document, Model
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
@@ -23,10 +23,10 @@ VALUES = st.recursive(
 )
 
 
-def judged(wanted: bytes, reply: Any, *, if_exists: str = "replace") -> Verdict:
-    encoder = checker(shape_of("json", key="k", value="{json}", if_exists=if_exists))
+def judged(wanted: bytes, reply: Any, *, if_exists: str = "replace") -> BatchResult:
+    encoder = checker(mapping_of("json", key="k", value="{json}", if_exists=if_exists))
     batch = batch_of(json=[wanted])
-    return encoder.judge(batch, encoder.encode(batch), [reply])
+    return encoder.read_replies(batch, encoder.encode(batch), [reply])
 
 
 @cases(
@@ -71,8 +71,8 @@ def test_equal_as_json_is_equal(wanted: bytes, reply: bytes) -> None:
     ],
 )
 def test_what_is_not_equal_as_json_is_different(wanted: bytes, reply: bytes) -> None:
-    verdict = judged(wanted, reply)
-    assert (verdict.equal, verdict.different) == (0, 1)
+    result = judged(wanted, reply)
+    assert (result.equal, result.different) == (0, 1)
 
 
 @pytest.mark.parametrize("reply", [Exception("ERR Path '.a' does not exist"), None])
@@ -112,19 +112,19 @@ def test_a_path_is_asked_for_and_every_match_of_it_compared(
     path: str, asked: list[bytes], expected: bytes
 ) -> None:
     batch = batch_of({"id": [b"1"], "n": [b"5"]})
-    shape = commands_shape(f"JSON.SET k:{{id}} {path} {{n}}")
-    wire = checker(shape).encode(batch)
+    mapping = commands_shape(f"JSON.SET k:{{id}} {path} {{n}}")
+    wire = checker(mapping).encode(batch)
     assert (commands_in(wire), expected_in(wire)) == ([asked], [expected])
     model = Model()
-    assert send(checker(shape), batch, model).missing == 1
+    assert send(checker(mapping), batch, model).missing == 1
     model.keys[b"k:1"] = Document({"b": 1})
-    assert send(checker(shape), batch, model).missing == 1
-    load(shape, batch, model)
-    assert send(checker(shape), batch, model).equal == 1
+    assert send(checker(mapping), batch, model).missing == 1
+    load(mapping, batch, model)
+    assert send(checker(mapping), batch, model).equal == 1
     model.keys[b"k:1"].value["a"] = 6
-    assert send(checker(shape), batch, model).different == 1
-    assert checker(shape).judge(batch, wire, [b"[5,5]" if path == "$.a" else b"5.0"]).equal == 1
-    assert checker(shape).judge(batch, wire, [b"[5,6]" if path == "$.a" else b"6"]).different == 1
+    assert send(checker(mapping), batch, model).different == 1
+    assert checker(mapping).read_replies(batch, wire, [b"[5,5]" if path == "$.a" else b"5.0"]).equal == 1
+    assert checker(mapping).read_replies(batch, wire, [b"[5,6]" if path == "$.a" else b"6"]).different == 1
 
 
 @given(VALUES, st.booleans())
@@ -148,11 +148,11 @@ def test_two_documents_are_equal_just_when_their_values_are(one: Any, other: Any
             return ("bool", value)
         return float(value) if isinstance(value, int) and abs(value) < 2**53 else value
 
-    verdict = judged(json.dumps(one).encode(), json.dumps(other).encode())
+    result = judged(json.dumps(one).encode(), json.dumps(other).encode())
     if plain(one) == plain(other):
-        assert verdict.equal == 1
+        assert result.equal == 1
     elif json.dumps(plain(one)) != json.dumps(plain(other)) and not _huge(one) and not _huge(other):
-        assert verdict.different == 1
+        assert result.different == 1
 
 
 def _huge(value: Any) -> bool:

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from etl.errors import SourceError
-from etl.plan import Block, Done, Mark, Plan
-from etl.run.process.feed import AHEAD, Feeder, Larder, Line
+from etl.plan import Block, Checkpoint, Completed, Plan
+from etl.run.process.feed import MAX_QUEUED_BLOCKS, BlockQueue, Feeder, Line
 from etl.run.stream import stream_blocks
-from etl.worker.messages import Feed, Stop, Took
+from etl.worker.messages import BlockStarted, Feed, Stop
 from tests.unit.memory import plan_for, tally_of
 
 WAIT_S = 10.0
@@ -137,28 +137,28 @@ def test_no_worker_is_more_than_a_few_blocks_ahead_of_what_it_has_begun() -> Non
         (pipe,), (line,) = fed.pipes, fed.lines
         fed.feeder.start()
         for begun in range(5):
-            pipe.wait_for(AHEAD + begun)
-            assert len(pipe.heard) == AHEAD + begun
-            assert fed.stream.made <= AHEAD + begun + 1
+            pipe.wait_for(MAX_QUEUED_BLOCKS + begun)
+            assert len(pipe.heard) == MAX_QUEUED_BLOCKS + begun
+            assert fed.stream.made <= MAX_QUEUED_BLOCKS + begun + 1
             line.room.release()
-        pipe.wait_for(AHEAD + 5)
+        pipe.wait_for(MAX_QUEUED_BLOCKS + 5)
 
 
 def test_a_worker_that_has_begun_nothing_holds_the_others_blocks_back_but_not_for_ever() -> None:
     with feeding(Stream(None), 2) as fed:
         fed.lines[1].room.release(1000)
         fed.feeder.start()
-        fed.pipes[1].wait_for(AHEAD)
+        fed.pipes[1].wait_for(MAX_QUEUED_BLOCKS)
         assert fed.pipes[0].numbers == [0, 2, 4]
         fed.lines[0].room.release()
-        fed.pipes[0].wait_for(AHEAD + 1)
+        fed.pipes[0].wait_for(MAX_QUEUED_BLOCKS + 1)
         assert fed.pipes[0].numbers == [0, 2, 4, 6]
 
 
 def test_told_to_stop_it_sends_no_further_block_and_ends_for_every_worker() -> None:
     with feeding(Stream(None), 2) as fed:
         fed.feeder.start()
-        fed.pipes[1].wait_for(AHEAD)
+        fed.pipes[1].wait_for(MAX_QUEUED_BLOCKS)
         fed.feeder.stop()
         fed.feeder.join(WAIT_S)
         assert not fed.feeder.is_alive()
@@ -211,32 +211,32 @@ def test_blocks_of_a_stream_are_cut_as_the_plan_says_and_those_that_are_done_lef
     plan = plan_of(stream, 2)
     assert [block.number for block in stream_blocks(plan)] == [0, 1, 2]
     assert stream.asked == [plan.block_bytes]
-    done = Done([Mark(0, 1, workers=3, split="block", block=1)])
+    done = Completed([Checkpoint(0, 1, workers=3, split="block", block=1)])
     assert [block.number for block in stream_blocks(replace(plan, done=done))] == [0, 2]
 
 
 def test_a_worker_takes_its_blocks_in_order_and_says_so_for_each() -> None:
     pipe = Pipe()
-    larder = Larder(4, pipe, tally_of(5))
+    larder = BlockQueue(4, pipe, tally_of(5))
     for number in (4, 9):
         larder.put(block_of(number))
     larder.put(None)
     taken = []
     for block in larder:
         taken.append(block.number)
-        assert pipe.heard == [Took(4)] * len(taken)
+        assert pipe.heard == [BlockStarted(4)] * len(taken)
     assert taken == [4, 9]
 
 
 def test_a_worker_whose_parent_is_gone_still_ends_its_blocks() -> None:
-    larder = Larder(0, Pipe(broken=True), tally_of(1))
+    larder = BlockQueue(0, Pipe(broken=True), tally_of(1))
     larder.put(block_of(0))
     larder.put(None)
     assert [block.number for block in larder] == [0]
 
 
 def test_a_worker_waits_for_the_next_block() -> None:
-    larder = Larder(0, Pipe(), tally_of(1))
+    larder = BlockQueue(0, Pipe(), tally_of(1))
     feeder = threading.Timer(0.001, larder.put, (None,))
     feeder.start()
     assert list(larder) == []

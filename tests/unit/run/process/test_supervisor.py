@@ -10,12 +10,12 @@ import pytest
 
 from etl.errors import DiedError, InterruptedRunError, SourceError, TargetError, WorkerError
 from etl.run.process.child import Child
-from etl.run.process.feed import AHEAD, Line
+from etl.run.process.feed import MAX_QUEUED_BLOCKS, Line
 from etl.run.process.supervisor import GRACE_S, Supervisor
 from etl.run.process.worker_main import SHOW_STACK
 from etl.run.signals import StopSignals
 from etl.source.objects.records import open_records
-from etl.worker.messages import Failed, Finished, LastWord, Stop, Took
+from etl.worker.messages import BlockStarted, Failed, Finished, ShardResult, Stop
 from tests.unit.memory import plan_for, tally_of
 
 SOURCE = open_records([], "list")
@@ -79,9 +79,9 @@ class Crew:
 
     def __init__(self, workers: int, stall_s: float | None = None) -> None:
         self.signals = StopSignals()
-        self.tally = tally_of(workers)
+        self.counters = tally_of(workers)
         plan = plan_for(SOURCE, workers=workers, blocks=(), stall_s=stall_s)
-        self.supervisor = Supervisor(plan, None, self.tally.cells, self.signals)
+        self.supervisor = Supervisor(plan, None, self.counters.slots, self.signals)
         for worker in range(workers):
             child = Child.__new__(Child)
             child.worker = worker
@@ -96,7 +96,7 @@ class Crew:
     def children(self) -> list[Child]:
         return self.supervisor._children
 
-    def say(self, worker: int, message: LastWord | Took) -> None:
+    def say(self, worker: int, message: ShardResult | BlockStarted) -> None:
         self.children[worker].connection.said.append(message)
 
     def end(self, worker: int, code: int) -> None:
@@ -234,11 +234,11 @@ def fed(crew: Crew) -> Feeder:
 def test_a_worker_that_begins_a_block_makes_room_for_one_more(crew: Crew) -> None:
     fed(crew)
     room = crew.children[1].line.room
-    for _ in range(AHEAD):
+    for _ in range(MAX_QUEUED_BLOCKS):
         assert room.acquire(blocking=False)
     assert not room.acquire(blocking=False)
-    crew.say(1, Took(1))
-    crew.say(1, Took(1))
+    crew.say(1, BlockStarted(1))
+    crew.say(1, BlockStarted(1))
     crew.supervisor.step(0)
     assert room.acquire(blocking=False)
     assert room.acquire(blocking=False)
@@ -249,7 +249,7 @@ def test_a_worker_that_begins_a_block_makes_room_for_one_more(crew: Crew) -> Non
 
 def test_what_a_worker_says_behind_its_blocks_is_its_last_word(crew: Crew) -> None:
     fed(crew)
-    crew.say(1, Took(1))
+    crew.say(1, BlockStarted(1))
     crew.say(1, Finished(1, 1.0))
     crew.supervisor.step(0)
     assert crew.children[1].message == Finished(1, 1.0)
@@ -299,7 +299,7 @@ class Stalling:
         self.crew = Crew(2, stall_s=10)
 
     def step(self, now: float) -> None:
-        self.crew.tally.add(0, "records_read", 1)
+        self.crew.counters.add(0, "records_read", 1)
         self.crew.supervisor.step(now)
 
 
@@ -324,11 +324,11 @@ def test_a_worker_that_computes_without_counting_anything_is_not_stalled(
 ) -> None:
     stalling = Stalling(monkeypatch)
     for now in range(0, 100, 5):
-        stalling.crew.tally.add(1, "cpu_ms", 500)
+        stalling.crew.counters.add(1, "cpu_ms", 500)
         stalling.step(now)
     assert stalling.crew.killed() == [False, False]
     for now in range(100, 115, 5):
-        stalling.crew.tally.add(1, "cpu_ms", 5)  # as a thread does that only looks around
+        stalling.crew.counters.add(1, "cpu_ms", 5)  # as a thread does that only looks around
         stalling.step(now)
     assert stalling.crew.killed() == [False, True]
 
@@ -338,11 +338,11 @@ def test_a_worker_that_waits_for_its_server_or_its_stream_is_not_stalled(
     monkeypatch: pytest.MonkeyPatch, counter: str
 ) -> None:
     stalling = Stalling(monkeypatch)
-    stalling.crew.tally.set(1, counter, 1)
+    stalling.crew.counters.set(1, counter, 1)
     for now in (0, 11, 22):
         stalling.step(now)
     assert stalling.crew.killed() == [False, False]
-    stalling.crew.tally.set(1, counter, 0)
+    stalling.crew.counters.set(1, counter, 0)
     stalling.step(31)
     assert stalling.crew.killed() == [False, False]
     stalling.step(32)

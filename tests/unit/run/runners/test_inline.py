@@ -21,37 +21,37 @@ def plan_of(folder: Path, content: bytes, target: MemoryTarget, workers: int = 1
 
 def test_a_shard_is_run_and_the_idle_workers_have_finished(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, b"a\nb\n", MemoryTarget(), workers=3)
-    tally = tally_of(3)
-    (message,) = run_inline(plan, tally, StopSignals())
+    counters = tally_of(3)
+    (message,) = run_inline(plan, counters, StopSignals())
     assert isinstance(message, Finished)
-    assert tally.finished()
-    assert [tally.of(worker, "records_written") for worker in range(3)] == [2, 0, 0]
+    assert counters.finished()
+    assert [counters.of(worker, "records_written") for worker in range(3)] == [2, 0, 0]
 
 
 def test_nothing_to_read_is_done_at_once(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, b"", MemoryTarget())
-    tally = tally_of(1)
-    assert isinstance(run_inline(plan, tally, StopSignals())[0], Finished)
-    assert tally.finished()
+    counters = tally_of(1)
+    assert isinstance(run_inline(plan, counters, StopSignals())[0], Finished)
+    assert counters.finished()
 
 
 def test_a_failure_is_the_last_word(tmp_path: Path) -> None:
     target = MemoryTarget(plan={"fails_at": 0, "failure": TargetError("gone")})
-    tally = tally_of(1)
-    (message,) = run_inline(plan_of(tmp_path, b"a\n", target), tally, StopSignals())
+    counters = tally_of(1)
+    (message,) = run_inline(plan_of(tmp_path, b"a\n", target), counters, StopSignals())
     assert isinstance(message, Failed)
     assert str(message.error) == "gone"
-    assert not tally.finished()
+    assert not counters.finished()
 
 
 def test_a_stop_that_was_asked_for_before_is_obeyed(tmp_path: Path) -> None:
     signals = StopSignals()
     signals.received.append(15)
     target = MemoryTarget()
-    tally = tally_of(1)
-    run_inline(plan_of(tmp_path, b"a\n", target), tally, signals)
+    counters = tally_of(1)
+    run_inline(plan_of(tmp_path, b"a\n", target), counters, signals)
     assert target.sessions[0].wires == []
-    assert not tally.finished()
+    assert not counters.finished()
 
 
 class Stream:
@@ -79,22 +79,22 @@ def stream_plan(folder: Path, target: MemoryTarget, failure: Exception | None = 
 
 def test_a_stream_is_cut_and_loaded_by_turns(tmp_path: Path) -> None:
     target = MemoryTarget()
-    tally = tally_of(1)
-    (message,) = run_inline(stream_plan(tmp_path, target), tally, StopSignals())
+    counters = tally_of(1)
+    (message,) = run_inline(stream_plan(tmp_path, target), counters, StopSignals())
     assert isinstance(message, Finished)
     assert target.pairs == [(0, b"a"), (1, b"b")]
-    assert tally.finished()
+    assert counters.finished()
 
 
 def test_a_stream_that_fails_in_the_middle_is_a_failure_with_what_came_before_counted(tmp_path: Path) -> None:
     target = MemoryTarget(plan={"lag": 5})
-    tally = tally_of(1)
+    counters = tally_of(1)
     plan = stream_plan(tmp_path, target, SourceError("cut short"))
-    (message,) = run_inline(plan, tally, StopSignals())
+    (message,) = run_inline(plan, counters, StopSignals())
     assert isinstance(message, Failed)
     assert str(message.error) == "cut short"
-    assert tally.total("records_written") == 2
-    assert not tally.finished()
+    assert counters.total("records_written") == 2
+    assert not counters.finished()
 
 
 def test_a_signal_ends_a_wait_for_a_stream_and_what_came_before_counts(tmp_path: Path) -> None:
@@ -108,10 +108,10 @@ def test_a_signal_ends_a_wait_for_a_stream_and_what_came_before_counts(tmp_path:
             raise AssertionError("the wait goes on")
 
     target = MemoryTarget(plan={"lag": 5})
-    tally = tally_of(1)
+    counters = tally_of(1)
     idle: Any = Idle(plan_of(tmp_path, b"a\nb\n", target))
-    (message,) = run_inline(plan_for(idle, target), tally, signals)
+    (message,) = run_inline(plan_for(idle, target), counters, signals)
     assert isinstance(message, Finished)
-    assert tally.total("records_written") == 2
-    assert not tally.finished()
+    assert counters.total("records_written") == 2
+    assert not counters.finished()
     assert str(signals.error()) == "stopped by SIGINT"

@@ -10,9 +10,9 @@ import hiredis
 import pytest
 
 from etl.errors import LostError, TargetError
-from etl.plan import Answer, Wire
+from etl.plan import Response, Wire
 from etl.sink.preflight.facts import UNKNOWN, Denial, Findings, Info
-from etl.sink.preflight.survey import info_now, survey
+from etl.sink.preflight.survey import info_now, read_server_facts
 from tests.cases import cases
 from tests.unit.given import parse_commands, stream_of
 from tests.unit.memory import Near, Told
@@ -46,22 +46,22 @@ class Asked(Near):
     questions: list[list[bytes]] = field(default_factory=list)
     rounds: list[int] = field(default_factory=list)
     closed: list[bool] = field(default_factory=list)
-    waiting: list[Answer] = field(default_factory=list)
+    waiting: list[Response] = field(default_factory=list)
 
     def connect(self, client_name: str) -> Asked:
         return self
 
-    def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
+    def submit(self, wire: Wire, token: Any) -> Iterator[Response]:
         replies: list[Any] = []
         for command in parse_commands(stream_of(wire)):
             self.questions.append(command)
             if len(self.questions) >= self.hang_up:
                 raise LostError("gone")
             replies.append(self.answer(command))
-        self.waiting.append(Answer(token, wire, replies))
+        self.waiting.append(Response(token, wire, replies))
         return iter(())
 
-    def drain(self) -> Iterator[Answer]:
+    def drain(self) -> Iterator[Response]:
         self.rounds.append(len(self.waiting))
         while self.waiting:
             yield self.waiting.pop(0)
@@ -72,7 +72,7 @@ class Asked(Near):
 
 def test_a_redis_tells_all_in_two_round_trips() -> None:
     target = Asked()
-    assert survey(target, COMMANDS, Told()) == Findings(
+    assert read_server_facts(target, COMMANDS, Told()) == Findings(
         info=Info(replica=False, evicted_keys=7),
         missing=frozenset({b"DEL"}),
         denials=(Denial("loader", b"MSET"),),
@@ -90,14 +90,14 @@ def test_a_redis_tells_all_in_two_round_trips() -> None:
 
 def test_a_server_that_knows_no_question_is_unknown() -> None:
     target = Asked(lambda command: ERROR)
-    assert survey(target, COMMANDS, Told()) == Findings()
+    assert read_server_facts(target, COMMANDS, Told()) == Findings()
     assert target.closed == [True]
 
 
 @cases("hang_up", [1, 2, 3, 4, 5])
 def test_a_server_that_hangs_up_on_a_question_is_unknown(hang_up: int) -> None:
     target = Asked(hang_up=hang_up)
-    assert survey(target, COMMANDS, Told()).denials == ()
+    assert read_server_facts(target, COMMANDS, Told()).denials == ()
     assert target.closed == [True]
 
 
@@ -105,18 +105,20 @@ def test_a_server_that_hangs_up_on_a_question_is_unknown(hang_up: int) -> None:
 class CutShort(Asked):
     """It answers the first question, and hangs up."""
 
-    def drain(self) -> Iterator[Answer]:
+    def drain(self) -> Iterator[Response]:
         yield self.waiting.pop(0)
         raise LostError("gone")
 
 
 def test_what_was_answered_before_the_server_hung_up_counts() -> None:
-    assert survey(CutShort(), COMMANDS, Told()) == Findings(info=Info(replica=False, evicted_keys=7))
+    assert read_server_facts(CutShort(), COMMANDS, Told()) == Findings(
+        info=Info(replica=False, evicted_keys=7)
+    )
 
 
 def test_without_commands_nothing_is_tried() -> None:
     target = Asked()
-    assert survey(target, (), Told()).denials == ()
+    assert read_server_facts(target, (), Told()).denials == ()
     assert target.rounds == [3]
 
 
@@ -128,7 +130,7 @@ class Unreachable(Near):
 
 def test_a_server_that_cannot_be_reached_is_an_error_before_the_load_and_none_behind_it() -> None:
     with pytest.raises(TargetError, match="refused"):
-        survey(Unreachable(), COMMANDS, Told())
+        read_server_facts(Unreachable(), COMMANDS, Told())
     assert info_now(Unreachable(), Told()) == UNKNOWN
     assert info_now(Asked(lambda command: ERROR), Told()) == UNKNOWN
     assert info_now(Asked(hang_up=1), Told()) == UNKNOWN

@@ -6,7 +6,7 @@ import pytest
 
 from etl.errors import LostError, StoppedError, TargetError
 from etl.sink.session import backoff as module
-from etl.sink.session.backoff import FIRST_PAUSE_S, LONGEST_PAUSE_S, Patience
+from etl.sink.session.backoff import FIRST_PAUSE_S, LONGEST_PAUSE_S, Backoff
 
 NEWS = LostError("the connection broke")
 
@@ -39,16 +39,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def wait_till_the_end(patience: Patience, limit_s: float | None = None) -> TargetError:
+def wait_till_the_end(backoff: Backoff, limit_s: float | None = None) -> TargetError:
     while True:
         try:
-            patience.wait(NEWS, limit_s)
+            backoff.wait(NEWS, limit_s)
         except TargetError as error:
             return error
 
 
 def test_pauses_double_up_to_a_longest_one_and_no_two_workers_take_the_same(clock: Clock) -> None:
-    error = wait_till_the_end(Patience(20, clock))
+    error = wait_till_the_end(Backoff(20, clock))
     assert str(error) == "the connection broke; tried again for 20.0 s (--retry-for)"
     nominal = FIRST_PAUSE_S
     for pause in clock.pauses:
@@ -58,26 +58,26 @@ def test_pauses_double_up_to_a_longest_one_and_no_two_workers_take_the_same(cloc
 
 
 def test_good_news_gives_the_whole_deadline_again(clock: Clock) -> None:
-    patience = Patience(20, clock)
-    patience.wait(NEWS)
+    backoff = Backoff(20, clock)
+    backoff.wait(NEWS)
     clock.now += 19
-    patience.wait(NEWS)
-    patience.end()
+    backoff.wait(NEWS)
+    backoff.end()
     clock.now += 19
-    patience.wait(NEWS)
+    backoff.wait(NEWS)
     assert clock.pauses[-1] <= FIRST_PAUSE_S
     clock.now += 20
     with pytest.raises(TargetError):
-        patience.wait(NEWS)
+        backoff.wait(NEWS)
 
 
 def test_a_shorter_limit_counts_and_a_longer_one_does_not(clock: Clock) -> None:
-    assert "tried again for 1.00 s" in str(wait_till_the_end(Patience(20, clock), limit_s=1))
-    assert "tried again for 2.00 s" in str(wait_till_the_end(Patience(2, clock), limit_s=30))
+    assert "tried again for 1.00 s" in str(wait_till_the_end(Backoff(20, clock), limit_s=1))
+    assert "tried again for 2.00 s" in str(wait_till_the_end(Backoff(2, clock), limit_s=30))
 
 
 def test_without_a_deadline_the_news_itself_is_raised_at_once(clock: Clock) -> None:
-    assert wait_till_the_end(Patience(0, clock)) is NEWS
+    assert wait_till_the_end(Backoff(0, clock)) is NEWS
     assert clock.pauses == []
 
 
@@ -85,5 +85,5 @@ def test_a_run_that_is_to_stop_does_not_wait(monkeypatch: pytest.MonkeyPatch) ->
     clock = Clock(stops_at=100.0)
     monkeypatch.setattr(module, "time", clock)
     with pytest.raises(StoppedError):
-        Patience(20, clock).wait(NEWS)
+        Backoff(20, clock).wait(NEWS)
     assert len(clock.pauses) == 1

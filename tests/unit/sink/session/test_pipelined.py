@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.errors import TargetError
-from etl.plan import Answer, Buffer, Wire
+from etl.plan import Buffer, Response, Wire
 from etl.sink.session import pipelined as conversation
-from etl.sink.session.pipelined import Conversation
+from etl.sink.session.pipelined import PipelinedSession
 from tests.cases import cases
 from tests.unit.given import parse_commands, replies_in
 
@@ -115,7 +115,7 @@ class MemoryServer:
             self._answered += 1
 
 
-Connect = Callable[[MemoryServer], Conversation]
+Connect = Callable[[MemoryServer], PipelinedSession]
 
 
 @pytest.fixture
@@ -123,15 +123,15 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
     """Make a conversation with a server in memory: the server is the connection, the socket, the channel."""
     monkeypatch.setattr(conversation, "Channel", lambda sock: sock)
 
-    def make(server: MemoryServer) -> Conversation:
+    def make(server: MemoryServer) -> PipelinedSession:
         server._sock = server  # type: ignore[attr-defined]
-        return Conversation(server, "redis://host", silence_s=30)
+        return PipelinedSession(server, "redis://host", silence_s=30)
 
     return make
 
 
-def answered(answers: Iterable[Answer]) -> list[tuple[Any, list[Any]]]:
-    """Give tokens and replies; a reply that was compared is given as if it had been parsed."""
+def answered(answers: Iterable[Response]) -> list[tuple[Any, list[Any]]]:
+    """Return tokens and replies; a reply that was compared is given as if it had been parsed."""
     return [(a.token, plain(expected_in(a.wire) if a.replies is None else a.replies)) for a in answers]
 
 
@@ -144,9 +144,9 @@ def plain(replies: Iterable[Any]) -> list[Any]:
     return [str(reply) if isinstance(reply, hiredis.ReplyError) else reply for reply in replies]
 
 
-def until_failure(answers: Callable[[], Iterator[Answer]]) -> tuple[list[Answer], str | None]:
+def until_failure(answers: Callable[[], Iterator[Response]]) -> tuple[list[Response], str | None]:
     """Take answers until the iterator ends or fails; give the failure's message."""
-    taken: list[Answer] = []
+    taken: list[Response] = []
     try:
         for answer in answers():
             taken.append(answer)
@@ -321,7 +321,7 @@ def test_a_reply_that_nobody_asked_for_is_never_taken_for_that_of_a_later_comman
             more, failure = until_failure(call)
             taken += more
     assert answered(taken) == [(0, plain(replies_in(OK + asked)))]
-    assert failure == "redis://host sent a reply that nobody asked for"
+    assert failure == "redis://host sent a reply that was not asked for"
 
 
 @cases(

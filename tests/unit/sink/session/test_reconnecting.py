@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from etl.encode.resp.protocol import plain
 from etl.errors import LostError, ServerChangedError, TargetError
-from etl.plan import Answer, Wire
-from etl.sink.session.backoff import Patience
-from etl.sink.session.reconnecting import SteadySession, server_id
+from etl.plan import Response, Wire
+from etl.sink.session.backoff import Backoff
+from etl.sink.session.reconnecting import ReconnectingSession, server_id
 from tests.unit.given import parse_commands, stream_of
 from tests.unit.memory import Told
 
@@ -50,7 +50,7 @@ class Line:
         self._answered: list[tuple[Wire, Any]] = []
         self._lost = False
 
-    def submit(self, wire: Wire, token: Any) -> Iterator[Answer]:
+    def submit(self, wire: Wire, token: Any) -> Iterator[Response]:
         if self._lost:
             raise LostError("lost")
         words = parse_commands(stream_of(wire))[0]
@@ -58,39 +58,41 @@ class Line:
             self._network.asked.append(words)
             reply: Any = b"id=1 name=redis-etl-0" if words[1] == b"LIST" else 1
             reply = b"# Server\r\nrun_id:%b\r\n" % self._network.run_id if words[0] == b"INFO" else reply
-            return iter([Answer(token, wire, [reply])])
+            return iter([Response(token, wire, [reply])])
         self._network.applied.append(token)
         self._answered, self._waiting = self._answered + self._waiting, [(wire, token)]
         return self._answers()
 
-    def drain(self) -> Iterator[Answer]:
+    def drain(self) -> Iterator[Response]:
         if self._lost:
             raise LostError("lost")
         self._answered, self._waiting = self._answered + self._waiting, []
         return self._answers()
 
-    def _answers(self) -> Iterator[Answer]:
+    def _answers(self) -> Iterator[Response]:
         while self._answered:
             if self._life == 0:
                 self._lost = True
                 raise LostError("lost")
             self._life -= 1
             wire, token = self._answered.pop(0)
-            yield Answer(token, wire, None)
+            yield Response(token, wire, None)
 
     def close(self) -> None:
         self._lost = True
 
 
-def session_to(network: Network, *, retry_for_s: float = 60, server: bytes | None = None) -> SteadySession:
-    return SteadySession(network.connect, Patience(retry_for_s, Told()), server)
+def session_to(
+    network: Network, *, retry_for_s: float = 60, server: bytes | None = None
+) -> ReconnectingSession:
+    return ReconnectingSession(network.connect, Backoff(retry_for_s, Told()), server)
 
 
 def wire_of(number: int) -> Wire:
     return plain((b"SET", b"%d" % number, b"x"))
 
 
-def answered(session: SteadySession, count: int) -> list[Any]:
+def answered(session: ReconnectingSession, count: int) -> list[Any]:
     tokens = []
     for number in range(count):
         tokens += [answer.token for answer in session.submit(wire_of(number), number)]
@@ -122,7 +124,7 @@ def test_another_server_than_that_of_the_run_is_sent_nothing() -> None:
 
 @pytest.mark.parametrize("come_back", [lambda s: answered(s, 3), lambda s: s.renew()])
 def test_a_server_that_was_restarted_ends_the_session_before_anything_is_sent_again(
-    come_back: Callable[[SteadySession], Any],
+    come_back: Callable[[ReconnectingSession], Any],
 ) -> None:
     network = Network([1], run_id=b"one")
     come_back(session_to(network, server=b"one"))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.plan import Buffer
-from etl.sink.session.transport import Channel
+from etl.sink.session.transport import Transport
 
 
 class Kernel:
@@ -40,8 +40,8 @@ class Kernel:
         return data[:nbytes]
 
 
-def channel_to(kernel: Any) -> Channel:
-    return Channel(kernel)
+def channel_to(kernel: Any) -> Transport:
+    return Transport(kernel)
 
 
 @given(

@@ -176,7 +176,7 @@ def parts(batch: Batch) -> tuple[Any, ...]:
 
 
 def outcome(parse: Callable[..., Batch | None], data: bytes, projection: Projection, place: Place) -> Any:
-    """Give all that comes of parsing: a batch, that there are too many fields, or None."""
+    """Return all that comes of parsing: a batch, that there are too many fields, or None."""
     try:
         batch = parse(data, projection, place)
     except WideError as error:

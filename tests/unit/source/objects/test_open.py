@@ -22,7 +22,7 @@ from tests.examples import examples
 from tests.unit.source import arrow_oracle as oracle
 
 ALL = Projection(all=True)
-TABLE = pa.table({"id": [1, 2, 3], "name": ["x", None, "é"]})
+ERROR_POLICIES = pa.table({"id": [1, 2, 3], "name": ["x", None, "é"]})
 RECORDS = [{"id": b"1", "name": b"x"}, {"id": b"2", "name": None}, {"id": b"3", "name": "é".encode()}]
 
 
@@ -74,15 +74,15 @@ class Dataset:
 @cases(
     "data",
     [
-        TABLE,
-        TABLE.to_batches()[0],
-        pa.RecordBatchReader.from_batches(TABLE.schema, TABLE.to_batches()),
-        StreamCapsule(TABLE, "__arrow_c_stream__"),
-        ArrayCapsule(TABLE.to_batches()[0], "__arrow_c_array__"),
-        TABLE.to_pandas(),
-        pl.from_arrow(TABLE),
-        Dataset([TABLE.slice(0, 1), TABLE.slice(1)]),
-        TABLE.to_batches()[0].to_struct_array(),
+        ERROR_POLICIES,
+        ERROR_POLICIES.to_batches()[0],
+        pa.RecordBatchReader.from_batches(ERROR_POLICIES.schema, ERROR_POLICIES.to_batches()),
+        StreamCapsule(ERROR_POLICIES, "__arrow_c_stream__"),
+        ArrayCapsule(ERROR_POLICIES.to_batches()[0], "__arrow_c_array__"),
+        ERROR_POLICIES.to_pandas(),
+        pl.from_arrow(ERROR_POLICIES),
+        Dataset([ERROR_POLICIES.slice(0, 1), ERROR_POLICIES.slice(1)]),
+        ERROR_POLICIES.to_batches()[0].to_struct_array(),
     ],
     ids=lambda data: type(data).__name__,
 )
@@ -100,16 +100,16 @@ def test_a_duckdb_relation_is_read() -> None:
 
 
 def test_a_table_can_be_read_again_and_a_reader_says_that_it_cannot() -> None:
-    source = open_table(TABLE)
+    source = open_table(ERROR_POLICIES)
     assert read(source) == read(source) == RECORDS
-    once = open_table(pa.RecordBatchReader.from_batches(TABLE.schema, TABLE.to_batches()))
+    once = open_table(pa.RecordBatchReader.from_batches(ERROR_POLICIES.schema, ERROR_POLICIES.to_batches()))
     assert read(once) == RECORDS
     with pytest.raises(SourceError, match="gives its records once"):
         read(once)
 
 
 def test_only_the_parent_has_the_table() -> None:
-    source = open_table(TABLE)
+    source = open_table(ERROR_POLICIES)
     copy = pickle.loads(pickle.dumps(source))  # noqa: S301
     assert copy.input is None
     assert copy == source
@@ -120,9 +120,9 @@ def test_only_the_parent_has_the_table() -> None:
 
 
 def test_the_size_of_a_table_is_known_and_that_of_a_stream_is_not() -> None:
-    source = open_table(TABLE)
-    assert source.nbytes == TABLE.nbytes == sum(block.nbytes for block in blocks_of(source))
-    assert open_table(StreamCapsule(TABLE, "__arrow_c_stream__")).nbytes is None
+    source = open_table(ERROR_POLICIES)
+    assert source.nbytes == ERROR_POLICIES.nbytes == sum(block.nbytes for block in blocks_of(source))
+    assert open_table(StreamCapsule(ERROR_POLICIES, "__arrow_c_stream__")).nbytes is None
 
 
 def test_an_index_of_pandas_is_a_field_only_where_it_is_made_one() -> None:
@@ -172,7 +172,7 @@ def test_dictionaries_that_differ_from_batch_to_batch_make_one_block() -> None:
 
 
 def test_a_record_is_found_again() -> None:
-    source = open_table(TABLE)
+    source = open_table(ERROR_POLICIES)
     (block,) = blocks_of(source)
     (reject,) = source.open(Projection(names=frozenset({"id"}))).originals(block, [2])
     assert (reject.file, reject.record, reject.offset) == ("the pyarrow.Table", 2, None)
@@ -203,16 +203,16 @@ def test_what_is_no_table_is_refused_with_a_sentence(data: Any, error: type[Exce
 
 def test_an_error_in_the_middle_of_a_stream_names_the_table() -> None:
     def batches() -> Iterator[pa.RecordBatch]:
-        yield from TABLE.to_batches()
+        yield from ERROR_POLICIES.to_batches()
         raise RuntimeError("the cable came out")
 
-    source = open_table(pa.RecordBatchReader.from_batches(TABLE.schema, batches()))
+    source = open_table(pa.RecordBatchReader.from_batches(ERROR_POLICIES.schema, batches()))
     with pytest.raises(SourceError, match=r"the pyarrow\.RecordBatchReader cannot be read.*cable"):
         read(source)
 
 
 def test_a_table_without_records_has_no_blocks() -> None:
-    assert blocks_of(open_table(TABLE.slice(0, 0))) == []
+    assert blocks_of(open_table(ERROR_POLICIES.slice(0, 0))) == []
     assert blocks_of(open_table(Dataset([]))) == []
 
 

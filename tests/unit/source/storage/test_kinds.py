@@ -20,7 +20,7 @@ from etl.options import LoadOptions
 from etl.source.choose import choose_source
 from tests.unit.source.streams import CODECS, SUFFIX, compress
 
-TABLE = pa.table({"a": [1, 2]})
+ERROR_POLICIES = pa.table({"a": [1, 2]})
 
 
 def zipped(*names: str) -> bytes:
@@ -47,14 +47,14 @@ def database(folder: Path) -> bytes:
 
 def written(write: Any) -> bytes:
     sink = io.BytesIO()
-    write(TABLE, sink)
+    write(ERROR_POLICIES, sink)
     return sink.getvalue()
 
 
 def stream() -> bytes:
     sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, TABLE.schema) as writer:
-        writer.write_table(TABLE)
+    with pa.ipc.new_stream(sink, ERROR_POLICIES.schema) as writer:
+        writer.write_table(ERROR_POLICIES)
     return sink.getvalue()
 
 

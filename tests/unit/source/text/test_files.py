@@ -203,15 +203,15 @@ class Loaded:
 def loaded(plan: Plan, worker: int) -> Loaded:
     """Run a shard; check that its counters say what was sent and refused."""
     target, sink = MemoryTarget(), RejectList()
-    tally = tally_of(plan.workers)
+    counters = tally_of(plan.workers)
     parts = {name: getattr(plan, name) for name in ("blocks", "workers", "split")}
     own = plan_for(plan.source, target, **parts, rejects=sink, budget=Budget(percent=100))
-    run_shard(own, worker, tally, Told())
-    assert tally.of(worker, "records_written") == len(target.pairs)
-    assert tally.of(worker, "records_rejected") == len(sink.rejects)
-    assert tally.of(worker, "records_read") == len(target.pairs) + len(sink.rejects)
+    run_shard(own, worker, counters, Told())
+    assert counters.of(worker, "records_written") == len(target.pairs)
+    assert counters.of(worker, "records_rejected") == len(sink.rejects)
+    assert counters.of(worker, "records_read") == len(target.pairs) + len(sink.rejects)
     assert plan.blocks is not None
-    assert tally.of(worker, "bytes_done") == sum(
+    assert counters.of(worker, "bytes_done") == sum(
         block.nbytes for block in plan.blocks if block.number % plan.workers == worker
     )
     return Loaded(target.pairs, sink.rejects)
