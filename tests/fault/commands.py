@@ -33,10 +33,10 @@ SOON_S = 4.0
 RUNS_THE_COMMAND = """\
 import contextlib, sys
 from etl.cli.main import main
-import etl.run.runners.processes
+import etl.run.process.child
 from etl.run.process.hide_pandas import hide_pandas
 hide_pandas()  # as ``python -m etl`` does
-etl.run.runners.processes.main_hidden = contextlib.nullcontext  # workers import this script, and so the patch
+etl.run.process.child.main_hidden = contextlib.nullcontext  # workers import this script, and so the patch
 {patch}
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -15,6 +15,7 @@ import pytest
 
 import etl.job.lock as lock
 import etl.pipeline.execute as prepare
+import etl.sink.choose as choose
 import etl.sink.session.pipelined as conversation
 from etl.cli.main import main
 from etl.sink.deployments.standalone import StandaloneTarget
@@ -125,7 +126,7 @@ def here(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Here:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server is given up after 0.3 seconds of silence, and not after 30."""
-    monkeypatch.setattr(prepare, "StandaloneTarget", functools.partial(StandaloneTarget, silence_s=0.3))
+    monkeypatch.setattr(choose, "StandaloneTarget", functools.partial(StandaloneTarget, silence_s=0.3))
 
 
 @pytest.fixture

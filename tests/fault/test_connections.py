@@ -34,9 +34,9 @@ Ending = Literal["rst", "fin"]
 
 IMPATIENT = """
 import functools
-import etl.pipeline.execute as prepare
+import etl.sink.choose as choose
 from etl.sink.deployments.standalone import StandaloneTarget
-prepare.StandaloneTarget = functools.partial(StandaloneTarget, silence_s=0.5)
+choose.StandaloneTarget = functools.partial(StandaloneTarget, silence_s=0.5)
 """
 """A server is given up after half a second of silence, and not after 30 seconds."""
 

@@ -155,7 +155,7 @@ def test_a_frozen_worker_is_ended_by_the_second_signal(
 def test_a_frozen_worker_does_not_keep_a_run_from_going_on(
     start: StartCommand, big_file: Path, real_server: RealServer, proxy: RecordingProxy
 ) -> None:
-    grace = "import etl.run.runners.processes as processes\nprocesses.GRACE_S = 0.5"
+    grace = "import etl.run.process.supervisor as supervisor\nsupervisor.GRACE_S = 0.5"
     command, workers = two_workers_in_the_middle(start, big_file, proxy, patch=grace)
     os.kill(workers[0], SIGSTOP)
     os.kill(workers[1], SIGKILL)
@@ -178,7 +178,7 @@ def test_a_killed_parent_leaves_no_worker_behind(
 def test_a_killed_parent_leaves_no_worker_behind_that_waits_for_its_server(
     start: StartCommand, big_file: Path, proxy: RecordingProxy, method: str
 ) -> None:
-    grace = "import etl.run.runners.processes as processes\nprocesses.ORPHAN_GRACE_S = 0.5"
+    grace = "import etl.run.process.worker_main as worker_main\nworker_main.ORPHAN_GRACE_S = 0.5"
     command, workers = two_workers_in_the_middle(start, big_file, proxy, method, patch=grace)
     command.signal(SIGKILL)
     wait_until_gone(workers)

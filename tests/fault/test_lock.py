@@ -166,7 +166,7 @@ def test_after_a_kill_of_the_parent_the_same_command_waits_for_its_workers_and_g
 ) -> None:
     file = write_input(tmp_path)
     argv = ("load", file, *KINDS["list"].options, "--job", "nightly", "--workers", "2")
-    grace = "import etl.run.runners.processes as processes\nprocesses.ORPHAN_GRACE_S = 2"
+    grace = "import etl.run.process.worker_main as worker_main\nworker_main.ORPHAN_GRACE_S = 2"
     proxy.hold("to_server", after=20_000)
     command = start(*argv, "--to", proxy.url, "--start-method", method, patch=grace)
     for worker in range(2):

@@ -26,7 +26,7 @@ def test_a_stalled_worker_shows_where_it_stands_and_is_replaced(
     assert "going on from the marks" in ended.stderr
     stacks = ended.stderr.partition("worker 1 made no progress")[0]
     assert "most recent call first" in stacks
-    assert "conversation.py" in stacks
+    assert "pipelined.py" in stacks
     assert ended.records["written"] == 36_000 == data_size(real_server.client())
 
 

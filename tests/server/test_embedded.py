@@ -24,7 +24,7 @@ on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="PR_S
 
 OPENS_AND_WAITS = """
     import sys, redis
-    from etl import embedded
+    from etl.sink import embedded
     with embedded.opened(sys.argv[1]) as url:
         client = redis.Redis.from_url(url)
         client.incr("count")
@@ -240,7 +240,7 @@ def test_a_lock_held_by_the_children_of_a_dead_command_is_waited_for(tmp_path: P
     # Forked workers have copies of the lock, and need a moment to see that their parent is gone.
     forks = """
         import os, sys
-        from etl import embedded
+        from etl.sink import embedded
         with embedded.opened(sys.argv[1]) as url:
             if os.fork() == 0:
                 os.close(1)

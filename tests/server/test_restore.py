@@ -194,7 +194,7 @@ def test_a_value_of_more_than_64_bytes_leaves_the_hash_compact(place: Place) -> 
 
 
 @pytest.mark.parametrize(
-    ("if_exists", "verdict", "left"),
+    ("if_exists", "result", "left"),
     [
         ("replace", BatchResult(written=2), b"new"),
         ("skip", BatchResult(written=1, skipped=1), b"old"),

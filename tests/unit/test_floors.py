@@ -224,7 +224,7 @@ def test_every_owner_and_every_floor_that_is_there_is_found_by_these_tests() -> 
     assert set(CATCHING) <= set(MODULES)
     owners = {owner for several in OWNERS.values() for owner in several}
     assert all(any(belongs(module, (owner,)) for module in MODULES) for owner in owners)
-    assert "etl.report" not in imports("etl.errors")
+    assert "etl.report" in imports("etl.errors")  # what only the type checker sees counts
     assert floor_of("etl.report.reject_limit") == 1
     assert floor_of("etl.source.formats.lines") == floor_of("etl.output.reject_file") == 5
     assert floor_of("etl.__init__") == 11

@@ -4,8 +4,9 @@ Whatever is missing here each worker imports for itself: ``pyarrow.compute`` alo
 """
 
 import etl.encode.resp.protocol
-import etl.run.runners.processes
-import etl.sink.session.connect  # noqa: F401
+import etl.run.process.worker_main
+import etl.sink.session.connect
+import etl.source.text.files  # noqa: F401
 from etl.run.signals import guard_fork_server, signals_are_blocked
 
 if signals_are_blocked():  # the fork server that ``make_context`` has started, and no other process

@@ -26,7 +26,7 @@ def names(*encoders: Encoder) -> set[str]:
 
 
 @cases(
-    ("shape", "sent"),
+    ("mapping", "sent"),
     [
         (mapping_of("string"), {"MSET"}),
         (mapping_of("string", expiry=A_MINUTE), {"SET"}),
@@ -54,7 +54,7 @@ def test_the_example_has_every_command_of_a_load(mapping: RecordMapping, sent: s
 
 
 @cases(
-    ("shape", "sent"),
+    ("mapping", "sent"),
     [
         (mapping_of("string"), {"MGET"}),
         (mapping_of("hash"), {"HLEN", "HMGET"}),

@@ -34,7 +34,7 @@ def held(mapping: RecordMapping) -> dict[bytes, Any]:
 
 
 @cases(
-    ("shape", "keys"),
+    ("mapping", "keys"),
     [
         (mapping_of("string", value="{id}"), {b"k:1": b"1", b"k:2": b"2"}),
         (mapping_of("hash"), {b"k:1": {b"id": b"1", b"v": b"a"}, b"k:2": {b"id": b"2"}}),
@@ -53,7 +53,7 @@ def test_a_type_leaves_what_it_is_named_for(mapping: RecordMapping, keys: dict[b
 
 
 @cases(
-    ("shape", "encoder"),
+    ("mapping", "encoder"),
     [
         (mapping_of("string"), MsetEncoder),
         (mapping_of("string", expiry=MINUTE), SetEncoder),

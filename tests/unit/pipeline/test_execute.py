@@ -116,7 +116,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
     def opened(url: str) -> Iterator[tuple[ModelTarget, str]]:
         yield target, "model"
 
-    monkeypatch.setattr(prepare, "_opened_target", opened)
+    monkeypatch.setattr(prepare, "opened_target", opened)
     monkeypatch.chdir(tmp_path)
     return model
 

@@ -374,7 +374,7 @@ def answered(if_exists: str, replies: list[Any] | None, records: int = 3) -> Bat
 
 
 @cases(
-    ("if_exists", "replies", "verdict"),
+    ("if_exists", "replies", "result"),
     [
         ("replace", None, BatchResult(written=3)),
         ("replace", [b"OK", b"OK", b"OK"], BatchResult(written=3)),

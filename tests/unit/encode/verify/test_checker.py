@@ -168,7 +168,7 @@ def test_what_was_loaded_is_equal_and_what_was_not_is_missing(name: str) -> None
     assert check(SHAPES[name], batch, Model()).missing == 700
 
 
-@cases(("what", "shape", "change", "outcome", "expected", "found"), CHANGES)
+@cases(("what", "mapping", "change", "outcome", "expected", "found"), CHANGES)
 def test_one_change_is_found_in_that_record_and_in_no_other(
     what: str, mapping: RecordMapping, change: Change, outcome: str, expected: bytes, found: bytes | None
 ) -> None:
@@ -252,7 +252,7 @@ def test_an_error_for_one_group_leaves_the_other_group_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "name", "sizes"),
+    ("mapping", "name", "sizes"),
     [
         (STRING, b"MGET", [512, 188]),
         (SET_OF_ALL, b"SMISMEMBER", [512, 188]),

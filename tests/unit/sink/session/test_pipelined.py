@@ -121,7 +121,7 @@ Connect = Callable[[MemoryServer], PipelinedSession]
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
     """Make a conversation with a server in memory: the server is the connection, the socket, the channel."""
-    monkeypatch.setattr(conversation, "Channel", lambda sock: sock)
+    monkeypatch.setattr(conversation, "Transport", lambda sock: sock)
 
     def make(server: MemoryServer) -> PipelinedSession:
         server._sock = server  # type: ignore[attr-defined]
