@@ -62,7 +62,7 @@ def test_a_password_in_a_file_opens_the_server_for_all_workers(
     guarded: RealServer, lines: Path, password_file: Path, method: str, user: tuple[str, ...]
 ) -> None:
     options = ("--password-file", str(password_file), "--workers", "2", "--start-method", method, *user)
-    for verb in ("load", "verify"):
+    for verb in ("load", "verify") if method == "forkserver" else ("load",):
         ended = run_cli(verb, lines, "--to", guarded.url, *options, "--json")
         assert ended.returncode == 0, ended.stderr
         unseen(ended.stdout, ended.stderr)
