@@ -141,7 +141,9 @@ class BarPainter:
         self._bar.n = bytes_done
         self._bar.records = f"{format_count(records)} records"
         self._bar.rate = f"{format_count(_rate(records, elapsed_s, self._before))}/s"
-        self._bar.refresh()
+        # tqdm keeps its lock when a write fails, as on a terminal that was closed, and whoever closes the bar
+        # in another thread would wait for it for ever. One thread at a time paints: no lock is needed.
+        self._bar.refresh(nolock=True)
 
     def close(self) -> None:
         self._bar.close()

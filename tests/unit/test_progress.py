@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import re
@@ -300,3 +301,34 @@ def test_a_narrow_terminal_is_shown_what_is_needed_most(monkeypatch: pytest.Monk
         for text in dropped:
             assert text not in line, (columns, line)
     painter.close()
+
+
+def test_a_bar_whose_terminal_is_gone_can_be_closed_by_another_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Terminal(io.StringIO):
+        gone = False
+
+        def write(self, text: str) -> int:
+            if self.gone:
+                raise OSError("the terminal was closed")
+            return super().write(text)
+
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    bar = BarPainter(10)
+    terminal.gone = True
+
+    def paint() -> None:
+        with contextlib.suppress(OSError):
+            bar.paint(1, 1, 1.0)
+
+    def close() -> None:
+        with contextlib.suppress(OSError):
+            bar.close()
+
+    for work in (paint, paint, close):
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        thread.join(20)
+        assert not thread.is_alive()
