@@ -50,7 +50,9 @@ def _filled(found: pa.Array, mask: pa.Array, texts: pa.Array, seed: int, most: i
 
 
 def _by_words(texts: pa.Array, seed: int, most: int) -> pa.Array:
-    state = pc.add(pc.binary_length(texts).cast(_UINT64), pa.scalar(seed, _UINT64))
+    # With a factor: a length alone and the first byte of a word would cancel out, as of b"" and b"\x01".
+    lengths = pc.multiply(pc.binary_length(texts).cast(_UINT64), _SECOND)
+    state = pc.add(lengths, pa.scalar(seed, _UINT64))
     for start in range(0, most, _WORD):
         piece = pc.binary_slice(texts, start, start + _WORD)
         rest = _ZEROS.take(pc.subtract(pa.scalar(_WORD, pa.int32()), pc.binary_length(piece)))
