@@ -114,7 +114,7 @@ LEAVES: dict[str, tuple[str, int, str]] = {
 
 
 @pytest.mark.parametrize(
-    ("leave", "method"), [*(("exits", method) for method in START_METHODS), ("is killed", "forkserver")]
+    ("leave", "method"), [("exits", "fork"), ("exits", "forkserver"), ("is killed", "forkserver")]
 )
 def test_a_worker_that_ends_again_and_again_ends_the_run_and_is_named(
     start: StartCommand, big_file: Path, real_server: RealServer, leave: str, method: str

@@ -12,11 +12,20 @@ from typing import Any
 import pytest
 import redis
 
-from tests.fault.commands import Command, StartCommand
+from tests.fault.commands import LINE_BYTES, Command, StartCommand, write_lines
 from tests.support import alive, data_size, wait_until
 
 SLOW = ("--max-rate", "4MB")
 """Lets a load last for some seconds: as long as it takes to look at it and to have something happen."""
+
+
+RECORDS = 12_000
+
+
+@pytest.fixture(scope="module")
+def some_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """RECORDS lines of 1,000 bytes: a SLOW load of them lasts for three seconds. Not to be changed."""
+    return write_lines(tmp_path_factory.mktemp("input") / "some.txt", RECORDS * LINE_BYTES)
 
 
 @pytest.fixture(autouse=True)
@@ -83,16 +92,16 @@ def unaccepted() -> set[str]:
 
 def assert_usable(start: StartCommand, file: Path, folder: Path) -> None:
     assert started(start, file, folder).end().code == 0
-    assert start("verify", file, "--to", f"embedded:{folder}").end().records["equal"] == 36_000
+    assert start("verify", file, "--to", f"embedded:{folder}").end().records["equal"] == RECORDS
 
 
 @pytest.mark.parametrize(
     ("number", "to_all"), [(SIGTERM, False), (SIGINT, True)], ids=["SIGTERM to the parent", "Ctrl-C"]
 )
 def test_a_signal_keeps_what_was_written(
-    start: StartCommand, big_file: Path, tmp_path: Path, number: Signals, to_all: bool
+    start: StartCommand, some_file: Path, tmp_path: Path, number: Signals, to_all: bool
 ) -> None:
-    command, server = in_the_middle(start, big_file, tmp_path / "db")
+    command, server = in_the_middle(start, some_file, tmp_path / "db")
     command.signal_and_wait(number, to_all=to_all)
     os.kill(server, SIGCONT)
     ended = command.end()
@@ -100,13 +109,13 @@ def test_a_signal_keeps_what_was_written(
     assert not alive(server)
     written = ended.records["written"]
     assert written > 0
-    verified = start("verify", big_file, "--to", f"embedded:{tmp_path / 'db'}").end()
+    verified = start("verify", some_file, "--to", f"embedded:{tmp_path / 'db'}").end()
     assert verified.code == 1
     assert verified.records["equal"] == written
 
 
-def test_two_signals_leave_the_folder_usable(start: StartCommand, big_file: Path, tmp_path: Path) -> None:
-    command, server = in_the_middle(start, big_file, tmp_path / "db")
+def test_two_signals_leave_the_folder_usable(start: StartCommand, some_file: Path, tmp_path: Path) -> None:
+    command, server = in_the_middle(start, some_file, tmp_path / "db")
     command.signal_and_wait(SIGINT, to_all=True)
     command.signal_and_wait(SIGINT, to_all=True)
     os.kill(server, SIGCONT)
@@ -114,13 +123,13 @@ def test_two_signals_leave_the_folder_usable(start: StartCommand, big_file: Path
     assert ended.code == 130
     assert ended.sentence == "stopped by SIGINT"
     assert not alive(server)
-    assert_usable(start, big_file, tmp_path / "db")
+    assert_usable(start, some_file, tmp_path / "db")
 
 
 def test_three_signals_end_even_a_server_that_does_not_save(
-    start: StartCommand, big_file: Path, tmp_path: Path
+    start: StartCommand, some_file: Path, tmp_path: Path
 ) -> None:
-    command, server = in_the_middle(start, big_file, tmp_path / "db")
+    command, server = in_the_middle(start, some_file, tmp_path / "db")
     before = unaccepted()
     command.signal_and_wait(SIGINT)
     command.signal(SIGINT)
@@ -130,36 +139,36 @@ def test_three_signals_end_even_a_server_that_does_not_save(
     ended = command.end()
     assert ended.code == 130
     assert not alive(server)
-    assert_usable(start, big_file, tmp_path / "db")
+    assert_usable(start, some_file, tmp_path / "db")
 
 
 def test_a_signal_while_the_data_are_saved_does_not_lose_them(
-    start: StartCommand, big_file: Path, tmp_path: Path
+    start: StartCommand, some_file: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "db"
-    command = started(start, big_file, folder, "--max-rate", "12MB")
-    client_of(folder).config_set("rdb-key-save-delay", 50)
+    command = started(start, some_file, folder, *SLOW)
+    client_of(folder).config_set("rdb-key-save-delay", 150)
     wait_until(lambda: list(folder.glob("temp-*.rdb")), what="the save")
     command.signal(SIGINT)
     ended = command.end()
     assert ended.code == 0
     assert ended.report["status"] == "complete"
-    verified = start("verify", big_file, "--to", f"embedded:{folder}").end()
-    assert verified.records["equal"] == 36_000
+    verified = start("verify", some_file, "--to", f"embedded:{folder}").end()
+    assert verified.records["equal"] == RECORDS
 
 
 def test_a_killed_command_leaves_no_server_and_a_usable_folder(
-    start: StartCommand, big_file: Path, tmp_path: Path
+    start: StartCommand, some_file: Path, tmp_path: Path
 ) -> None:
-    command, server = in_the_middle(start, big_file, tmp_path / "db")
+    command, server = in_the_middle(start, some_file, tmp_path / "db")
     command.signal(SIGKILL)
     os.kill(server, SIGCONT)
     wait_until(lambda: not alive(server), what="the end of the server")
-    assert_usable(start, big_file, tmp_path / "db")
+    assert_usable(start, some_file, tmp_path / "db")
 
 
-def test_a_killed_server_is_told(start: StartCommand, big_file: Path, tmp_path: Path) -> None:
-    command, server = in_the_middle(start, big_file, tmp_path / "db")
+def test_a_killed_server_is_told(start: StartCommand, some_file: Path, tmp_path: Path) -> None:
+    command, server = in_the_middle(start, some_file, tmp_path / "db")
     os.kill(server, SIGKILL)
     ended = command.end()
     assert ended.code == 4

@@ -11,7 +11,6 @@ import pytest
 import etl.pipeline.attempts as rounds
 from etl.job.state import Job
 from tests.fault.commands import (
-    START_METHODS,
     StartCommand,
     hold_in_the_middle,
     wait_for_the_middle,
@@ -55,7 +54,7 @@ def test_a_server_that_is_killed_and_restarted_ends_with_everything_once(
     assert_no_leftovers(server.client())
 
 
-@pytest.mark.parametrize("method", START_METHODS)
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
 def test_two_workers_outlive_a_restart_together(
     start: StartCommand, big_file: Path, real_server: RealServer, proxy: RecordingProxy, method: str
 ) -> None:

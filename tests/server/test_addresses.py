@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -31,22 +31,31 @@ def short_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def loaded_and_verified(file: Path, url: str, **env: str) -> str:
-    """Load and verify; give all that was said."""
-    said = ""
-    for verb in ("load", "verify"):
-        to = () if env else ("--to", url)
-        ended = run_cli(verb, file, *to, "--workers", "2", "--json", env=env)
-        assert ended.returncode == 0, ended.stderr
-        said += ended.stdout + ended.stderr
-    return said
+LoadAndVerify = Callable[..., str]
+
+
+@pytest.fixture
+def loaded_and_verified(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> LoadAndVerify:
+    """A function that loads and verifies with two workers, and gives all that was said."""
+
+    def loaded_and_verified(file: Path, url: str = "") -> str:
+        capsys.readouterr()
+        to = ("--to", url) if url else ()
+        for verb in ("load", "verify"):
+            assert main([verb, str(file), *to, "--workers", "2", "--json"]) == 0
+        return "".join(capsys.readouterr())
+
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    return loaded_and_verified
 
 
 def database(server: RealServer, number: int) -> redis.Redis:
     return server.client(db=number)
 
 
-def test_a_unix_socket_is_an_address(short_folder: Path, start_server: StartServer, file: Path) -> None:
+def test_a_unix_socket_is_an_address(
+    short_folder: Path, start_server: StartServer, file: Path, loaded_and_verified: LoadAndVerify
+) -> None:
     socket = short_folder / "re dis.sock"
     server = start_server("--unixsocket", str(socket))
     loaded_and_verified(file, f"unix://{quote(str(socket))}")
@@ -56,7 +65,9 @@ def test_a_unix_socket_is_an_address(short_folder: Path, start_server: StartServ
 
 
 @pytest.mark.parametrize("form", ["redis://127.0.0.1:{}/5", "redis://127.0.0.1:{}?db=5"])
-def test_the_database_is_the_one_in_the_url(real_server: RealServer, file: Path, form: str) -> None:
+def test_the_database_is_the_one_in_the_url(
+    real_server: RealServer, file: Path, form: str, loaded_and_verified: LoadAndVerify
+) -> None:
     said = loaded_and_verified(file, form.format(real_server.port))
     assert f'"target": "redis://127.0.0.1:{real_server.port}/5"' in said
     assert held(database(real_server, 5), 3) == LINES
@@ -69,8 +80,11 @@ def test_a_database_that_is_not_there_is_a_clear_error(real_server: RealServer, 
     assert "DB index is out of range" in ended.stderr
 
 
-def test_the_address_may_come_from_the_environment(real_server: RealServer, file: Path) -> None:
-    loaded_and_verified(file, real_server.url, REDIS_URL=real_server.url)
+def test_the_address_may_come_from_the_environment(
+    real_server: RealServer, file: Path, monkeypatch: pytest.MonkeyPatch, loaded_and_verified: LoadAndVerify
+) -> None:
+    monkeypatch.setenv("REDIS_URL", real_server.url)
+    loaded_and_verified(file)
     assert held(real_server.client(), 3) == LINES
 
 
@@ -100,7 +114,7 @@ def url_of(server: RealServer, user: str = "", password: str = PASSWORD) -> str:
 
 @pytest.mark.parametrize("user", ["", "default", "loader"])
 def test_user_and_password_open_the_server_and_are_not_shown(
-    guarded_server: RealServer, file: Path, user: str
+    guarded_server: RealServer, file: Path, user: str, loaded_and_verified: LoadAndVerify
 ) -> None:
     said = loaded_and_verified(file, url_of(guarded_server, user))
     assert_secret(said)
