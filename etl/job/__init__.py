@@ -1,4 +1,5 @@
 """What Redis holds about a job: its record, the hash ``etl:{job}``, and its lock, ``etl:{job}:lock``.
 
-``record`` says where an earlier run has left the job, ``lock`` lets one run at a time go on.
+``state`` says where an earlier run has left the job, ``fields`` how that is written, ``lock`` lets one run at
+a time go on, ``presence`` shows whether its processes are there.
 """

@@ -1,8 +1,8 @@
 """What a run is going to do, decided before the first record is read.
 
 A plan is frozen and picklable: a Process, another machine and the calling process itself carry out the
-same plan, each its own shard. The three contracts that a plan is made of stand here; their members live in
-``source/``, ``encode/`` and ``target/``.
+same plan, each its own shard. The contracts that it is made of stand beside it (``source``, ``encoder``,
+``target``); their members live in ``source/``, ``encode/`` and ``sink/``.
 """
 
 from __future__ import annotations

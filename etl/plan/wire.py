@@ -16,7 +16,7 @@ class Wire:
     whose reply is whose: the commands come in ``len(boundaries) - 1`` groups of ``commands_per_group``, and
     group ``j`` carries the records ``boundaries[j]`` up to (not including) ``boundaries[j + 1]`` of the
     batch. ``expected`` is what the server sends back when all is well: a reply stream equal to it needs no
-    parsing (see NOTE(expected) in ``target/conversation.py``); None if it cannot be foretold.
+    parsing (see NOTE(expected) in ``sink/session/pipelined.py``); None if it cannot be foretold.
     """
 
     buffers: tuple[Buffer, ...] = field(repr=False)

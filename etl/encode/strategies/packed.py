@@ -1,6 +1,6 @@
 """Many small strings, N to a hash: ``--pack N``. A small string in a key of its own is mostly overhead.
 
-Where a record is found afterwards says NOTE(bucket) in ``encode/buckets.py``.
+Where a record is found afterwards says NOTE(bucket) in ``encode/rdb/buckets.py``.
 
 | a bucket | goes as |
 |---|---|

@@ -1,7 +1,7 @@
 """The way back: what Redis holds, compared with what the source has, for every type that can be asked.
 
 The very bytes that a server answers when it holds what the source has are predicted wherever they are known
-(NOTE(expected) in ``target/conversation.py``), so a check costs a comparison; only what differs is parsed.
+(NOTE(expected) in ``sink/session/pipelined.py``), so a check costs a comparison; only what differs is parsed.
 
 | written by | asked with | compared |
 |---|---|---|

@@ -1,4 +1,6 @@
-"""Lists: LLEN while the source is read, LRANGE of all lists behind it. See NOTE(lists) in ``gathered.py``.
+"""Lists: LLEN while the source is read, LRANGE of all lists behind it.
+
+See NOTE(lists) in ``plan/gathered.py``.
 
 https://redis.io/docs/latest/commands/llen/, https://redis.io/docs/latest/commands/lrange/
 """

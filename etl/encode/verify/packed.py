@@ -1,4 +1,4 @@
-"""Packed strings: HGETALL of whole buckets, HMGET of parts. See NOTE(bucket) in ``encode/buckets.py``.
+"""Packed strings: HGETALL of whole buckets, HMGET of parts. See NOTE(bucket) in ``encode/rdb/buckets.py``.
 
 https://redis.io/docs/latest/commands/hgetall/, https://redis.io/docs/latest/commands/hmget/
 

@@ -14,10 +14,6 @@ def _equal(_item: Item, _reply: Any) -> bool:
     return False  # what is equal is the expected answer itself
 
 
-def _present(_item: Item, _reply: Any) -> bool:
-    return True
-
-
 def _number(text: bytes) -> float:
     """Read a number as a server does, by C's strtod. Raises ValueError."""
     try:

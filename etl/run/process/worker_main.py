@@ -24,7 +24,8 @@ from etl.worker.messages import Failed, Feed, Finished, ShardResult, Stop
 from etl.worker.run_shard import run_shard
 
 SHOW_CPU_EVERY_S = 0.5
-"""How often a worker tells how much processor time it has used: see NOTE(stalls) in ``run/stalls.py``."""
+"""How often a worker tells how much processor time it has used: see NOTE(stalls) in
+``run/process/stalls.py``."""
 
 
 SHOW_STACK = signal.SIGUSR1

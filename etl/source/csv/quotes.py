@@ -54,7 +54,8 @@ class Span(NamedTuple):
 
 
 def scan_records(data: bytes, dialect: Dialect, *, final: bool) -> tuple[int, int]:
-    """Return the bytes of ``data`` that are whole records, and their number: NOTE(scan) in ``text.py``.
+    """Return the bytes of ``data`` that are whole records, and their number: NOTE(scan) in
+    ``source/text/format.py``.
 
     Blank lines alone are bytes without a record. A quote that is never closed is one record when ``final``.
     """

@@ -1,7 +1,7 @@
 """CSV, TSV and the like (RFC 4180): fields between delimiters, quoted where need be; values stay text.
 
-Where records end, and what irregular quotes mean, stands in ``quotes.py``; how a block is parsed, in
-``csv_block.py``.
+Where records end, and what irregular quotes mean, stands in ``source/csv/quotes.py``; how a block is parsed,
+in ``source/csv/block.py``.
 """
 
 from __future__ import annotations

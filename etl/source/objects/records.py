@@ -3,7 +3,7 @@
 So a dict becomes what the same record in a ``.jsonl`` file becomes. What JSON does not have is written as a
 token and listed before the lines: bytes (raw in Redis; base64 in JSON text), Decimal (its digits; a number in
 JSON text) and floats that are not finite (``nan``, ``inf``; ``null`` in JSON text). Dates and times are ISO
-8601 text as in ``arrow_text``, numpy's scalars and arrays what they hold, UUIDs and paths their text. An
+8601 text as in ``value/text.py``, numpy's scalars and arrays what they hold, UUIDs and paths their text. An
 element that is no dict, or holds anything else, is a reject with its ``repr``.
 """
 

@@ -38,7 +38,7 @@ def batches_of(records: pa.RecordBatch, layout: Layout, first_record: int | None
 
 
 def batch_of(records: pa.RecordBatch, layout: Layout, first_record: int | None) -> Batch:
-    """Return records as the batch that a projection wants: texts as the table in ``arrow_text`` has them.
+    """Return records as the batch that a projection wants: texts as the table in ``value/text.py`` has them.
 
     ``records`` may have more or fewer columns than the layout's schema: those needed are found by name. A
     wanted field that the schema does not have is a column of nulls. ``{line}`` is ``{json}`` here, an object

@@ -1,4 +1,4 @@
-"""Text of Arrow's scalar types, whole columns at a time; the table of them is in ``arrow_text``."""
+"""Text of Arrow's scalar types, whole columns at a time; the table of them is in ``value/text.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text of Arrow's dates and times, ISO 8601, whole columns at a time; the table is in ``arrow_text``.
+"""Text of Arrow's dates and times, ISO 8601, whole columns at a time; the table is in ``value/text.py``.
 
 Arrow's calendar has the years 0 to 9999 (as ISO 8601 has, where no more is agreed upon); a value outside of
 them is written as the integer that is stored.
