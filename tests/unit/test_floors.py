@@ -15,7 +15,7 @@ FLOORS = (
     ("etl.units", "etl.times"),
     ("etl.report",),
     ("etl.errors",),
-    ("etl.template", "etl.limits"),
+    ("etl.template", "etl.limits", "etl.registry"),
     ("etl.plan", "etl.options"),
     ("etl.encode", "etl.source", "etl.output"),
     ("etl.sink",),
