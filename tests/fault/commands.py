@@ -35,9 +35,10 @@ RUNS_THE_COMMAND = """\
 import contextlib, sys
 from etl.cli.main import main
 import etl.run.process.child
-from etl.run.process.hide_pandas import hide_pandas
-hide_pandas()  # as ``python -m etl`` does
-etl.run.process.child.main_hidden = contextlib.nullcontext  # workers import this script, and so the patch
+from etl.run.process.hide_libraries import hide_libraries
+hide_libraries()  # as ``python -m etl`` does
+# Workers import this script, and so the patch.
+etl.run.process.child.main_hidden = lambda instead: contextlib.nullcontext()
 {patch}
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

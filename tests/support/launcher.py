@@ -283,9 +283,9 @@ def _fork_helper(path: bytes, args: Sequence[Any], passed: Sequence[int]) -> int
 
 def _import_all() -> None:
     """Import what a load of a file imports, as ``python -m etl`` does, and nothing that starts a thread."""
-    from etl.run.process.hide_pandas import hide_pandas
+    from etl.run.process.hide_libraries import hide_libraries
 
-    hide_pandas()
+    hide_libraries()
     import etl.run.process.preload
     import etl.sink.preflight.checks
     import etl.verbs.load
