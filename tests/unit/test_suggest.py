@@ -10,6 +10,6 @@ def test_the_nearest_names_are_proposed_and_none_where_nothing_is_like_it() -> N
     assert nearest("worker", known) == ["workers"]
     assert nearest("xyzzy", known) == []
     assert did_you_mean("worker", known) == "did you mean workers?"
-    assert did_you_mean("work", known, most=2) == "did you mean workers or wire?"
+    assert did_you_mean("work", ("workers", "word"), most=2) == "did you mean word or workers?"
     assert did_you_mean("xyzzy", known) == ""
     assert did_you_mean("x", iter(())) == ""
