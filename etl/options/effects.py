@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from etl.errors import UsageError
 
 if TYPE_CHECKING:
-    from etl.options.verbs import Options
+    from etl.options.declare import Options
+    from etl.options.verbs import LoadOptions
 
 QUERY = "a query"
 OBJECT = "a Python object"
@@ -70,7 +71,7 @@ def refuse_for_format(options: Options, format: str) -> None:
             raise UsageError(f"{_flag(name)} has no effect on {what}: it is for {_listed(formats)}{remedy}")
 
 
-def refuse_for_kind(options: Options, kind: str) -> None:
+def refuse_for_kind(options: LoadOptions, kind: str) -> None:
     """Refuse options that have no effect on records that become ``kind`` (or COMMAND). Raises UsageError."""
     for name, kinds in OF_KINDS.items():
         if kind in kinds or not given(options, name):
@@ -91,7 +92,7 @@ def refuse_for_kind(options: Options, kind: str) -> None:
         )
 
 
-def _of(options: Options, kind: str) -> str:
+def _of(options: LoadOptions, kind: str) -> str:
     return f"--as {kind}" + ("" if options.as_ else ", the default here")
 
 
