@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 
 from etl.options import values as values
 from etl.options.declare import Options, Parsed, Value, option, options_class
+from etl.options.shelves import TYPES
 from etl.options.values import ExpiryTime
-
-TYPES = ("string", "hash", "json", "list", "set", "zset", "stream")
 
 Names = Parsed[str | Iterable[str] | None, tuple[str, ...] | None]
 
