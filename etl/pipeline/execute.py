@@ -25,7 +25,7 @@ from etl.run.choose import make_counters
 from etl.run.runners.processes import make_context
 from etl.run.signals import StopSignals
 from etl.run.sizing import UNKNOWN_SIZE, worth
-from etl.sink.choose import opened_target, place_of
+from etl.sink.choose import opened_target
 from etl.sink.control import ControlConnection
 from etl.source.choose import choose_source
 from etl.times import parse_duration
@@ -40,7 +40,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
         encoders = verb.encoders(mapping)
         templates = [*encoders.main.templates, *(encoders.before.templates if encoders.before else ())]
         projection = projection_of(options, templates, source)
-        with opened_target(place_of(options)) as (target, name), contextlib.ExitStack() as held:
+        with opened_target(options) as target, contextlib.ExitStack() as held:
             workers = options.workers or worth(source)
             require_descriptors(workers)
             context = make_context(options.start_method) if workers > 1 else None
@@ -51,7 +51,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
             console = held.enter_context(contextlib.closing(ControlConnection(target, signals)))
             may_vanish = getattr(options, "allow_eviction", False)
             keep_s = parse_duration(getattr(options, "keep_record", "30d"))
-            job = Job(job_name(source, name, options), run_token(), console, may_vanish, keep_s)
+            job = Job(job_name(source, target.name, options), run_token(), console, may_vanish, keep_s)
             guard = Preflight.ask(
                 target, options, encoders.always(), source, signals, verb.commands(job, mapping)
             )
@@ -63,7 +63,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                 counters = make_counters(context, workers)
                 if resume_point.unchanged:
                     return Outcome(
-                        verb.name, job.name, name, counters, (), time.monotonic() - started_at, None
+                        verb.name, job.name, target.name, counters, (), time.monotonic() - started_at, None
                     )
                 size = resume_point.block_bytes or block_size(
                     UNKNOWN_SIZE if source.nbytes is None else source.nbytes, workers
@@ -96,7 +96,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                 return Outcome(
                     verb.name,
                     job.name,
-                    name,
+                    target.name,
                     counters,
                     tuple(words),
                     seconds,

@@ -33,15 +33,6 @@ def address_of(url: str, options: Options, environment: Mapping[str, str] = os.e
     return replace(address, user=options.user, password=_password(address, options, environment))
 
 
-def refuse_login(options: Options) -> None:
-    """Refuse options that say who connects, for a server of one's own. Raises UsageError."""
-    for name in ("user", "password_file", "ask_password", "tls_insecure"):
-        if getattr(options, name):
-            raise UsageError(
-                f"--{name.replace('_', '-')} has no effect with an embedded server: it has no users"
-            )
-
-
 def _password(address: Address, options: Options, environment: Mapping[str, str]) -> str | None:
     if has_password(address):
         return None

@@ -113,8 +113,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
     target = ModelTarget(model)
 
     @contextlib.contextmanager
-    def opened(url: str) -> Iterator[tuple[ModelTarget, str]]:
-        yield target, "model"
+    def opened(options: LoadOptions) -> Iterator[ModelTarget]:
+        yield target
 
     monkeypatch.setattr(prepare, "opened_target", opened)
     monkeypatch.chdir(tmp_path)
