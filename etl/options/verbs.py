@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from etl.options import values as values
 from etl.options.declare import checked, option
-from etl.options.shelves import FORMATS, TYPES
+from etl.options.shelves import FORMATS, RUNNERS, TYPES
 from etl.units import DEFAULT_RECORD_BYTES
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
@@ -181,6 +181,12 @@ class Options:
         parse=values.whole_number,
         shown_default=f"number of cores, at most {MOST_WORKERS}; fewer for small inputs",
     )
+    runner: str | None = option(
+        None,
+        "who runs the workers: the calling process (inline: one worker), or a process for each (processes)",
+        choices=RUNNERS,
+        shown_default="`inline` where one worker has something to do, else `processes`",
+    )
     split: str = option(
         "block",
         "what is counted modulo N: blocks of whole records, or single records",
@@ -333,6 +339,7 @@ RUN_OPTIONS = frozenset(
         "tls_insecure",
         "allow_eviction",
         "workers",
+        "runner",
         "split",
         "max_rejects",
         "rejects",

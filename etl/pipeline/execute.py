@@ -21,10 +21,9 @@ from etl.pipeline.resolve import projection_of
 from etl.pipeline.verb import Verb
 from etl.plan import Plan, block_size
 from etl.report import parse_budget
-from etl.run.choose import make_counters
-from etl.run.runners.processes import make_context
+from etl.run.choose import open_runner, worker_count
 from etl.run.signals import StopSignals
-from etl.run.sizing import UNKNOWN_SIZE, worth
+from etl.run.sizing import UNKNOWN_SIZE
 from etl.sink.choose import opened_target
 from etl.sink.control import ControlConnection
 from etl.source.choose import choose_source
@@ -41,9 +40,9 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
         templates = [*encoders.main.templates, *(encoders.before.templates if encoders.before else ())]
         projection = projection_of(options, templates, source)
         with opened_target(options) as target, contextlib.ExitStack() as held:
-            workers = options.workers or worth(source)
+            workers = worker_count(options, source)
             require_descriptors(workers)
-            context = make_context(options.start_method) if workers > 1 else None
+            runner = open_runner(options, workers)
             # A server of our own that ends does not come back.
             retry_for_s = 0.0 if target.own else options.retry_for
             mode = choose_mode(options.progress)
@@ -60,7 +59,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
             encoders = verb.encoders(settled)
             guard.permit(encoders.always())
             with verb.claimed(job, task, mapping, signals) as resume_point:
-                counters = make_counters(context, workers)
+                counters = runner.counters(workers)
                 if resume_point.unchanged:
                     return Outcome(
                         verb.name, job.name, target.name, counters, (), time.monotonic() - started_at, None
@@ -87,7 +86,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                     outside = source.nbytes - sum(block.nbytes for block in plan.blocks)
                     counters.set(workers, "bytes_done", outside)
                 job_run = JobRun(job, task, resume_point)
-                run = Run(verb.planned(plan, settled), context, signals, counters, guard.loss)
+                run = Run(verb.planned(plan, settled), runner, signals, counters, guard.loss)
                 with guard.watching(counters, options.retry_for):
                     words, error = verb.run(run, job_run, encoders.before)
                 error = explained(error, templates, projection, source)
