@@ -52,7 +52,7 @@ class Preflight:
         guard = cls(
             target, read_server_facts(target, (*commands, *more), stop), stop, writes, may_evict, more
         )
-        require_server(guard.findings.info, target, writes=writes)
+        require_server(guard.findings.info, target, writes=writes, takes=target.takes)
         if not may_evict:
             expiring = any(map(expires, commands))
             require_room(guard.findings.info, target, nbytes=source.nbytes, expiring=expiring)
