@@ -7,16 +7,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-from typing import TYPE_CHECKING, Any
 
 from etl.errors import EtlError
 from etl.options import LoadOptions, VerifyOptions, add_options, from_namespace
-
-if TYPE_CHECKING:
-    from etl.report import Report
-    from etl.verbs.load import load
-    from etl.verbs.verify import verify
+from etl.report import Report
+from etl.verbs.load import load
+from etl.verbs.verify import verify
 
 __version__ = "0.1.0"
 
@@ -32,21 +28,10 @@ __all__ = [
     "verify",
 ]
 
-# Arrow and redis take 0.2 s to import: --help and a usage error do not wait for them.
-_LAZY = {"load": "etl.verbs.load", "verify": "etl.verbs.verify", "Report": "etl.report"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        value = getattr(importlib.import_module(_LAZY[name]), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'etl' has no attribute {name!r}")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``load`` to somebody else's parser, as a group of their own."""
-    add_options(parser.add_argument_group("options of redis-etl"), LoadOptions)
+    """Add the options of ``load`` to somebody else's parser, in groups of their own."""
+    add_options(parser, LoadOptions, title="redis-etl: {}")
 
 
 def from_args(namespace: argparse.Namespace) -> LoadOptions:

@@ -67,11 +67,11 @@ def start_cli(
 
     stdout and stderr are pipes: end with ``communicate()`` or ``end_cli()``. The command is forked from a
     process that has imported what it needs (``tests/support/launcher.py``), unless it is to be ``fresh`` or
-    ``env`` has something to say to Python. ``patch`` is Python that a forked one runs first.
+    the environment has something to say to Python. ``patch`` is Python that a forked one runs first.
     """
     environment = environment_of_commands(env or {})
     words = [os.fspath(arg) for arg in args]
-    if not fresh and not any(name.startswith("PYTHON") for name in env or {}):
+    if not fresh and _said_to_python(environment) == _SAID_TO_PYTHON:
         return launcher().start(words, env=environment, cwd=cwd, stdin=stdin, patch=patch)
     assert not patch
     return subprocess.Popen(
@@ -91,6 +91,15 @@ def environment_of_commands(more: Mapping[str, str]) -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
     paths = (str(REPO), environment.get("PYTHONPATH", ""))
     return {**environment, "PYTHONPATH": os.pathsep.join(path for path in paths if path), **more}
+
+
+def _said_to_python(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what tells Python where to look for modules, and how to read and write."""
+    whatever = "PYTHONDONTWRITEBYTECODE"  # forked or not, it changes nothing that a test sees
+    return {n: value for n, value in environment.items() if n.startswith("PYTHON") and n != whatever}
+
+
+_SAID_TO_PYTHON = _said_to_python(environment_of_commands({}))
 
 
 def end_cli(process: Started) -> tuple[str, str]:

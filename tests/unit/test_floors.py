@@ -12,17 +12,17 @@ from tests.cases import cases
 PACKAGE = Path(etl.__file__).parent
 
 FLOORS = (
-    ("etl.units", "etl.times"),
+    ("etl.units", "etl.times", "etl.suggest"),
     ("etl.report",),
     ("etl.errors",),
-    ("etl.template", "etl.limits", "etl.registry"),
+    ("etl.template", "etl.limits", "etl.registry", "etl.rate"),
     ("etl.plan", "etl.options"),
     ("etl.encode", "etl.source", "etl.output"),
     ("etl.sink",),
     ("etl.worker", "etl.job"),
     ("etl.run",),
     ("etl.pipeline",),
-    ("etl.verbs",),
+    ("etl.verbs", "etl.testing"),
     ("etl",),
     ("etl.cli",),
     ("etl.__main__",),
@@ -59,6 +59,7 @@ OWNERS = {
     "csv": ("etl.source.formats.csv",),
     "bz2": ("etl.source.storage.compression",),
     "lzma": ("etl.source.storage.compression",),
+    "pytest": ("etl.testing",),
     "anycrc": ("etl.encode.rdb.crc64",),
     "fsspec": ("etl.source.storage.stores.fsspec",),
     "aiohttp": ("etl.source.storage.stores.fsspec",),
@@ -84,7 +85,7 @@ CATCHING = {
 }
 """Who may catch every exception, and why."""
 
-PURE = ("etl.units", "etl.report", "etl.template", "etl.plan", "etl.encode")
+PURE = ("etl.units", "etl.rate", "etl.report", "etl.template", "etl.plan", "etl.encode")
 IMPURE = {"os", "sys", "io", "time", "datetime", "random", "pathlib", "threading", "contextlib", "tempfile"}
 
 
