@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import signal
@@ -24,7 +25,9 @@ Started = subprocess.Popen[str] | Launched
 @functools.cache
 def launcher() -> Launcher:
     """Return the process that this one's commands are forked from; it is started when first asked for."""
-    return Launcher()
+    started = Launcher()
+    atexit.register(started.close)
+    return started
 
 
 def run_cli(
