@@ -31,7 +31,7 @@ FLOORS = (
 
 OWNERS = {
     "redis": ("etl.sink",),
-    "hiredis": ("etl.sink",),
+    "hiredis": ("etl.sink", "etl.testing"),
     "ssl": ("etl.sink",),
     # inputs waits for standard input where another program has made it non-blocking.
     "select": ("etl.sink", "etl.source.storage.stdin"),
