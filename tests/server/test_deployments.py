@@ -30,7 +30,7 @@ class TestStandalone(SinkContract):
     secret = SECRET
 
     @pytest.fixture
-    def target(self, locked_server: RealServer) -> Iterator[Target]:  # type: ignore[override]
+    def target(self, locked_server: RealServer) -> Iterator[Target]:
         locked_server.client(password=SECRET).flushall()
         with opened_target(LoadOptions(to=f"redis://:{SECRET}@127.0.0.1:{locked_server.port}")) as target:
             yield target
@@ -38,6 +38,6 @@ class TestStandalone(SinkContract):
 
 class TestEmbedded(SinkContract):
     @pytest.fixture
-    def target(self, tmp_path: Path) -> Iterator[Target]:  # type: ignore[override]
+    def target(self, tmp_path: Path) -> Iterator[Target]:
         with opened_target(LoadOptions(to=f"embedded:{tmp_path / 'data'}")) as target:
             yield target
