@@ -10,7 +10,7 @@ from typing import Any
 from etl.job.name import job_name, run_token
 from etl.job.state import Job
 from etl.limits import require_descriptors
-from etl.options import Options
+from etl.options import LoadOptions
 from etl.output.notice import choose_mode, log_notice
 from etl.pipeline.attempts import JobRun, job_spec
 from etl.pipeline.execution import Run
@@ -20,17 +20,15 @@ from etl.pipeline.preflight import Preflight
 from etl.pipeline.resolve import projection_of
 from etl.pipeline.verb import Verb
 from etl.plan import Plan, block_size
-from etl.report import parse_budget
 from etl.run.choose import open_runner, worker_count
 from etl.run.signals import StopSignals
 from etl.run.sizing import UNKNOWN_SIZE
 from etl.sink.choose import opened_target
 from etl.sink.control import ControlConnection
 from etl.source.choose import choose_source
-from etl.times import parse_duration
 
 
-def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
+def carry_out(verb: Verb, sources: Sequence[Any], options: LoadOptions) -> Outcome:
     """Plan and run one verb; give its outcome. Raises EtlError where the run has not begun."""
     started_at = time.monotonic()
     with StopSignals() as signals:
@@ -48,8 +46,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
             mode = choose_mode(options.progress)
             target = target.identify("redis-etl", signals, retry_for_s, lambda text: log_notice(mode, text))
             console = held.enter_context(contextlib.closing(ControlConnection(target, signals)))
-            may_vanish = getattr(options, "allow_eviction", False)
-            keep_s = parse_duration(getattr(options, "keep_record", "30d"))
+            may_vanish, keep_s = options.allow_eviction, options.keep_record
             job = Job(job_name(source, target.name, options), run_token(), console, may_vanish, keep_s)
             guard = Preflight.ask(
                 target, options, encoders.always(), source, signals, verb.commands(job, mapping)
@@ -77,7 +74,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                     workers=workers,
                     split=options.split,
                     progress=mode,
-                    budget=parse_budget(options.max_rejects),
+                    budget=options.max_rejects,
                     rejects=None,
                     block_bytes=size,
                 )

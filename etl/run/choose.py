@@ -6,27 +6,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from etl.errors import UsageError
-from etl.options import Options, given
+from etl.options import MAX_WORKERS, RunOptions, given
 from etl.options.shelves import RUNNERS
 from etl.plan import Plan, Source
 from etl.report import Counters
 from etl.run.runner import Runner
 from etl.run.signals import StopSignals
-from etl.run.sizing import MOST_WORKERS, choose_worker_count
+from etl.run.sizing import choose_worker_count
 from etl.worker.messages import ShardResult
 
 
-def worker_count(options: Options, source: Source) -> int:
+def worker_count(options: RunOptions, source: Source) -> int:
     """Return how many workers a run has. Raises UsageError for more than the runner can have."""
     most: int | None = None if options.runner is None else RUNNERS.member(options.runner).MAX_WORKERS
     if options.workers is None:
-        return choose_worker_count(source, most or MOST_WORKERS)
+        return choose_worker_count(source, most or MAX_WORKERS)
     if most is not None and options.workers > most:
         raise UsageError(f"--runner {options.runner} has at most {most}, not --workers {options.workers}")
     return options.workers
 
 
-def open_runner(options: Options, workers: int) -> Runner:
+def open_runner(options: RunOptions, workers: int) -> Runner:
     """Return the runner that was asked for, ready for plans of so many workers. Raises UsageError."""
     if options.runner is None:
         fitting = [one for _, one in RUNNERS.members() if one.suits(1) or one.suits(workers)]

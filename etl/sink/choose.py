@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from types import ModuleType
 
 from etl.errors import UsageError
-from etl.options import Options, given
+from etl.options import TargetOptions, given
 from etl.plan import Target
 from etl.registry import Shelf
 from etl.suggest import did_you_mean
@@ -17,7 +17,7 @@ DEPLOYMENTS = Shelf("etl.sink.deployments", "deployment")
 
 
 @contextlib.contextmanager
-def opened_target(options: Options) -> Iterator[Target]:
+def opened_target(options: TargetOptions) -> Iterator[Target]:
     """Yield the target of ``--to``; a server that was started for it runs while this is entered.
 
     Raises UsageError for a URL that cannot be, and for options that have no effect on what it leads to.
@@ -37,7 +37,7 @@ def _deployment_of(url: str, members: Collection[ModuleType]) -> ModuleType:
     raise _no_scheme(url, {scheme: rest for module in members for scheme, rest in module.SCHEMES.items()})
 
 
-def _refuse_options(options: Options, deployment: ModuleType, members: Collection[ModuleType]) -> None:
+def _refuse_options(options: TargetOptions, deployment: ModuleType, members: Collection[ModuleType]) -> None:
     for name in sorted({name for module in members for name in module.OPTIONS} - set(deployment.OPTIONS)):
         if given(options, name):
             schemes = [scheme for module in members if name in module.OPTIONS for scheme in module.SCHEMES]

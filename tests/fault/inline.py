@@ -17,7 +17,7 @@ import etl.pipeline.execute as prepare
 import etl.sink.deployments.standalone as standalone
 import etl.sink.session.pipelined as conversation
 from etl.cli.main import main
-from etl.options import Options
+from etl.options import TargetOptions
 from tests.fault.commands import Ended, connection_of
 from tests.support import RecordingProxy, data_keys
 
@@ -128,7 +128,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     opened = standalone.open
 
     @contextlib.contextmanager
-    def open(url: str, options: Options) -> Iterator[standalone.StandaloneTarget]:
+    def open(url: str, options: TargetOptions) -> Iterator[standalone.StandaloneTarget]:
         with opened(url, options) as target:
             yield replace(target, silence_s=0.3)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from etl.errors import EtlError
-from etl.options import Options
+from etl.options import RunOptions
 from etl.output.progress import show_progress
 from etl.plan import Block, Plan
 from etl.report import Counters
@@ -23,7 +23,7 @@ def suits(workers: int) -> bool:
     return workers <= 1
 
 
-def open(options: Options, workers: int) -> InlineRunner:
+def open(options: RunOptions, workers: int) -> InlineRunner:
     return InlineRunner()
 
 

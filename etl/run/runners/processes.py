@@ -20,7 +20,7 @@ from typing import Any
 
 from etl.errors import UsageError
 from etl.limits import limit_reached
-from etl.options import Options
+from etl.options import RunOptions
 from etl.plan import Plan
 from etl.report import Counters
 from etl.run.process.hide_pandas import pandas_is_hidden
@@ -36,7 +36,7 @@ def suits(workers: int) -> bool:
     return workers > 1
 
 
-def open(options: Options, workers: int) -> ProcessRunner:
+def open(options: RunOptions, workers: int) -> ProcessRunner:
     return ProcessRunner(make_context(options.start_method))
 
 

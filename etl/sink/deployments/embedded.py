@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from etl.errors import UsageError
-from etl.options import Options
+from etl.options import TargetOptions
 from etl.sink.address import parse_address
 from etl.sink.deployments.standalone import StandaloneTarget
 
@@ -16,7 +16,7 @@ OPTIONS: tuple[str, ...] = ()
 
 
 @contextlib.contextmanager
-def open(url: str, options: Options) -> Iterator[StandaloneTarget]:
+def open(url: str, options: TargetOptions) -> Iterator[StandaloneTarget]:
     """Run a server on the folder and yield it. Raises UsageError, TargetError, MissingExtraError."""
     folder = url.removeprefix("embedded:")
     if not folder:

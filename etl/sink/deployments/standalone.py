@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from etl.encode.resp.protocol import plain
 from etl.errors import BrokenHandshakeError, HungUpError, LostError, UnreachedError
-from etl.options import Options
+from etl.options import TargetOptions
 from etl.plan import StopFlag
 from etl.sink.address import Address
 from etl.sink.control import ask_through
@@ -30,7 +30,7 @@ STRANGER_S = 10.0
 
 
 @contextlib.contextmanager
-def open(url: str, options: Options) -> Iterator[StandaloneTarget]:
+def open(url: str, options: TargetOptions) -> Iterator[StandaloneTarget]:
     """Yield the server at ``url``; nothing is connected to yet. Raises UsageError."""
     yield StandaloneTarget(address_of(url, options))
 
