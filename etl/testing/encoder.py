@@ -216,6 +216,6 @@ def _named(name: str) -> Iterator[None]:
     """Have a failure say which encoder it is of."""
     try:
         yield
-    except Exception as error:
+    except BaseException as error:
         vars(error).setdefault("__notes__", []).append(f"of the encoder {name}")  # before Python 3.11
         raise

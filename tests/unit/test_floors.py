@@ -71,7 +71,8 @@ OWNERS = {
     "pandas": (),
     "polars": (),
     "numpy": (),
-    "pickle": (),
+    # That a member travels to another process is part of its contract.
+    "pickle": ("etl.testing",),
     "logging": (),
 }
 
@@ -201,7 +202,8 @@ def test_only_the_command_line_prints_and_only_main_exits(module: str) -> None:
 
 @cases("module", MODULES)
 def test_no_module_evaluates_text_or_unpickles(module: str) -> None:
-    assert not calls(module) & {"eval", "exec", "pickle.loads", "pickle.load", "os.system"}
+    harmful = calls(module) & {"eval", "exec", "pickle.loads", "pickle.load", "os.system"}
+    assert not harmful or (harmful == {"pickle.loads"} and belongs(module, ("etl.testing",)))
 
 
 @cases("module", MODULES)
