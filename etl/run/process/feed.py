@@ -23,7 +23,7 @@ MAX_QUEUED_BLOCKS = 3
 """Blocks that a worker may have been sent and not begun: so memory is bounded, and no worker waits."""
 
 
-class Line:
+class WorkerPipe:
     """The parent's sending end to one worker; two threads use it, one message at a time."""
 
     def __init__(self, connection: Any) -> None:
@@ -44,7 +44,7 @@ class Line:
 class Feeder(threading.Thread):
     """Cuts the stream and sends its blocks. ``error`` says why it ended early; ``ended`` wakes a wait."""
 
-    def __init__(self, plan: Plan, lines: list[Line]) -> None:
+    def __init__(self, plan: Plan, lines: list[WorkerPipe]) -> None:
         super().__init__(name="feeder", daemon=True)
         self._plan = plan
         self._lines = lines
@@ -67,7 +67,7 @@ class Feeder(threading.Thread):
                 line.send(Feed(None))
             self._end.close()
 
-    def _takers(self, block: Block) -> list[Line]:
+    def _takers(self, block: Block) -> list[WorkerPipe]:
         """Return whom a block is for: with ``--split record`` all, as each takes every N-th record."""
         if self._plan.split == "record":
             return self._lines

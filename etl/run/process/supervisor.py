@@ -24,7 +24,7 @@ GRACE_S = 10.0
 
 
 class Supervisor:
-    """The crew: starts every worker, waits for all of them, and ends them together."""
+    """Starts every worker, waits for all of them, and ends them together."""
 
     def __init__(self, plan: Plan, context: Any, slots: Any, signals: StopSignals) -> None:
         self._plan = plan
@@ -41,7 +41,7 @@ class Supervisor:
     def run(self) -> list[ShardResult]:
         """Run all shards to their end.
 
-        Gives each worker's last word (a Failed one for a silent death) in the order in which they came: the
+        Returns each worker's result (a Failed one for a silent death) in the order in which they came: the
         first failure is the cause of those that follow it.
         """
         for worker in range(self._plan.busy_workers()):
@@ -94,7 +94,7 @@ class Supervisor:
         return [Failed(0, 0.0, error)]
 
     def kill(self) -> None:
-        """Leave no worker behind, however the run ends."""
+        """End every worker that is left, however the run ends."""
         if self._feeder is not None:
             self._feeder.stop()
             self._feeder.ended.close()
@@ -129,7 +129,7 @@ class Supervisor:
         if child.message is not None:
             return
         ended = child.ended  # asked first: what it said before it ended is in the Pipe by now
-        child.listen()
+        child.receive()
         if ended and child.message is None:
             child.message = Failed(child.worker, 0.0, self._fate(child))
         if child.message is not None:

@@ -88,7 +88,7 @@ class ProcessRunner:
         supervisor = Supervisor(plan, self.context, counters.slots, signals)
         for idle in range(plan.busy_workers(), plan.workers):
             counters.add(idle, "finished", 1)
-        signals.immediate = False
+        signals.raise_on_signal = False
         signals.second_raises = False
         try:
             return supervisor.run()

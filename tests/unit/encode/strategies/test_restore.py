@@ -123,10 +123,10 @@ def payloads(records: Records, form: HashEncoding = LISTPACK) -> list[bytes]:
 def fits(pairs: Pairs) -> bool:
     """Say from the documented bounds whether a record goes as a listpack."""
     longest = max(len(word) for pair in pairs for word in pair)
-    if len(pairs) > dump.MOST_FIELDS or longest > 4095:
+    if len(pairs) > dump.MAX_FIELDS or longest > 4095:
         return False
     listpack = rdb_oracle.write_listpack([word for pair in pairs for word in pair])
-    return len(listpack) + len(listpack[:2] + b"\n\0") - 6 <= dump.MOST_LISTPACK_BYTES
+    return len(listpack) + len(listpack[:2] + b"\n\0") - 6 <= dump.MAX_LISTPACK_BYTES
 
 
 names = st.sampled_from(

@@ -10,7 +10,7 @@ import pytest
 
 from etl.errors import DiedError, InterruptedRunError, SourceError, TargetError, WorkerError
 from etl.run.process.child import Child
-from etl.run.process.feed import MAX_QUEUED_BLOCKS, Line
+from etl.run.process.feed import MAX_QUEUED_BLOCKS, WorkerPipe
 from etl.run.process.supervisor import GRACE_S, Supervisor
 from etl.run.process.worker_main import SHOW_STACK
 from etl.run.signals import StopSignals
@@ -89,7 +89,7 @@ class Crew:
             child.process = Process()
             pipe: Any = Pipe()
             child.connection = pipe
-            child.line = Line(pipe)
+            child.line = WorkerPipe(pipe)
             self.children.append(child)
 
     @property
