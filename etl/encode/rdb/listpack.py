@@ -160,7 +160,7 @@ def integer_mask(values: pa.Array, lengths: pa.Array, shortest: int, longest: in
 
 
 def _in_range(digits: pa.Array, signed: pa.Array) -> pa.Array:
-    """Return which decimals without sign and leading zeros fit into 64 bits, given whether they had a sign."""
+    """Return which decimals without sign and leading zeros fit into 64 bits; ``signed``: which had a sign."""
     lengths = pc.binary_length(digits)
     limit = pc.if_else(signed, pa.scalar(_SMALLEST.decode()), pa.scalar(_LARGEST.decode()))
     just = pc.and_(pc.equal(lengths, len(_LARGEST)), pc.less_equal(digits, limit))

@@ -1,8 +1,8 @@
 """Bytes that depend on nothing but a length: made once for every length, then looked up.
 
 NOTE(joined lookups): every piece of a join costs about as much as a short value does. What stands between
-two values (the end of one, a constant, the head of the next) depends on their two lengths only, so it is *one*
-lookup in a table of all pairs of lengths. ``join_lookups`` joins neighbours so where the table is small.
+two values (the end of one, a constant, the head of the next) depends on their two lengths only, so it is
+*one* lookup in a table of all pairs of lengths. ``join_lookups`` joins neighbours where the table is small.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class Supervisor:
         for worker in range(self._plan.busy_workers()):
             self._children.append(Child(self._plan, worker, self._context, self._cells))
         if self._plan.blocks is None:
-            self._feeder = Feeder(self._plan, [child.line for child in self._children])
+            self._feeder = Feeder(self._plan, [child.pipe for child in self._children])
             self._feeder.start()
         while open_children := [child for child in self._children if not child.closed]:
             self._wait(open_children)

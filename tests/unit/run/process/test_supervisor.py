@@ -89,7 +89,7 @@ class Crew:
             child.process = Process()
             pipe: Any = Pipe()
             child.connection = pipe
-            child.line = WorkerPipe(pipe)
+            child.pipe = WorkerPipe(pipe)
             self.children.append(child)
 
     @property
@@ -233,7 +233,7 @@ def fed(crew: Crew) -> Feeder:
 
 def test_a_worker_that_begins_a_block_makes_room_for_one_more(crew: Crew) -> None:
     fed(crew)
-    room = crew.children[1].line.room
+    room = crew.children[1].pipe.room
     for _ in range(MAX_QUEUED_BLOCKS):
         assert room.acquire(blocking=False)
     assert not room.acquire(blocking=False)
