@@ -1,4 +1,4 @@
-"""The loop of the parent: it listens to all workers and ends them."""
+"""The loop of the parent: it receives from all workers and ends them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Supervisor:
         self._cells = slots
         self._signals = signals
         self._children: list[Child] = []
-        self._last_words: list[ShardResult] = []
+        self._results: list[ShardResult] = []
         self._told_to_stop = False
         self._deadline: float | None = None
         self._feeder: Feeder | None = None
@@ -52,10 +52,10 @@ class Supervisor:
         while open_children := [child for child in self._children if not child.closed]:
             self._wait(open_children)
             self.step(time.monotonic())
-        return self._last_words + self._feeders_word()
+        return self._results + self._feeder_result()
 
     def step(self, now: float) -> None:
-        """Take what the workers and signals say, and act on it. ``now`` is a monotonic time in seconds."""
+        """Receive what workers send and signals ask, and act on it. ``now`` is a monotonic time in seconds."""
         for child in self._children:
             self._attend(child)
         self._end_stalled(now)
@@ -83,9 +83,9 @@ class Supervisor:
             if stalled:
                 child.end_stalled(stall_s)
                 assert child.message is not None
-                self._last_words.append(child.message)
+                self._results.append(child.message)
 
-    def _feeders_word(self) -> list[ShardResult]:
+    def _feeder_result(self) -> list[ShardResult]:
         error = self._feeder.error if self._feeder is not None else None
         if error is None:
             return []
@@ -133,7 +133,7 @@ class Supervisor:
         if ended and child.message is None:
             child.message = Failed(child.worker, 0.0, self._fate(child))
         if child.message is not None:
-            self._last_words.append(child.message)
+            self._results.append(child.message)
 
     def _fate(self, child: Child) -> EtlError:
         # A signal to the whole group may end a worker that has not yet learned to be deaf to it.

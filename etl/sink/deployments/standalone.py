@@ -40,9 +40,9 @@ class StandaloneTarget:
     """A Target (``etl/plan/target.py``): the server at ``address``.
 
     A connection on which it is silent for ``silence_s`` is given up; it is tried to come back for
-    ``retry_for_s`` seconds. ``own``: it is a child of this process, which alone uses it. ``known``: it has been
-    reached before; ``server_id`` is its run id then, where it tells that. ``most_records`` and ``most_bytes``
-    bound what a session has under way. ``named`` is its name where that is not its address.
+    ``retry_for_s`` seconds. ``own``: it is a child of this process, which alone uses it. ``known``: it has
+    been reached before; ``server_id`` is its run id then, where it tells that. ``most_records`` and
+    ``most_bytes`` bound what a session has under way. ``named`` is its name where that is not its address.
     """
 
     address: Address
