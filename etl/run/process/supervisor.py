@@ -55,7 +55,7 @@ class Supervisor:
         return self._results + self._feeder_result()
 
     def step(self, now: float) -> None:
-        """Receive what workers send and signals ask, and act on it. ``now`` is a monotonic time in seconds."""
+        """Act on what workers have sent and signals ask. ``now`` is a monotonic time in seconds."""
         for child in self._children:
             self._attend(child)
         self._end_stalled(now)
