@@ -439,11 +439,11 @@ def test_a_server_that_answers_as_it_should_has_no_objection() -> None:
     [
         (0, hiredis.ReplyError("NOPERM no permissions"), "RESTORE of a listpack was refused: NOPERM"),
         (0, b"QUEUED", "RESTORE of a listpack answered b'QUEUED' instead of b'OK'"),
-        (1, [b"a", b"b"], "HGETALL of a listpack does not give the hash back"),
-        (1, [], "HGETALL of a listpack does not give the hash back"),
+        (1, [b"a", b"b"], "HGETALL of a listpack does not return the hash"),
+        (1, [], "HGETALL of a listpack does not return the hash"),
         (2, b"hashtable", "OBJECT ENCODING answered b'hashtable' instead of b'listpack'"),
         (3, hiredis.ReplyError("ERR Bad data format"), "RESTORE of a hash table was refused: ERR Bad"),
-        (4, None, "HGETALL of a hash table does not give the hash back"),
+        (4, None, "HGETALL of a hash table does not return the hash"),
         (5, 0, "DEL answered 0 instead of 1"),
     ],
 )
