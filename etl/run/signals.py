@@ -7,8 +7,9 @@ import multiprocessing
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
-from multiprocessing import util
+from multiprocessing import connection, util
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -43,7 +44,8 @@ class StopSignals:
         self.raise_on_signal = True
         self.second_raises = True
         self._cause: EtlError | None = None
-        self._arrived = threading.Event()
+        # A signal does not set it: its handler may interrupt this thread while it holds the Event's lock.
+        self._caused = threading.Event()
         self._old_handlers: dict[int, Any] = {}
         self._old_wakeup = -1
         self._wake: tuple[socket.socket, socket.socket] | None = None
@@ -57,16 +59,23 @@ class StopSignals:
         return self.stopping
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for a signal, at most ``timeout`` seconds; say whether the run is to stop."""
-        if not self.stopping:
-            self._arrived.wait(timeout)
+        """Wait for a signal, at most ``timeout`` seconds. Return True if the run is to stop."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self.stopping:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                break
+            if self._wake is None:
+                self._caused.wait(left)
+            elif connection.wait([self._wake[0]], left):
+                self.acknowledge()  # else a signal of the caller's own would not let anything wait
         return self.stopping
 
     def stop_for(self, cause: EtlError) -> None:
         """Ask for a graceful end because of ``cause``; called in any thread. The first cause counts."""
         if self._cause is None:
             self._cause = cause
-            self._arrived.set()
+            self._caused.set()
             if self._wake:
                 with contextlib.suppress(OSError):
                     self._wake[1].send(b"\0")
@@ -127,7 +136,6 @@ class StopSignals:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.received.append(number)
-        self._arrived.set()
         if self.raise_on_signal or (self.now and self.second_raises and number != signal.SIGHUP):
             raise self.error()
 

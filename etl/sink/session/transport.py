@@ -11,6 +11,9 @@ from itertools import islice
 from etl.plan import Buffer
 
 RECEIVE_BYTES = 1 << 18
+SLICE_S = 0.5
+"""How long a signal that came at a bad moment is kept waiting at most."""
+
 _IOVECS = 64  # a kernel takes 1,024; more than a few dozen gain nothing
 
 
@@ -51,4 +54,9 @@ class Transport:
             return True
         interest = select.POLLIN | (select.POLLOUT if to_send else 0)
         self._poll.register(self._socket, interest)
-        return bool(self._poll.poll(timeout_s * 1000))
+        # In slices: a signal that arrives after Python has looked for one and before the kernel waits ends
+        # no wait, and would be noticed only after it.
+        whole, rest = divmod(timeout_s, SLICE_S)
+        return any(self._poll.poll(SLICE_S * 1000) for _ in range(int(whole))) or bool(
+            self._poll.poll(rest * 1000)
+        )

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
+import sys
 import threading
 from collections.abc import Iterator
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -34,6 +38,46 @@ def test_the_first_signal_asks_for_a_graceful_end_the_second_for_one_now() -> No
         signal.raise_signal(signal.SIGINT)
         assert (signals.stopping, signals.now) == (True, True)
     assert signals.error().exit_code == 143
+
+
+def test_a_signal_at_any_line_of_a_wait_ends_it() -> None:
+    for moment in range(1_000):
+        left = moment
+
+        def count_down(frame: FrameType, event: str, arg: object) -> Any:
+            nonlocal left
+            left -= event == "line"
+            if left == 0:
+                left = -1
+                os.kill(os.getpid(), signal.SIGINT)
+            return count_down
+
+        with StopSignals() as signals:
+            signals.raise_on_signal = False
+            sys.settrace(count_down)
+            try:
+                signals.wait(0.05)
+            finally:
+                sys.settrace(None)
+            if left > 0:  # it was over before
+                break
+            assert signals.stopping
+    assert 10 < moment < 999
+
+
+def test_another_signal_of_the_callers_ends_no_wait_and_lets_no_wait_spin() -> None:
+    seen: list[int] = []
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: seen.append(number))
+    try:
+        with StopSignals() as signals:
+            signal.raise_signal(signal.SIGUSR1)
+            assert not signals.wait(0.01)
+            wakeup = signals.wakeup()
+            assert wakeup is not None
+            assert not select.select([wakeup], [], [], 0)[0]
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert seen == [signal.SIGUSR1]
 
 
 def test_sighup_never_asks_for_an_end_now() -> None:

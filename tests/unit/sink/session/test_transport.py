@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,3 +74,24 @@ def test_the_socket_is_made_non_blocking() -> None:
     kernel = Kernel()
     channel_to(kernel)
     assert kernel.blocking is False
+
+
+def test_a_signal_that_comes_just_before_a_wait_is_kept_waiting_for_a_slice_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits: list[float] = []
+
+    class Poll:
+        def register(self, sock: object, interest: int) -> None:
+            return
+
+        def poll(self, timeout_ms: float) -> list[int]:
+            waits.append(timeout_ms)
+            return [1] if len(waits) == 4 else []
+
+    monkeypatch.setattr("select.poll", Poll)
+    sock: Any = Kernel()
+    assert not Transport(sock).wait(to_send=False, timeout_s=1.2)
+    assert waits == [500, 500, pytest.approx(200)]
+    assert Transport(sock).wait(to_send=False, timeout_s=1.2)
+    assert len(waits) == 4
