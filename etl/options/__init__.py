@@ -1,7 +1,7 @@
 """Options: each declared once, checked and parsed, in groups; a verb has some of the groups."""
 
 from etl.options.declare import flag
-from etl.options.effects import COMMAND, OBJECT, QUERY, given, refuse_for_format, refuse_for_kind
+from etl.options.effects import COMMAND, OBJECT, OF_TABLES, QUERY, given, refuse_for_format, refuse_for_kind
 from etl.options.parser import add_options, from_namespace, markdown_table, merged
 from etl.options.shelves import FORMATS
 from etl.options.values import parse_rate
@@ -23,6 +23,7 @@ __all__ = [
     "FORMATS",
     "MOST_WORKERS",
     "OBJECT",
+    "OF_TABLES",
     "ONLY_WRITING",
     "QUERY",
     "RUN_OPTIONS",

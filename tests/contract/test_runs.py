@@ -21,9 +21,9 @@ from etl.run.choose import make_counters
 from etl.run.runners.inline import run_inline
 from etl.run.runners.processes import make_context, run_processes
 from etl.run.signals import StopSignals
-from etl.source.formats.jsonl import Jsonl
-from etl.source.formats.lines import Lines
+from etl.source.json.lines import Jsonl
 from etl.source.text.find import find_text
+from etl.source.text.lines import Lines
 from etl.worker.messages import Failed, Finished, ShardResult
 from tests.contract.folder import SET, BuggyEncoder, FolderTarget, LosingTarget, RefusingTarget
 from tests.unit.given import source_of

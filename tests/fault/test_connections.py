@@ -13,9 +13,9 @@ from etl.plan import Plan, Projection
 from etl.report import Budget, Counters
 from etl.sink.address import parse_address
 from etl.sink.deployments.standalone import StandaloneTarget
-from etl.source.formats.lines import Lines
 from etl.source.storage.local import find_files
 from etl.source.text.files import open_text_files
+from etl.source.text.lines import Lines
 from etl.template import NUMBER, Field, Template
 from etl.worker.run_shard import run_shard
 from tests.fault.commands import (

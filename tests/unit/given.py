@@ -10,10 +10,10 @@ import hiredis
 import pyarrow as pa
 
 from etl.plan import Batch, Wire
-from etl.source.formats.lines import Lines
 from etl.source.storage.local import File, find_files
 from etl.source.text.files import TextFiles, open_text_files
 from etl.source.text.format import TextFormat
+from etl.source.text.lines import Lines
 from etl.template import Template, parse_template
 
 VALUE = parse_template("{line}", option="--value")

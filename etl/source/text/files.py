@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from etl.errors import SourceError
 from etl.plan import Batch, Block, Projection, Reject
-from etl.source.formats.lines import Lines
 from etl.source.storage.kinds import require_text
 from etl.source.storage.local import File, OpenFile, fingerprint, restat
 from etl.source.text import long_records
 from etl.source.text.format import TextFormat, scan_at
+from etl.source.text.lines import Lines
 from etl.source.text.long_records import end_of_long, long_record
 from etl.source.text.wide import parse_in_parts
 from etl.units import DEFAULT_RECORD_BYTES, KIB, MIB

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from etl.plan import Batch, Block, Projection, Reject
-from etl.source.formats.lines import Lines
 from etl.source.storage.compression import ByteStream, read_head
 from etl.source.storage.input import Input, joint_fingerprint
 from etl.source.storage.kinds import require_text
 from etl.source.text import long_records
 from etl.source.text.files import Place, all_fields, endless_beginning
 from etl.source.text.format import TextFormat, scan_at
+from etl.source.text.lines import Lines
 from etl.source.text.long_records import end_of_long, long_record
 from etl.source.text.wide import parse_in_parts
 from etl.units import DEFAULT_RECORD_BYTES, KIB

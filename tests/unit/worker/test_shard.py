@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from etl.errors import EtlError, RejectedError, SourceError, TargetError
 from etl.plan import Batch, BatchResult, Block, Difference, Plan, Refusal, Reject, Wire
 from etl.report import Budget, Counters, Example
-from etl.source.formats.jsonl import Jsonl
+from etl.source.json.lines import Jsonl
 from etl.source.storage.local import OpenFile
 from etl.source.text.files import TextFilesReader
 from etl.worker import MOST_EXAMPLES, describe

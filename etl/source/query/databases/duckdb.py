@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from etl.errors import SourceError
 from etl.source.query.database import errors_of, import_driver
-from etl.source.table.batch import BATCH_RECORDS
+from etl.source.table.format import BATCH_RECORDS
 
 
 @dataclass(frozen=True, slots=True)

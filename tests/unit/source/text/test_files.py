@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from etl.errors import SourceError
 from etl.plan import Block, Plan, Projection, Reject
 from etl.report import Budget
-from etl.source.formats.csv import Csv
-from etl.source.formats.jsonl import Jsonl
-from etl.source.formats.lines import Lines
+from etl.source.csv.format import Csv
+from etl.source.json.lines import Jsonl
 from etl.source.storage.local import find_files
 from etl.source.text import files as text_files
 from etl.source.text.files import TextFiles, open_text_files
 from etl.source.text.format import BrokenTextError, TextFormat
+from etl.source.text.lines import Lines
 from etl.worker.run_shard import run_shard
 from tests.cases import cases
 from tests.examples import examples
