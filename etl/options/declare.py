@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from etl.errors import UsageError
 from etl.options import values as values
 from etl.registry import Shelf
+from etl.suggest import did_you_mean
 
 
 def option(
@@ -93,6 +93,5 @@ def _shortened(value: Any, limit: int = 60) -> str:
 
 def _not_a_choice(field: dataclasses.Field[Any], value: Any) -> str:
     choices = choices_of(field)
-    close = difflib.get_close_matches(str(value), choices, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    return f"{flag(field)} must be one of {', '.join(choices)}, not {_shortened(value)}{hint}"
+    sentence = f"{flag(field)} must be one of {', '.join(choices)}, not {_shortened(value)}"
+    return "; ".join(filter(None, (sentence, did_you_mean(str(value), choices))))

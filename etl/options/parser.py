@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from etl.errors import UsageError
 from etl.options.declare import choices_of, flag
 from etl.options.verbs import ONLY_WRITING, Options, VerifyOptions
+from etl.suggest import did_you_mean
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
 
@@ -47,8 +47,7 @@ def merged(kind: type[AnyOptions], options: AnyOptions | None, changes: Mapping[
     known = {field.name for field in dataclasses.fields(kind)}
     for name in changes:
         if name not in known:
-            close = difflib.get_close_matches(name, known)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(sorted(known))}"
+            hint = did_you_mean(name, known, most=3) or f"there are {', '.join(sorted(known))}"
             raise UsageError(f"there is no option {name!r}; {hint}")
     if options is None:
         return kind(**changes)

@@ -12,7 +12,7 @@ from tests.cases import cases
 PACKAGE = Path(etl.__file__).parent
 
 FLOORS = (
-    ("etl.units", "etl.times"),
+    ("etl.units", "etl.times", "etl.suggest"),
     ("etl.report",),
     ("etl.errors",),
     ("etl.template", "etl.limits", "etl.registry"),
