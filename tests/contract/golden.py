@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.feather
+import pyarrow.orc
 import pyarrow.parquet
 
 from etl.options import LoadOptions
@@ -215,6 +216,12 @@ def _parquet(folder: Path, some: Sequence[ErrorPolicy]) -> Source:
     return chosen(folder / "golden.parquet")
 
 
+def _orc(folder: Path, some: Sequence[ErrorPolicy]) -> Source:
+    with pyarrow.orc.ORCWriter(folder / "golden.orc", stripe_size=1, batch_size=4) as writer:
+        writer.write(table_of(some))
+    return chosen(folder / "golden.orc")
+
+
 def _arrow(folder: Path, some: Sequence[ErrorPolicy]) -> Source:
     table = table_of(some)
     with pa.ipc.new_file(folder / "golden.arrow", table.schema) as writer:
@@ -266,6 +273,7 @@ def _dicts(some: Sequence[ErrorPolicy]) -> list[dict[str, Any]]:
 TEXT_FORMS = _texts()
 TABLE_FORMS = [
     HashEncoding("parquet", _parquet),
+    HashEncoding("orc", _orc),
     HashEncoding("arrow", _arrow),
     HashEncoding("feather", _feather),
     HashEncoding("arrow-stream", _arrow_stream),

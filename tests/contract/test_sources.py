@@ -352,7 +352,7 @@ def test_the_shards_of_a_source_have_every_record_once_and_in_order(
 # Several files
 
 
-@cases("kind", ["txt", "csv", "tsv", "jsonl", "json", "parquet", "arrow", "arrow-stream"])
+@cases("kind", ["txt", "csv", "tsv", "jsonl", "json", "parquet", "orc", "arrow", "arrow-stream"])
 def test_files_are_read_one_after_the_other_and_empty_ones_are_no_records(kind: str, tmp_path: Path) -> None:
     form = next(form for form in HASH_ENCODINGS if form.name == kind)
     some = form.rows()
