@@ -7,7 +7,6 @@ read again, and the next round begins.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import time
 from bisect import bisect_right
@@ -17,7 +16,7 @@ from itertools import groupby
 from etl.encode.mapping import RecordMapping
 from etl.errors import EtlError, JobStateLostError, TargetError
 from etl.job.state import Job, JobSpec, PrepassResult, ResumePoint
-from etl.options import RUN_OPTIONS, Options
+from etl.options import LoadOptions, job_identity
 from etl.output.notice import log_notice
 from etl.pipeline.execution import Run
 from etl.plan import COUNTS, Completed, Encoder, Plan, Source
@@ -41,14 +40,10 @@ class JobRun:
         return self.resume_point.done.counts()["records_read"] if self.resume_point.resumes else None
 
 
-def job_spec(source: Source, mapping: RecordMapping, options: Options) -> JobSpec:
-    """Say what is loaded, and what it becomes: all options but those of the run itself."""
-    said = [
-        f"{field.name}={getattr(options, field.name)!r}"
-        for field in dataclasses.fields(options)
-        if field.name not in RUN_OPTIONS
-    ]
-    return JobSpec(source.fingerprint, hashlib.sha256("\0".join([*said, mapping.kind]).encode()).hexdigest())
+def job_spec(source: Source, mapping: RecordMapping, options: LoadOptions) -> JobSpec:
+    """Return what is loaded, and what it becomes: all options but those of the target and of the run."""
+    digest = hashlib.sha256("\0".join([*job_identity(options), mapping.kind]).encode())
+    return JobSpec(source.fingerprint, digest.hexdigest())
 
 
 def run_attempts(

@@ -10,7 +10,7 @@ from typing import Any
 from etl.job.name import job_name, run_token
 from etl.job.state import Job
 from etl.limits import require_descriptors
-from etl.options import Options
+from etl.options import LoadOptions
 from etl.output.notice import choose_mode, log_notice
 from etl.pipeline.attempts import JobRun, job_spec
 from etl.pipeline.execution import Run
@@ -20,18 +20,15 @@ from etl.pipeline.preflight import Preflight
 from etl.pipeline.resolve import projection_of
 from etl.pipeline.verb import Verb
 from etl.plan import Plan, block_size
-from etl.report import parse_budget
-from etl.run.choose import make_counters
-from etl.run.runners.processes import make_context
+from etl.run.choose import open_runner, worker_count
 from etl.run.signals import StopSignals
-from etl.run.sizing import UNKNOWN_SIZE, worth
-from etl.sink.choose import opened_target, place_of
+from etl.run.sizing import UNKNOWN_SIZE
+from etl.sink.choose import opened_target
 from etl.sink.control import ControlConnection
 from etl.source.choose import choose_source
-from etl.times import parse_duration
 
 
-def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
+def carry_out(verb: Verb, sources: Sequence[Any], options: LoadOptions) -> Outcome:
     """Plan and run one verb; give its outcome. Raises EtlError where the run has not begun."""
     started_at = time.monotonic()
     with StopSignals() as signals:
@@ -40,18 +37,17 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
         encoders = verb.encoders(mapping)
         templates = [*encoders.main.templates, *(encoders.before.templates if encoders.before else ())]
         projection = projection_of(options, templates, source)
-        with opened_target(place_of(options)) as (target, name), contextlib.ExitStack() as held:
-            workers = options.workers or worth(source)
+        with opened_target(options) as target, contextlib.ExitStack() as held:
+            workers = worker_count(options, source)
             require_descriptors(workers)
-            context = make_context(options.start_method) if workers > 1 else None
+            runner = open_runner(options, workers)
             # A server of our own that ends does not come back.
             retry_for_s = 0.0 if target.own else options.retry_for
             mode = choose_mode(options.progress)
             target = target.identify("redis-etl", signals, retry_for_s, lambda text: log_notice(mode, text))
             console = held.enter_context(contextlib.closing(ControlConnection(target, signals)))
-            may_vanish = getattr(options, "allow_eviction", False)
-            keep_s = parse_duration(getattr(options, "keep_record", "30d"))
-            job = Job(job_name(source, name, options), run_token(), console, may_vanish, keep_s)
+            may_vanish, keep_s = options.allow_eviction, options.keep_record
+            job = Job(job_name(source, target.name, options), run_token(), console, may_vanish, keep_s)
             guard = Preflight.ask(
                 target, options, encoders.always(), source, signals, verb.commands(job, mapping)
             )
@@ -60,10 +56,10 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
             encoders = verb.encoders(settled)
             guard.permit(encoders.always())
             with verb.claimed(job, task, mapping, signals) as resume_point:
-                counters = make_counters(context, workers)
+                counters = runner.counters(workers)
                 if resume_point.unchanged:
                     return Outcome(
-                        verb.name, job.name, name, counters, (), time.monotonic() - started_at, None
+                        verb.name, job.name, target.name, counters, (), time.monotonic() - started_at, None
                     )
                 size = resume_point.block_bytes or block_size(
                     UNKNOWN_SIZE if source.nbytes is None else source.nbytes, workers
@@ -78,7 +74,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                     workers=workers,
                     split=options.split,
                     progress=mode,
-                    budget=parse_budget(options.max_rejects),
+                    budget=options.max_rejects,
                     rejects=None,
                     block_bytes=size,
                 )
@@ -87,7 +83,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                     outside = source.nbytes - sum(block.nbytes for block in plan.blocks)
                     counters.set(workers, "bytes_done", outside)
                 job_run = JobRun(job, task, resume_point)
-                run = Run(verb.planned(plan, settled), context, signals, counters, guard.loss)
+                run = Run(verb.planned(plan, settled), runner, signals, counters, guard.loss)
                 with guard.watching(counters, options.retry_for):
                     words, error = verb.run(run, job_run, encoders.before)
                 error = explained(error, templates, projection, source)
@@ -96,7 +92,7 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: Options) -> Outcome:
                 return Outcome(
                     verb.name,
                     job.name,
-                    name,
+                    target.name,
                     counters,
                     tuple(words),
                     seconds,

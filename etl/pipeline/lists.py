@@ -19,7 +19,6 @@ from etl.errors import SourceError
 from etl.pipeline.execution import Run
 from etl.plan import Encoder, Gathered, Plan, compact, differing, slices
 from etl.report import Example
-from etl.run.choose import make_counters, run_plan
 from etl.units import MIB
 from etl.worker import MOST_EXAMPLES
 from etl.worker.messages import Finished, ShardResult
@@ -94,7 +93,7 @@ class ListsRun:
         return again
 
     def _pass(self, plan: Plan, encoder: Encoder) -> Gathered:
-        counters = make_counters(self.run.context, plan.workers)
+        counters = self.run.runner.counters(plan.workers)
         rate = None if plan.rate is None else replace(plan.rate, since=time.monotonic())
         plan = replace(
             plan,
@@ -106,7 +105,7 @@ class ListsRun:
             preliminary=True,
         )
         own = replace(self.run, plan=plan, counters=counters, loss=lambda: None)
-        words = run_plan(plan, own.context, own.signals, counters)
+        words = own.words()
         error = own.first_error(words)
         if error is not None:
             raise error

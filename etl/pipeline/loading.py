@@ -14,14 +14,14 @@ from etl.encode.rdb.probe import objection, probe
 from etl.errors import EtlError, HungUpError, StoppedError, TargetError, UsageError
 from etl.job.lock import locked
 from etl.job.state import Job, JobSpec, ResumePoint
-from etl.options import LoadOptions, parse_rate
+from etl.options import LoadOptions
 from etl.output.notice import choose_mode, log_notice
 from etl.output.reject_file import RejectFile
 from etl.pipeline.attempts import JobRun, run_attempts
 from etl.pipeline.execution import Run
 from etl.pipeline.resolve import mapping_of
 from etl.pipeline.verb import Encoders
-from etl.plan import Encoder, Plan, Rate, Source, StopFlag, Target
+from etl.plan import Encoder, Plan, Source, StopFlag, Target
 from etl.report import Budget, Rejected
 from etl.run.signals import StopSignals
 from etl.sink.control import ask_through
@@ -94,8 +94,7 @@ class Load:
 
     def planned(self, plan: Plan, mapping: RecordMapping) -> Plan:
         options = self.options
-        rate = None if options.max_rate is None else Rate(*parse_rate(options.max_rate))
-        target = plan.target
+        rate, target = options.max_rate, plan.target
         if rate is not None:
             target = target.bounded(*rate.in_flight(plan.workers))
         return replace(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from etl.encode.examples import CommandArgs, examples, expires
 from etl.errors import EtlError, TargetError
-from etl.options import LoadOptions, Options, VerifyOptions
+from etl.options import LoadOptions
 from etl.plan import Encoder, Source, StopFlag, Target
 from etl.report import Counters
 from etl.sink.control import ControlConnection
@@ -34,7 +34,7 @@ class Preflight:
     def ask(
         cls,
         target: Target,
-        options: Options,
+        options: LoadOptions,
         encoders: Iterable[Encoder],
         source: Source,
         stop: StopFlag,
@@ -46,13 +46,13 @@ class Preflight:
 
         What it lacks in single commands is refused by ``permit``: the encoders may change in between.
         """
-        writes = isinstance(options, LoadOptions) and not isinstance(options, VerifyOptions)
-        may_evict = not writes or getattr(options, "allow_eviction", False)
+        writes = options.WRITES
+        may_evict = not writes or options.allow_eviction
         commands = examples(encoders)
         guard = cls(
             target, read_server_facts(target, (*commands, *more), stop), stop, writes, may_evict, more
         )
-        require_server(guard.findings.info, target, writes=writes)
+        require_server(guard.findings.info, target, writes=writes, takes=target.takes)
         if not may_evict:
             expiring = any(map(expires, commands))
             require_room(guard.findings.info, target, nbytes=source.nbytes, expiring=expiring)

@@ -15,14 +15,14 @@ from etl.encode.mapping import RecordMapping
 from etl.encode.verify.checker import Checker
 from etl.errors import EtlError, UsageError
 from etl.job.state import Job, JobSpec, ResumePoint
-from etl.options import VerifyOptions, parse_rate
+from etl.options import VerifyOptions
 from etl.output.differences import DifferenceFile
 from etl.pipeline.attempts import JobRun
 from etl.pipeline.execution import Run
 from etl.pipeline.lists import ListsRun
 from etl.pipeline.resolve import mapping_of
 from etl.pipeline.verb import Encoders
-from etl.plan import Encoder, Plan, Rate, Source, StopFlag, Target
+from etl.plan import Encoder, Plan, Source, StopFlag, Target
 from etl.run.signals import StopSignals
 from etl.worker.messages import ShardResult
 
@@ -56,9 +56,7 @@ class Verify:
         return contextlib.nullcontext(ResumePoint())
 
     def planned(self, plan: Plan, mapping: RecordMapping) -> Plan:
-        options = self.options
-        rate = None if options.max_rate is None else Rate(*parse_rate(options.max_rate))
-        return replace(plan, stall_s=options.stall or None, rate=rate)
+        return replace(plan, stall_s=self.options.stall or None, rate=self.options.max_rate)
 
     def rejected(self, job: str) -> None:
         """A verify writes no rejects."""

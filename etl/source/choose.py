@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 from etl.errors import UsageError
-from etl.options import FORMATS, OBJECT, OF_TABLES, QUERY, Options, refuse_for_format
+from etl.options import FORMATS, OBJECT, OF_TABLES, QUERY, SourceOptions, refuse_for_format
 from etl.plan import Source
 from etl.source.storage.compression import split_name
 from etl.source.storage.find import STDIN, local_path
@@ -20,7 +20,7 @@ from etl.source.storage.uri import is_remote, parse_uri
 DEFAULT_FORMAT = "lines"
 
 
-def choose_source(sources: Sequence[Any], options: Options) -> Source:
+def choose_source(sources: Sequence[Any], options: SourceOptions) -> Source:
     """Make the source of what was given: paths and URIs, one Python object, or ``--sql``.
 
     Raises SourceError, and UsageError for what contradicts itself.
@@ -40,7 +40,7 @@ def choose_source(sources: Sequence[Any], options: Options) -> Source:
     return source
 
 
-def _query(sources: Sequence[Any], options: Options) -> Source:
+def _query(sources: Sequence[Any], options: SourceOptions) -> Source:
     if sources:
         raise UsageError("--sql names its files itself: give no source beside it")
     from etl.source.query.sql import open_query

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from etl.errors import SourceError, UsageError
-from etl.options import Options
+from etl.options import SourceOptions
 from etl.plan import Batch, Projection, Reject
 from etl.source.csv.block import parse_block, reject
 from etl.source.csv.quotes import Dialect, Span, scan_records, walk
@@ -132,12 +132,12 @@ class Csv:
         )
 
 
-def csv_of(options: Options, *, delimiter: str) -> Csv:
+def csv_of(options: SourceOptions, *, delimiter: str) -> Csv:
     """Return the format as options have it; ``delimiter`` where they have none. Raises UsageError."""
     return Csv(
         options.delimiter or delimiter,
         options.quote,
-        options.names("fields"),
+        options.fields,
         header=not options.no_header,
     )
 

@@ -5,7 +5,7 @@ A member is::
     SUFFIXES = (".orc",)                              # how names of such files end, in small letters
     OPTIONS = ("flatten", "omit_empty", "vectors")    # of those that not every format has (OF_FORMATS)
 
-    def open(paths: Sequence[str], options: Options) -> Source: ...
+    def open(paths: Sequence[str], options: SourceOptions) -> Source: ...
 
 Its file is imported to learn the suffixes, also where another format is loaded: what it needs is imported
 inside its functions. What two formats share, and a format of which more is to be said, stands in a room

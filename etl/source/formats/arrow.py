@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from etl.options import OF_TABLES, Options
+from etl.options import OF_TABLES, SourceOptions
 from etl.plan import Source
 
 SUFFIXES = (".arrow", ".arrows", ".feather", ".ipc")
 OPTIONS = OF_TABLES
 
 
-def open(paths: Sequence[str], options: Options) -> Source:
+def open(paths: Sequence[str], options: SourceOptions) -> Source:
     """Return the source of Arrow files, or of Arrow streams. Raises SourceError and UsageError."""
     from etl.source.table.arrow_file import Arrow
     from etl.source.table.arrow_stream import open_streams, streams_among

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from etl.options import Options
+from etl.options import SourceOptions
 from etl.plan import Source
 
 SUFFIXES = (".csv",)
 OPTIONS = ("fields", "no_header", "delimiter", "quote", "omit_empty")
 
 
-def open(paths: Sequence[str], options: Options) -> Source:
+def open(paths: Sequence[str], options: SourceOptions) -> Source:
     """Return the source of CSV files and streams. Raises SourceError and UsageError."""
     from etl.source.csv.format import csv_of
     from etl.source.text.find import open_text

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from etl.options import Options
+from etl.options import SourceOptions
 from etl.plan import Source
 
 SUFFIXES = (".jsonl", ".ndjson")
 OPTIONS = ("flatten", "omit_empty")
 
 
-def open(paths: Sequence[str], options: Options) -> Source:
+def open(paths: Sequence[str], options: SourceOptions) -> Source:
     """Return the source of files and streams of JSON lines. Raises SourceError and UsageError."""
     from etl.source.json.lines import Jsonl
     from etl.source.text.find import open_text

@@ -1,8 +1,8 @@
 """ORC: a block is a stripe or a run of its records; only the columns that are wanted are read.
 
 A stripe is decoded as a whole, as far as its columns are wanted: pyarrow reads no part of one. Damage is told
-in a sentence, but for the lengths of lists in a file that is not compressed: pyarrow (26) does not check these
-and may end the process by a signal.
+in a sentence, but for the lengths of lists in a file that is not compressed: pyarrow (26) does not check
+them, and may end the process by a signal.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from etl.options import OF_TABLES, Options
+from etl.options import OF_TABLES, SourceOptions
 from etl.plan import Source
 from etl.source.table.format import BATCH_RECORDS, Group
 from etl.source.table.layout import Layout
@@ -21,7 +21,7 @@ SUFFIXES = (".orc",)
 OPTIONS = OF_TABLES
 
 
-def open(paths: Sequence[str], options: Options) -> Source:
+def open(paths: Sequence[str], options: SourceOptions) -> Source:
     """Return the source of ORC files. Raises SourceError and UsageError."""
     from etl.source.table.find import open_tables
 

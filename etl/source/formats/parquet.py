@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from etl.options import OF_TABLES, Options
+from etl.options import OF_TABLES, SourceOptions
 from etl.plan import Source
 from etl.source.table.format import BATCH_RECORDS, Group
 from etl.units import KIB, MIB
@@ -29,7 +29,7 @@ _FEWER = 16
 """By so much the number of records decoded at a time shrinks where they prove too long."""
 
 
-def open(paths: Sequence[str], options: Options) -> Source:
+def open(paths: Sequence[str], options: SourceOptions) -> Source:
     """Return the source of Parquet files. Raises SourceError and UsageError."""
     from etl.source.table.find import open_tables
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from etl.errors import UsageError
-from etl.options import Options
+from etl.options import SourceOptions
 from etl.source.storage.compression import split_name
 from etl.source.storage.find import local_path
 from etl.source.storage.local import File, find_files
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     Found = tuple[File, ...] | tuple[RemoteFile, ...]
 
 
-def open_tables(paths: Sequence[str], format: TableFormat, options: Options) -> TableFiles | TableStream:
+def open_tables(
+    paths: Sequence[str], format: TableFormat, options: SourceOptions
+) -> TableFiles | TableStream:
     """Return the source of files of a table format: all of them here (TableFiles), or all of them remote.
 
     Raises SourceError and UsageError.
@@ -29,7 +31,7 @@ def open_tables(paths: Sequence[str], format: TableFormat, options: Options) -> 
     return tables_of(find_tables(paths, format, options), format, options)
 
 
-def find_tables(paths: Sequence[str], format: TableFormat, options: Options) -> Found:
+def find_tables(paths: Sequence[str], format: TableFormat, options: SourceOptions) -> Found:
     """Find the files that ``paths`` name, in order. Raises SourceError and UsageError."""
     _require_plain((str(parse_uri(path)) if is_remote(path) else path for path in paths), format, options)
     remote = [path for path in paths if is_remote(path)]
@@ -48,7 +50,7 @@ def find_tables(paths: Sequence[str], format: TableFormat, options: Options) -> 
     return found
 
 
-def tables_of(files: Found, format: TableFormat, options: Options) -> TableFiles | TableStream:
+def tables_of(files: Found, format: TableFormat, options: SourceOptions) -> TableFiles | TableStream:
     """Return the source of files that ``find_tables`` has found. Raises SourceError."""
     local = tuple(file for file in files if isinstance(file, File))
     if local or not files:
@@ -59,7 +61,7 @@ def tables_of(files: Found, format: TableFormat, options: Options) -> TableFiles
     return open_remote_tables(remote, format, max_record=options.max_record)
 
 
-def _require_plain(names: Iterable[str], format: TableFormat, options: Options) -> None:
+def _require_plain(names: Iterable[str], format: TableFormat, options: SourceOptions) -> None:
     """Refuse compressed files by their names; who has said ``--format`` knows better."""
     for name in names if options.format is None else ():
         if split_name(name)[1] is not None:
