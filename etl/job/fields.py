@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 
 from etl.plan import (
     COUNTS,
-    MOST_SHARES,
+    MAX_SHARES,
     Completed,
     check_of,
     mark_field,
@@ -144,7 +144,7 @@ def _parsed(values: Mapping[str, str]) -> Head:
 def _attempts(text: str) -> Iterator[Attempt]:
     for attempt in text.split():
         turn, workers, token = attempt.split(":")
-        yield Attempt(number_in(turn, 0), number_in(workers, 1, MOST_SHARES), token)
+        yield Attempt(number_in(turn, 0), number_in(workers, 1, MAX_SHARES), token)
 
 
 def _passed(text: str) -> tuple[int, int, int, str]:

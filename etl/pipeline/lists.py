@@ -23,7 +23,7 @@ from etl.units import MIB
 from etl.worker import MOST_EXAMPLES
 from etl.worker.messages import Finished, ShardResult
 
-MOST_ELEMENTS = 4096
+MAX_ELEMENTS = 4096
 REPLY_BYTES = 4 * MIB
 """A window is likely to have fewer bytes, if elements are about as long as the source's records."""
 
@@ -44,7 +44,7 @@ class ListsRun:
         source = _together(words)
         read = self.run.counters.total("records_read")
         record_bytes = (self.run.plan.source.nbytes or 0) // max(read, 1)
-        elements = max(16, min(MOST_ELEMENTS, REPLY_BYTES // max(record_bytes, 1)))
+        elements = max(16, min(MAX_ELEMENTS, REPLY_BYTES // max(record_bytes, 1)))
         lists = Windows(tuple(sorted(source.lengths.items())), elements)
         there = self._read(lists, None)
         examples: list[Example] = []

@@ -23,7 +23,7 @@ PREFIX = b"mark:"
 COUNTS = ("records_read", "records_written", "records_skipped", "records_rejected", "bytes_done")
 """What a mark counts, in this order (counters of ``etl/report/counters.py``)."""
 
-MOST_SHARES = 1 << 16
+MAX_SHARES = 1 << 16
 _MOST = (1 << 63) - 1
 
 
@@ -89,7 +89,7 @@ def parse_checkpoint(field: bytes, value: bytes) -> Checkpoint:
     mark = Checkpoint(
         turn=number_in(turn, 0),
         worker=number_in(worker, 0, int(workers) - 1),
-        workers=number_in(workers, 1, MOST_SHARES),
+        workers=number_in(workers, 1, MAX_SHARES),
         split=split.decode(),
         block=number_in(block, -1),
         partial=number_in(partial, -1),

@@ -31,7 +31,7 @@ FLOORS = (
 
 OWNERS = {
     "redis": ("etl.sink",),
-    "hiredis": ("etl.sink",),
+    "hiredis": ("etl.sink", "etl.testing"),
     "ssl": ("etl.sink",),
     # inputs waits for standard input where another program has made it non-blocking.
     "select": ("etl.sink", "etl.source.storage.stdin"),
@@ -72,7 +72,7 @@ OWNERS = {
     "pandas": (),
     "polars": (),
     "numpy": (),
-    # A contract sends a member to a worker, as a plan is sent.
+    # That a member travels to another process is part of its contract.
     "pickle": ("etl.testing",),
     "logging": (),
 }

@@ -40,9 +40,9 @@ class StandaloneTarget:
     """A Target (``etl/plan/target.py``): the server at ``address``.
 
     A connection on which it is silent for ``silence_s`` is given up; it is tried to come back for
-    ``retry_for_s`` seconds. ``own``: it is a child of this process, and nobody else's. ``known``: it has been
-    reached before; ``server_id`` is its run id then, where it tells that. ``most_records`` and ``most_bytes``
-    bound what a session has under way. ``named`` is its name where that is not its address.
+    ``retry_for_s`` seconds. ``own``: it is a child of this process, which alone uses it. ``known``: it has
+    been reached before; ``server_id`` is its run id then, where it tells that. ``most_records`` and
+    ``most_bytes`` bound what a session has under way. ``named`` is its name where that is not its address.
     """
 
     address: Address
@@ -94,12 +94,12 @@ class StandaloneTarget:
         retry_for_s: float | None = None,
         told: Callable[[str], None] = lambda text: None,
     ) -> StandaloneTarget:
-        """Connect; give the target, which knows its server then, and comes back for ``retry_for_s`` seconds.
+        """Connect; return the target, which knows its server then and comes back for ``retry_for_s`` s.
 
         A server that loads its data set is waited for, and so is one that was reached before. Of another one,
         whoever takes no connection is more likely a wrong address; and whoever breaks them all before he has
         let anybody in, a wrong port (one with TLS, or for clients with a certificate): he has STRANGER_S
-        seconds. ``told`` hears why a server is waited for, the first time. Raises TargetError.
+        seconds. ``told`` is called with why a server is waited for, the first time. Raises TargetError.
         """
         if retry_for_s is not None:
             return replace(self, retry_for_s=retry_for_s).identify(client_name, stop, told=told)
