@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from etl.encode.resp.protocol import plain
-from etl.errors import EtlError, LockedError, TargetError
+from etl.errors import EtlError, LockedError, TargetError, WrongTypeError
 from etl.job.presence import Seen, look_for
 from etl.job.state import Job
 from etl.plan import Session, StopFlag
@@ -119,9 +119,7 @@ def _try(job: Job, own: Holder) -> bytes | None:
     """Take a lock that is free; return the value of one that is not. Raises StoppedError, TargetError."""
     try:
         taken, value = job.console.ask(_set(job, own), (b"GET", _key(job)))
-    except TargetError as error:
-        if "WRONGTYPE" not in str(error):
-            raise
+    except WrongTypeError:
         name = _key(job).decode("utf-8", "replace")
         raise TargetError(f"{job.target}: {name} is no lock: delete it, or give another --job") from None
     return None if taken is not None or value is None or Holder.of(value).run == job.run else bytes(value)

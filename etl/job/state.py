@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TypeVar
 
-from etl.errors import JobStateLostError, SourceError, TargetError
+from etl.errors import JobStateLostError, SourceError, TargetError, WrongTypeError
 from etl.job.fields import (
     COMPLETE,
     INCOMPLETE,
@@ -219,9 +219,7 @@ class Job:
     def _read(self) -> dict[bytes, bytes]:
         try:
             (reply,) = self.console.ask((b"HGETALL", self.key))
-        except TargetError as error:
-            if "WRONGTYPE" not in str(error):
-                raise
+        except WrongTypeError:
             raise self._damaged("it is no hash") from None
         assert isinstance(reply, list)
         return dict(zip(reply[::2], reply[1::2], strict=True))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from etl.plan.block import Block, Share
+from etl.plan.error_reply import KEY_EXISTS
 from etl.plan.seal import seal, unseal
 from etl.plan.wire import Wire
 
@@ -142,7 +143,7 @@ def _with_last_piece(mark: Checkpoint, about: bytes, said: bytes) -> Checkpoint:
     skipped: set[int] = set()
     for command, text in read_errors(said):
         group = number_in(str(command // number_in(per_group, 1)), 0, len(bounds) - 2)
-        there = not text or text.startswith("BUSYKEY")
+        there = not text or text.startswith(KEY_EXISTS)
         for number in numbers[bounds[group] : bounds[group + 1]]:
             if there and policy == "skip":
                 skipped.add(number)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from etl.errors import TargetError
+from etl.errors import TransientError
 from etl.plan.stop import StopFlag
 from etl.plan.wire import Wire
+
+T = TypeVar("T")
 
 
 class Session(Protocol):
@@ -28,21 +30,35 @@ class Session(Protocol):
         """End the conversation. May be called twice."""
 
 
-class ReconnectingSession(Session, Protocol):
-    """A session that sends again what has no answer; the same names may lead to another server then."""
+class RenewableSession(Session, Protocol):
+    """A session that comes back when its connection breaks, and sends again what has no response."""
 
     def renew(self) -> None:
         """Connect anew. Raises TargetError."""
 
 
-class Backoff(Protocol):
-    """Waits between one refusal and the next, up to a deadline."""
+class RetryTimer(Protocol):
+    """Pauses between one error and the next, up to a deadline."""
 
-    def wait(self, news: TargetError, limit_s: float | None = None) -> None:
+    def retry(
+        self,
+        attempt: Callable[[], T],
+        *,
+        limit_s: Callable[[TransientError], float | None] = ...,
+        told: Callable[[str], None] = ...,
+        failed: TransientError | None = None,
+    ) -> T:
+        """Return what ``attempt`` returns, which is called again after each TransientError.
+
+        ``limit_s`` returns for how long an error is worth it, in seconds (None: as long as usual); ``told``
+        hears once why is waited; ``failed`` is an error of an attempt before the first.
+        """
+
+    def wait(self, error: TransientError, limit_s: float | None = None) -> None:
         """Pause. Raises TargetError when the deadline is over, StoppedError when the run is to stop."""
 
-    def end(self) -> None:
-        """Note good news."""
+    def reset(self) -> None:
+        """Note a success: the next error has the whole deadline again."""
 
 
 class Target(Protocol):
@@ -67,13 +83,13 @@ class Target(Protocol):
         ``told`` hears why it is waited for. Raises TargetError.
         """
 
-    def connect_reconnecting(self, client_name: str, stop: StopFlag) -> ReconnectingSession:
+    def connect_reconnecting(self, client_name: str, stop: StopFlag) -> RenewableSession:
         """Open a session that comes back when its connection breaks. Raises TargetError when it cannot."""
 
     def bounded(self, records: int | None, nbytes: int | None) -> Target:
         """Return the target for sessions that have no more than this under way (None: what is usual)."""
 
-    def backoff(self, stop: StopFlag) -> Backoff:
+    def backoff(self, stop: StopFlag) -> RetryTimer:
         """Return the way to wait for a server that refuses for now."""
 
 

@@ -21,7 +21,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One record, by its index in the batch, that was not written, and why (an error reply or a sentence)."""
+    """One record, by its index in the batch, that was not written, and why (an ErrorReply or a sentence)."""
 
     index: int
     reason: Exception | str

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from etl.encode.resp.protocol import plain
-from etl.errors import HungUpError, LostError, TargetError
-from etl.plan import ReconnectingSession, Session, StopFlag, Target, Wire
-from etl.sink.error_replies import Action, failure, policy_of
+from etl.errors import HungUpError, LostError, TargetError, TransientError
+from etl.plan import RenewableSession, Session, StopFlag, Target, Wire
+from etl.plan.error_reply import ErrorReply
+from etl.sink.error_replies import failure
 
 T = TypeVar("T")
 
-MOST_HANG_UPS = 3
+MAX_HANG_UPS = 3
 """Connections that may break upon one question before it is taken for the answer."""
 
 
@@ -49,31 +50,25 @@ def questioned(
 ) -> T:
     """Return what ``use`` finds on a connection of its own; again as long as connections break.
 
-    Raises HungUpError where connections break upon the question MOST_HANG_UPS times, or until the patience
-    ends; TargetError where none is made until then (without ``reaches``, at once), StoppedError.
+    Raises HungUpError where connections break upon the question MAX_HANG_UPS times, or until the deadline;
+    TargetError where none is made until then (without ``reaches``, at once), StoppedError.
     """
-    backoff = target.backoff(stop)
     hang_ups = 0
-    while True:
-        try:
-            session = target.connect(client_name)
-        except LostError as lost:
-            if not reaches:
-                raise
-            backoff.wait(lost)
-            continue
-        with contextlib.closing(session):
+
+    def attempt() -> T:
+        nonlocal hang_ups
+        with contextlib.closing(target.connect(client_name)) as session:
             try:
                 return use(session)
             except LostError as lost:
-                broken = lost
-        hang_ups += 1
-        if hang_ups == MOST_HANG_UPS:
-            raise HungUpError(str(broken))
-        try:
-            backoff.wait(broken)
-        except TargetError as over:
-            raise HungUpError(str(over)) from None
+                hang_ups += 1
+                raise HungUpError(str(lost)) from None
+
+    def limit_s(error: TransientError) -> float | None:
+        retried = hang_ups < MAX_HANG_UPS if isinstance(error, HungUpError) else reaches
+        return None if retried else 0.0
+
+    return target.backoff(stop).retry(attempt, limit_s=limit_s)
 
 
 class ControlConnection:
@@ -85,7 +80,7 @@ class ControlConnection:
     def __init__(self, target: Target, stop: StopFlag) -> None:
         self.target = target
         self._stop = stop
-        self._session: ReconnectingSession | None = None
+        self._session: RenewableSession | None = None
 
     def ask(self, *commands: Iterable[bytes]) -> list[Any]:
         """Ask until the answer is no refusal for now.
@@ -98,7 +93,7 @@ class ControlConnection:
     def send(self, wire: Wire) -> list[Any]:
         """Ask what a wire holds, as ``ask`` does."""
         try:
-            return self._ask(wire)
+            return self.target.backoff(self._stop).retry(lambda: self._attempt(wire))
         except TargetError:
             self.close()
             raise
@@ -108,9 +103,7 @@ class ControlConnection:
 
         Raises TargetError.
         """
-        if self._session is None:
-            self._session = self.target.connect_reconnecting("redis-etl", self._stop)
-        number = getattr(self._session, "client_id", None)
+        number = getattr(self._connected(), "client_id", None)
         return "" if number is None else str(number)
 
     def set_target(self, target: Target) -> None:
@@ -124,18 +117,16 @@ class ControlConnection:
             self._session.close()
             self._session = None
 
-    def _ask(self, wire: Wire) -> list[Any]:
-        backoff = self.target.backoff(self._stop)
-        while True:
-            if self._session is None:
-                self._session = self.target.connect_reconnecting("redis-etl", self._stop)
-            replies = list(ask(self._session, wire))
-            refusal = next((reply for reply in replies if isinstance(reply, Exception)), None)
-            if refusal is None:
-                return replies
-            news, row = failure(refusal, self.target), policy_of(refusal)
-            if row.action is not Action.AGAIN:
-                raise news
-            backoff.wait(news, row.patience_s)
-            if row.reconnect:
-                self._session.renew()
+    def _connected(self) -> RenewableSession:
+        if self._session is None:
+            self._session = self.target.connect_reconnecting("redis-etl", self._stop)
+        return self._session
+
+    def _attempt(self, wire: Wire) -> list[Any]:
+        replies = list(ask(self._connected(), wire))
+        for reply in replies:
+            if isinstance(reply, ErrorReply):
+                if reply.policy.reconnect:
+                    self.close()
+                raise failure(reply, self.target)
+        return replies

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from etl.encode.verify.excerpt import excerpts
 from etl.errors import RejectedError
-from etl.plan import Batch, BatchResult, Block, Difference, Gathered, Plan, Reject
+from etl.plan import Batch, BatchResult, Block, Checkpoint, Difference, Gathered, Plan, Reject, owner
 from etl.report import Counters, Example
 from etl.worker.ledger import Ledger
 from etl.worker.selection import record_number
@@ -27,10 +27,10 @@ class ResultRecorder:
         self.present: dict[int, bytes] = {}
         self.gathered: Gathered | None = None
 
-    def settle(self, block: Block, batch: Batch, result: BatchResult, records: int) -> None:
-        """Count what was judged of a batch; ``records`` of it are settled: neither refused nor sent again."""
+    def record(self, block: Block, batch: Batch, result: BatchResult, records: int) -> None:
+        """Count what became of a batch of ``records`` records, but for those refused or sent again."""
         for counter, count in (
-            ("records_read", records),
+            ("records_read", records - len(result.refusals) - len(result.again)),
             ("records_written", result.written),
             ("records_skipped", result.skipped),
             ("records_equal", result.equal),
@@ -55,6 +55,26 @@ class ResultRecorder:
         for example in whole[: MOST_EXAMPLES - len(self.examples)]:
             expected, found = excerpts(example.expected, example.found)
             self.examples.append(Example(example.record, example.key, expected, found))
+
+    def end_block(self, block: Block) -> None:
+        """Note that all of a block was read and sent."""
+        if self._counts_bytes_of(block):
+            self._ledger.count(block, "bytes_done", block.nbytes)
+        self._ledger.end(block)
+
+    def complete_blocks(self) -> Checkpoint | None:
+        """Count the blocks that are completed by now; return the checkpoint after them, None without any."""
+        completed = False
+        while (block := self._ledger.done()) is not None:
+            completed = True
+            self._counters.add(self._worker, "blocks_done", 1)
+            if self._counts_bytes_of(block):
+                self._counters.add(self._worker, "bytes_done", block.nbytes)
+        return self._ledger.checkpoint if completed else None
+
+    def _counts_bytes_of(self, block: Block) -> bool:
+        # With --split record every worker visits every block; it is counted once, by its owner.
+        return owner(block, self._plan.workers) == self._worker
 
     def refuse(self, block: Block, rejects: list[Reject]) -> None:
         """Count rejects and write them down. Raises RejectedError when there are too many by now."""

@@ -17,6 +17,9 @@ from collections.abc import Iterator
 from etl.plan import StopFlag
 from etl.report import Counters
 
+PAUSED_LOOK_S = 0.05
+"""How often a worker that is paused looks whether it still is."""
+
 BURST_S = 0.1
 """Allowance that is kept when it is not used at once, in seconds: what a worker may oversleep."""
 
@@ -32,6 +35,14 @@ def idling(counters: Counters, worker: int) -> Iterator[None]:
         yield
     finally:
         counters.set(worker, "idle", 0)
+
+
+def wait_while_paused(counters: Counters, worker: int, stop: StopFlag) -> None:
+    """Wait while another worker waits for the server, or all are paused: this one would be answered alike."""
+    with idling(counters, worker):
+        while counters.held(worker):
+            if stop.wait(PAUSED_LOOK_S):
+                return
 
 
 class WaitReporter:

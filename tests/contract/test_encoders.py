@@ -13,7 +13,6 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-import hiredis
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +24,7 @@ from etl.encode.strategies.mset import MsetEncoder
 from etl.encode.strategies.prepass import ClearEncoder, ProbeEncoder
 from etl.encode.strategies.restore import RestoreEncoder
 from etl.plan import Batch, BatchResult, Encoder
+from etl.sink.error_replies import error_reply
 from tests.cases import cases
 from tests.contract.golden import listed
 from tests.examples import examples
@@ -96,7 +96,7 @@ COUNTING = {**LOADS, **CHECKS}
 ENCODERS = {**COUNTING, **PASSES}
 
 VALUES = st.lists(st.binary(max_size=20), min_size=1, max_size=30)
-REPLY = st.sampled_from([b"OK", None, 0, 1, b"", b"7", [], [b"OK"], [None], hiredis.ReplyError("ERR bad")])
+REPLY = st.sampled_from([b"OK", None, 0, 1, b"", b"7", [], [b"OK"], [None], error_reply("ERR bad")])
 
 quick = examples(0.25)
 
@@ -198,7 +198,7 @@ def test_an_error_reply_concerns_the_records_of_its_group_and_no_others(name: st
     encoder = LOADS[name]
     batch = some([b"%d" % number for number in range(1100)])
     wire = encoder.encode(batch)
-    error = hiredis.ReplyError("ERR this one is bad")
+    error = error_reply("ERR this one is bad")
     good: list[Any] = [1 if "string" not in name and "restore" not in name else b"OK"] * wire.commands
     replies = replies_in(bytes(wire.expected)) if wire.expected is not None else good
     replies[wire.commands_per_group] = error  # the first command of the second group
@@ -216,7 +216,7 @@ def test_what_sends_records_one_by_one_blames_each_for_itself(name: str) -> None
     wire = encoder.encode(batch)
     # Of an MSET's records none is at fault alone: whatever it is refused for holds for all of them.
     assert wire.groups == (1 if isinstance(encoder, MsetEncoder) else 20)
-    bad = hiredis.ReplyError("ERR this one is bad")
+    bad = error_reply("ERR this one is bad")
     result = encoder.read_replies(batch, wire, [bad] * wire.commands)
     assert [refusal.index for refusal in result.refusals] == list(range(20))
     assert not result.again

@@ -285,14 +285,15 @@ SOME = 400
 
 def cut_before_the_mark(monkeypatch: pytest.MonkeyPatch) -> None:
     """End the load when its third block is written, and its mark is not."""
-    follow = Shard._follow
+    next_commit = Shard._next_commit
 
-    def cut(self: Shard, behind: Any) -> None:
-        if behind.mark.block == 2 and not self._plan.preliminary:
+    def cut(self: Shard) -> Any:
+        commit = next_commit(self)
+        if self._ledger.checkpoint.block >= 2 and not self._plan.preliminary:
             raise TargetError("cut")
-        follow(self, behind)
+        return commit
 
-    monkeypatch.setattr(Shard, "_follow", cut)
+    monkeypatch.setattr(Shard, "_next_commit", cut)
 
 
 @pytest.mark.parametrize("policy", ["skip", "fail"])

@@ -10,6 +10,7 @@ import hiredis
 import pyarrow as pa
 
 from etl.plan import Batch, Wire
+from etl.sink.error_replies import error_reply
 from etl.source.formats.lines import Lines
 from etl.source.storage.local import File, find_files
 from etl.source.text.files import TextFiles, open_text_files
@@ -42,7 +43,7 @@ def stream_of(wire: Wire) -> bytes:
 
 def replies_in(stream: bytes) -> list[Any]:
     """Parse a whole RESP stream; whatever is left over is an error."""
-    reader = hiredis.Reader()
+    reader = hiredis.Reader(replyError=error_reply)
     reader.feed(stream)
     replies = []
     while (reply := reader.gets()) is not False:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-import hiredis
 import pyarrow as pa
 
 from etl.plan import Batch, BatchResult, Plan, Projection, Refusal, Reject, Response, Source, StopFlag, Wire
 from etl.report import Budget, Counters
+from etl.sink.error_replies import error_reply
 from etl.sink.session.backoff import Backoff
 from etl.template import Template, parse_template
 from tests.unit.encode.model import Model
@@ -23,7 +23,7 @@ LACKING = b"lacking"
 BAD = b"bad"
 """A line that ``refusing`` servers refuse."""
 
-REFUSED = hiredis.ReplyError("WRONGTYPE Operation against a key holding the wrong kind of value")
+REFUSED = error_reply("WRONGTYPE Operation against a key holding the wrong kind of value")
 
 Pair = tuple[int, bytes]
 

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from etl.encode.resp.protocol import plain
-from etl.errors import BrokenHandshakeError, HungUpError, LostError, UnreachedError
+from etl.errors import BrokenHandshakeError, HungUpError, TransientError, UnreachedError
 from etl.plan import StopFlag
 from etl.sink.address import Address
 from etl.sink.control import ask_through
 from etl.sink.session.backoff import Backoff
 from etl.sink.session.pipelined import READ_TIMEOUT_S, PipelinedSession
 from etl.sink.session.reconnecting import ReconnectingSession, server_id
-from etl.units import format_seconds
 
 RETRY_FOR_S = 120.0
 
@@ -82,21 +81,20 @@ class StandaloneTarget:
         """
         if retry_for_s is not None:
             return replace(self, retry_for_s=retry_for_s).identify(client_name, stop, told=told)
-        backoff = self.backoff(stop)
-        reached, heard = self.known, False
-        while True:
-            try:
-                return replace(self, server_id=self._ask_id(client_name, stop), known=True)
-            except LostError as lost:
-                reached = reached or not isinstance(lost, UnreachedError)
-                if not reached:
-                    raise
-                stranger = not self.known and isinstance(lost, (UnreachedError, BrokenHandshakeError))
-                limit_s = min(self.retry_for_s, STRANGER_S) if stranger else self.retry_for_s
-                backoff.wait(lost, limit_s)
-                if not heard:
-                    told(f"{lost}; trying again for {format_seconds(limit_s)} (--retry-for)")
-                    heard = True
+        reached = self.known
+
+        def attempt() -> StandaloneTarget:
+            return replace(self, server_id=self._ask_id(client_name, stop), known=True)
+
+        def limit_s(lost: TransientError) -> float | None:
+            nonlocal reached
+            reached = reached or not isinstance(lost, UnreachedError)
+            if not reached:
+                return 0.0
+            stranger = not self.known and isinstance(lost, (UnreachedError, BrokenHandshakeError))
+            return STRANGER_S if stranger else None
+
+        return self.backoff(stop).retry(attempt, limit_s=limit_s, told=told)
 
     def _ask_id(self, client_name: str, stop: StopFlag) -> bytes | None:
         """Connect, and ask for the server's run id; one that hangs up on the question does not tell it."""

@@ -38,7 +38,7 @@ class MemoryGuard(threading.Thread):
         super().__init__(name="memory", daemon=True)
         self._counters = counters
         self._ask = ask
-        self._patience_s = min(patience_s, ERROR_POLICIES["OOM"].patience_s or patience_s)
+        self._patience_s = min(patience_s, ERROR_POLICIES["OOM"].limit_s or patience_s)
         self._leaving = threading.Event()
         self._held_since: float | None = None
 

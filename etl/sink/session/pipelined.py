@@ -21,7 +21,8 @@ import hiredis
 
 from etl.errors import LostError, TargetError
 from etl.plan import Buffer, Response, Wire
-from etl.sink.error_replies import Action, explain, policy_of
+from etl.plan.error_reply import Action, ErrorReply
+from etl.sink.error_replies import error_reply
 from etl.sink.session.transport import Transport
 from etl.units import MIB, counted, format_seconds
 
@@ -154,9 +155,9 @@ class PipelinedSession:
         """Make the error for a conversation that cannot go on; a last error reply says why best."""
         replies = [*self._replies, *(reply for answer in self._answers for reply in answer.replies or ())]
         for reply in replies:
-            if isinstance(reply, Exception):
-                kind = TargetError if policy_of(reply).action is Action.STOP else LostError
-                return kind(f"{self.name}: {explain(reply)}; then {what.removeprefix(self.name).strip()}")
+            if isinstance(reply, ErrorReply):
+                kind = TargetError if reply.policy.action is Action.STOP else LostError
+                return kind(f"{self.name}: {reply.explained}; then {what.removeprefix(self.name).strip()}")
         lost = counted(self._inflight_commands, "command")
         return LostError(f"{what}; {lost} without a reply")
 
@@ -175,12 +176,12 @@ class PipelinedSession:
         """Compare ``data`` from ``position`` on with what the oldest wire expects: see NOTE(expected)."""
         waiting = self._waiting[0]
         if waiting.wire.expected is None:
-            self._reader = hiredis.Reader()
+            self._reader = hiredis.Reader(replyError=error_reply)
             return position
         expected = memoryview(waiting.wire.expected)
         wanted = expected[waiting.matched : waiting.matched + len(data) - position]
         if not data.startswith(wanted, position):
-            self._reader = hiredis.Reader()
+            self._reader = hiredis.Reader(replyError=error_reply)
             self._reader.feed(bytes(expected[: waiting.matched]))
             return position
         waiting.matched += len(wanted)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import hiredis
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from etl.errors import EtlError, RejectedError, SourceError, TargetError
 from etl.plan import Batch, BatchResult, Block, Difference, Plan, Refusal, Reject, Wire
 from etl.report import Budget, Counters, Example
+from etl.sink.error_replies import error_reply
 from etl.source.formats.jsonl import Jsonl
 from etl.source.storage.local import OpenFile
 from etl.source.text.files import TextFilesReader
@@ -40,7 +40,7 @@ from tests.unit.memory import (
 )
 
 LINES = [b"%d" % number for number in range(20)]
-OOM = hiredis.ReplyError("OOM command not allowed")
+OOM = error_reply("OOM command not allowed")
 ANY = Budget(percent=100)
 GROUPS = PairsEncoder(size=4)
 

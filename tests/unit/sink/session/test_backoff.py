@@ -62,7 +62,7 @@ def test_good_news_gives_the_whole_deadline_again(clock: Clock) -> None:
     backoff.wait(NEWS)
     clock.now += 19
     backoff.wait(NEWS)
-    backoff.end()
+    backoff.reset()
     clock.now += 19
     backoff.wait(NEWS)
     assert clock.pauses[-1] <= FIRST_PAUSE_S
