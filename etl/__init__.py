@@ -7,16 +7,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-from typing import TYPE_CHECKING, Any
 
 from etl.errors import EtlError
 from etl.options import LoadOptions, VerifyOptions, add_options, from_namespace
-
-if TYPE_CHECKING:
-    from etl.report import Report
-    from etl.verbs.load import load
-    from etl.verbs.verify import verify
+from etl.report import Report
+from etl.verbs.load import load
+from etl.verbs.verify import verify
 
 __version__ = "0.1.0"
 
@@ -31,17 +27,6 @@ __all__ = [
     "load",
     "verify",
 ]
-
-# Arrow and redis take 0.2 s to import: --help and a usage error do not wait for them.
-_LAZY = {"load": "etl.verbs.load", "verify": "etl.verbs.verify", "Report": "etl.report"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        value = getattr(importlib.import_module(_LAZY[name]), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'etl' has no attribute {name!r}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,6 @@ is not installed (MissingExtraError, from the member).
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import pkgutil
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from etl.errors import UsageError
+from etl.suggest import did_you_mean
 
 
 def shelf_path(package: str, path: Sequence[str]) -> list[str]:
@@ -53,9 +53,8 @@ class Shelf:
         """Import and return the member of that name. Raises UsageError where there is none."""
         names = self.names()
         if name not in names:
-            close = difflib.get_close_matches(name, names, n=1)
-            hint = f"; did you mean {close[0]}?" if close else f": there are {', '.join(names)}"
-            raise UsageError(f"there is no {self.noun} {name!r}{hint}")
+            hint = did_you_mean(name, names) or f"there are {', '.join(names)}"
+            raise UsageError(f"there is no {self.noun} {name!r}; {hint}")
         return importlib.import_module(f"{self.package}.{name}")
 
     def members(self) -> Iterator[tuple[str, ModuleType]]:

@@ -7,9 +7,9 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import etl
 from etl.cli.arguments import parse
 from etl.cli.output import complain, print_report, without_secret
+from etl.cli.parser import VERBS
 from etl.errors import EtlError, InternalError
 from etl.limits import limit_reached, require_descriptors
 from etl.options import from_namespace
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Carry out a command line; give the exit code. Only a bug of this program shows a traceback."""
+    """Carry out a command line; return the exit code. Only a bug of this program shows a traceback."""
     try:
         arguments = parse(argv)
     except SystemExit as end:  # argparse has printed what is wrong, or the help that was asked for
@@ -43,22 +43,24 @@ def main(argv: Sequence[str]) -> int:
 
 def _carry_out(arguments: argparse.Namespace) -> Report:
     require_descriptors(1)  # before all else is imported
-    options = from_namespace(arguments, arguments.kind)
-    verb = etl.load if arguments.verb == "load" else etl.verify
-    return verb(*arguments.sources, options=options)
+    verb = VERBS.member(arguments.verb)
+    report: Report = verb.run(from_namespace(arguments, verb.OPTIONS), arguments.sources)
+    return report
 
 
 def _fail(error: EtlError, arguments: argparse.Namespace, code: int | None = None) -> int:
     report = error.report
     if arguments.json:
-        from etl.report import Report
-
-        print_report(
-            report or Report.of_no_run(arguments.verb, error.status, without_secret(str(error))), arguments
-        )
+        print_report(report or _report_of_no_run(error, arguments.verb), arguments)
     elif report is not None and report.records["read"]:
         print_report(report, arguments)
     if report is not None and report.rejects_line is not None:
         complain(report.rejects_line)
     complain(str(error))
     return code if code is not None else error.exit_code
+
+
+def _report_of_no_run(error: EtlError, verb: str) -> Report:
+    from etl.report import Report
+
+    return Report.of_no_run(verb, VERBS.member(verb).COUNTS, error.status, without_secret(str(error)))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from collections.abc import Sequence
+from types import ModuleType
 from typing import NoReturn
 
 import etl
 from etl.cli.output import without_secret
 from etl.cli.wording import in_plain_words
-from etl.options import LoadOptions, Options, VerifyOptions, add_options
+from etl.options import add_options
+from etl.registry import Shelf
 
 EPILOG = """\
 exit codes:
@@ -21,31 +23,22 @@ exit codes:
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """A command: its name, its options, and a sentence of help."""
-
-    name: str
-    kind: type[Options]
-    help: str
-
-
-VERBS = (
-    Verb("load", LoadOptions, "load the records of files into Redis"),
-    Verb("verify", VerifyOptions, "read the sources again and compare with what Redis holds"),
-)
+VERBS = Shelf("etl.verbs", "command")
 
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence, without a page of usage, and quotes no password."""
 
     def error(self, message: str) -> NoReturn:
-        sentence = without_secret(in_plain_words(message, [verb.name for verb in VERBS]))
+        sentence = without_secret(in_plain_words(message, VERBS.names()))
         self.exit(2, f"redis-etl: {sentence} (see {self.prog} --help)\n")
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Make the parser: a subcommand a verb, its options from their one declaration."""
+def make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """Make the parser of a command line: a command a verb, its options from their one declaration.
+
+    A verb that is no word of the command line has no options: to declare them takes time.
+    """
     parser = Parser(
         prog="redis-etl",
         description="The COPY command that Redis never had.",
@@ -55,22 +48,26 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"redis-etl {etl.__version__}")
     commands = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for verb in VERBS:
+    for name, verb in VERBS.members():
         command = commands.add_parser(
-            verb.name,
-            help=verb.help,
-            description=f"{verb.help[0].upper()}{verb.help[1:]}.",
+            name,
+            help=verb.HELP,
+            description=f"{verb.HELP[0].upper()}{verb.HELP[1:]}.",
             epilog=EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        command.add_argument(
-            "sources",
-            nargs="*",
-            metavar="SOURCE",
-            help="a file, a glob, a folder, a URI (s3://, https://, ...), or - for standard input",
-        )
-        add_options(command, verb.kind)
-        command.add_argument("--json", action="store_true", help="print the report as one JSON object")
-        command.set_defaults(kind=verb.kind)
+        if name in argv:
+            _add_arguments(command, verb)
     return parser
+
+
+def _add_arguments(command: argparse.ArgumentParser, verb: ModuleType) -> None:
+    command.add_argument(
+        "sources",
+        nargs="*",
+        metavar="SOURCE",
+        help="a file, a glob, a folder, a URI (s3://, https://, ...), or - for standard input",
+    )
+    add_options(command, verb.OPTIONS)
+    command.add_argument("--json", action="store_true", help="print the report as one JSON object")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 
+from etl.suggest import did_you_mean
+
 
 def in_plain_words(message: str, verbs: Sequence[str]) -> str:
-    """Say what argparse says in words that do not come from argparse."""
+    """Return a complaint of argparse in words that do not come from argparse."""
     if message.startswith("the following arguments are required: VERB"):
-        return f"say what to do: {' or '.join(verbs)}"
+        return f"say what to do: {_listed(verbs, 'or')}"
     if match := re.search(r"argument VERB: invalid choice: (\S+) ", message):
-        close = difflib.get_close_matches(match[1].strip("'"), verbs, n=1)
-        return f"there is no command {match[1]}; {meant(close) or 'there are ' + ' and '.join(verbs)}"
+        hint = did_you_mean(match[1].strip("'"), verbs) or f"there are {_listed(verbs, 'and')}"
+        return f"there is no command {match[1]}; {hint}"
     if match := re.fullmatch(r"argument (\S+): expected one argument", message):
         return f"{match[1]} needs a value"
     if match := re.fullmatch(r"argument (\S+): ignored explicit argument .*", message):
@@ -21,5 +22,6 @@ def in_plain_words(message: str, verbs: Sequence[str]) -> str:
     return message
 
 
-def meant(close: Sequence[str]) -> str:
-    return f"did you mean {' or '.join(close)}?" if close else ""
+def _listed(names: Sequence[str], word: str) -> str:
+    *most, last = names
+    return f"{', '.join(most)} {word} {last}" if most else last

@@ -3,10 +3,10 @@
 from etl.options.declare import flag
 from etl.options.effects import COMMAND, OBJECT, QUERY, given, refuse_for_format, refuse_for_kind
 from etl.options.parser import add_options, from_namespace, markdown_table, merged
+from etl.options.shelves import FORMATS
 from etl.options.values import parse_rate
 from etl.options.verbs import (
     DEFAULT_URL,
-    FORMATS,
     MOST_WORKERS,
     ONLY_WRITING,
     RUN_OPTIONS,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from etl.errors import UsageError
 from etl.options import values as values
+from etl.registry import Shelf
+from etl.suggest import did_you_mean
 
 
 def option(
@@ -16,7 +17,7 @@ def option(
     help: str,
     *,
     metavar: str | None = None,
-    choices: tuple[str, ...] = (),
+    choices: tuple[str, ...] | Shelf = (),
     parse: Callable[[Any], Any] = values.as_text,
     many: bool = False,
     shown_default: str | None = None,
@@ -25,7 +26,8 @@ def option(
     """Declare an option.
 
     ``parse`` turns the command line's text into the value, or raises ValueError; of an option that may be
-    given ``many`` times it is given each text, and the value is the tuple of what it gives.
+    given ``many`` times it is given each text, and the value is the tuple of what it gives. ``choices`` may
+    be a shelf: the names of its members.
     """
     metadata = {
         "help": help,
@@ -43,6 +45,12 @@ def flag(field: dataclasses.Field[Any]) -> str:
     return "--" + field.name.rstrip("_").replace("_", "-")
 
 
+def choices_of(field: dataclasses.Field[Any]) -> tuple[str, ...]:
+    """Return what an option's value may be, one of these; empty: anything that it parses."""
+    choices: tuple[str, ...] | Shelf = field.metadata["choices"]
+    return choices.names() if isinstance(choices, Shelf) else choices
+
+
 def checked(field: dataclasses.Field[Any], value: Any) -> Any:
     meta = field.metadata
     if meta["shown_default"] == "off":
@@ -53,7 +61,7 @@ def checked(field: dataclasses.Field[Any], value: Any) -> Any:
         if field.default is not None:
             raise UsageError(f"{flag(field)} needs a value")
         return None
-    if meta["choices"] and value not in meta["choices"]:
+    if meta["choices"] and value not in choices_of(field):
         raise UsageError(_not_a_choice(field, value))
     try:
         if meta["many"]:
@@ -84,7 +92,6 @@ def _shortened(value: Any, limit: int = 60) -> str:
 
 
 def _not_a_choice(field: dataclasses.Field[Any], value: Any) -> str:
-    choices = field.metadata["choices"]
-    close = difflib.get_close_matches(str(value), choices, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    return f"{flag(field)} must be one of {', '.join(choices)}, not {_shortened(value)}{hint}"
+    choices = choices_of(field)
+    sentence = f"{flag(field)} must be one of {', '.join(choices)}, not {_shortened(value)}"
+    return "; ".join(filter(None, (sentence, did_you_mean(str(value), choices))))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from etl.errors import UsageError
-from etl.options.declare import flag
+from etl.options.declare import choices_of, flag
 from etl.options.verbs import ONLY_WRITING, Options, VerifyOptions
+from etl.suggest import did_you_mean
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
 
@@ -24,7 +24,7 @@ def add_options(parser: argparse._ActionsContainer, kind: type[Options]) -> None
             keywords["action"] = "store_true"
         else:
             # What is none of the choices is refused with the other values: it names the nearest one.
-            keywords["metavar"] = meta["metavar"] or "|".join(meta["choices"])
+            keywords["metavar"] = meta["metavar"] or "|".join(choices_of(field))
             if meta["many"]:
                 keywords["action"] = "append"
                 keywords["default"] = None
@@ -47,8 +47,7 @@ def merged(kind: type[AnyOptions], options: AnyOptions | None, changes: Mapping[
     known = {field.name for field in dataclasses.fields(kind)}
     for name in changes:
         if name not in known:
-            close = difflib.get_close_matches(name, known)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(sorted(known))}"
+            hint = did_you_mean(name, known, most=3) or f"there are {', '.join(sorted(known))}"
             raise UsageError(f"there is no option {name!r}; {hint}")
     if options is None:
         return kind(**changes)
@@ -60,7 +59,7 @@ def markdown_table(kind: type[Options]) -> str:
     rows = ["| option | meaning | default |", "|---|---|---|"]
     for field in dataclasses.fields(kind):
         meta = field.metadata
-        value = (meta["metavar"] or "|".join(meta["choices"])).replace("|", "\\|")
+        value = (meta["metavar"] or "|".join(choices_of(field))).replace("|", "\\|")
         name = f"`{flag(field)}{' ' + value if value else ''}`"
         rows.append(f"| {name} | {meta['help']} | {meta['shown_default']} |")
     return "\n".join(rows)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Sequence
 
 from etl.errors import EtlError, RejectedError, UsageError
 from etl.plan import Projection, Source
+from etl.suggest import nearest
 from etl.template import ALL, JSON, LINE, NUMBER, Template
 from etl.units import KIB
 
@@ -106,7 +106,7 @@ def _named(fields: Sequence[str]) -> str:
 
 def _cause(name: str, fields: Sequence[str]) -> str:
     """Guess why a field is not there, in a few words to go behind the fields that are."""
-    close = difflib.get_close_matches(name, fields, n=1)
+    close = nearest(name, fields)
     if not close:
         same = {field.lower().strip(): field for field in fields}
         close = [same[name.lower()]] if name.lower() in same else []

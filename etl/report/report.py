@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from etl.units import counted, format_bytes, format_count, format_seconds
-
-if TYPE_CHECKING:
-    pass
-
 
 COUNTED = {
     "load": ("read", "written", "skipped", "rejected"),
@@ -84,14 +81,14 @@ class Report:
     differences: str | None = None
 
     @classmethod
-    def of_no_run(cls, verb: str, status: str, error: str) -> Report:
-        """Make the report of a run that has not begun: nothing read, job and target None."""
+    def of_no_run(cls, verb: str, counts: Iterable[str], status: str, error: str) -> Report:
+        """Return the report of a run that has not begun: ``counts`` are 0, job and target None."""
         return cls(
             verb=verb,
             status=status,
             job=None,
             target=None,
-            records=dict.fromkeys(COUNTED[verb], 0),
+            records=dict.fromkeys(counts, 0),
             bytes=0,
             seconds=0.0,
             workers=(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from etl.errors import UsageError
+from etl.suggest import nearest
 
 SCHEMES = ("redis", "rediss", "unix")
 
@@ -98,7 +98,7 @@ def _no_scheme(url: str, scheme: str) -> UsageError:
     known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
     sentence = f"--to: the target's URL starts with one of {known} or embedded:FOLDER"
     if re.fullmatch("[a-z][a-z+.-]{1,19}", scheme.lower()):
-        close = difflib.get_close_matches(scheme.lower(), SCHEMES, n=1)
+        close = nearest(scheme.lower(), SCHEMES)
         meant = f"; did you mean {close[0]}://?" if close else ""
         return UsageError(f"{sentence}, not with {scheme}://{meant}")
     return UsageError(sentence)

@@ -12,7 +12,7 @@ from tests.cases import cases
 PACKAGE = Path(etl.__file__).parent
 
 FLOORS = (
-    ("etl.units", "etl.times"),
+    ("etl.units", "etl.times", "etl.suggest"),
     ("etl.report",),
     ("etl.errors",),
     ("etl.template", "etl.limits", "etl.registry"),
@@ -22,7 +22,7 @@ FLOORS = (
     ("etl.worker", "etl.job"),
     ("etl.run",),
     ("etl.pipeline",),
-    ("etl.verbs",),
+    ("etl.verbs", "etl.testing"),
     ("etl",),
     ("etl.cli",),
     ("etl.__main__",),
@@ -59,6 +59,7 @@ OWNERS = {
     "csv": ("etl.source.formats.csv",),
     "bz2": ("etl.source.storage.compression",),
     "lzma": ("etl.source.storage.compression",),
+    "pytest": ("etl.testing",),
     "anycrc": ("etl.encode.rdb.crc64",),
     "fsspec": ("etl.source.storage.stores.fsspec",),
     "aiohttp": ("etl.source.storage.stores.fsspec",),

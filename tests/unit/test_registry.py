@@ -45,7 +45,7 @@ def test_to_list_a_shelf_imports_none_of_its_members(shelf: Shelf) -> None:
 def test_an_unknown_member_is_refused_with_the_nearest_or_all(shelf: Shelf) -> None:
     with pytest.raises(UsageError, match=r"there is no toy 'bal'; did you mean ball\?"):
         shelf.member("bal")
-    with pytest.raises(UsageError, match="there is no toy 'zeppelin': there are ball, kite"):
+    with pytest.raises(UsageError, match="there is no toy 'zeppelin'; there are ball, kite"):
         shelf.member("zeppelin")
 
 

@@ -15,9 +15,9 @@ from etl.errors import EtlError
 from etl.job.state import ResumePoint
 from etl.pipeline import preflight as guard
 from etl.pipeline.execution import Run
+from etl.pipeline.loading import Load
 from etl.run.process.hide_pandas import hide_pandas
 from etl.sink.preflight.facts import Findings
-from etl.verbs.load import Load
 from etl.worker.messages import ShardResult
 
 
@@ -33,7 +33,7 @@ def run(self: Load, run: Run, *_: Any) -> tuple[list[ShardResult], EtlError | No
 
 if __name__ == "__main__":
     hide_pandas()
-    setattr(guard, "survey", lambda *_: Findings())  # noqa: B010 - patched, on purpose
+    setattr(guard, "read_server_facts", lambda *_: Findings())  # noqa: B010 - patched, on purpose
     setattr(Load, "claimed", claimed)  # noqa: B010
     setattr(Load, "run", run)  # noqa: B010
     sys.exit(main(sys.argv[1:]))

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-import etl
 from etl.cli import main as cli
 from etl.errors import (
     EtlError,
@@ -41,14 +40,14 @@ REPORT = Report(
 
 
 class Verb:
-    """Stands in for ``etl.load``: remembers what it was called with, and gives or raises what it is told."""
+    """Stands in for a verb's ``run``: remembers what it was called with, and returns or raises an outcome."""
 
     def __init__(self, outcome: Report | BaseException) -> None:
         self.outcome = outcome
-        self.calls: list[tuple[tuple[str, ...], Any]] = []
+        self.calls: list[tuple[Any, list[str]]] = []
 
-    def __call__(self, *sources: str, options: Any) -> Report:
-        self.calls.append((sources, options))
+    def __call__(self, options: Any, sources: list[str]) -> Report:
+        self.calls.append((options, sources))
         if isinstance(self.outcome, BaseException):
             raise self.outcome
         return self.outcome
@@ -56,14 +55,14 @@ class Verb:
 
 def replaced(monkeypatch: pytest.MonkeyPatch, outcome: Report | BaseException, verb: str = "load") -> Verb:
     stand_in = Verb(outcome)
-    monkeypatch.setattr(etl, verb, stand_in, raising=False)
+    monkeypatch.setattr(f"etl.verbs.{verb}.run", stand_in)
     return stand_in
 
 
 def test_sources_and_options_reach_the_verb(monkeypatch: pytest.MonkeyPatch) -> None:
     verb = replaced(monkeypatch, REPORT)
     assert cli.main(["load", "a", "b", "--key", "k:{#}", "--workers", "3", "--if-exists", "skip"]) == 0
-    assert verb.calls == [(("a", "b"), LoadOptions(key="k:{#}", workers=3, if_exists="skip"))]
+    assert verb.calls == [(LoadOptions(key="k:{#}", workers=3, if_exists="skip"), ["a", "b"])]
 
 
 @cases(
@@ -87,19 +86,19 @@ def test_every_kind_of_option_reaches_the_verb(
 ) -> None:
     verb = replaced(monkeypatch, REPORT)
     assert cli.main(["load", "a", *words]) == 0
-    assert verb.calls == [(("a",), options)]
+    assert verb.calls == [(options, ["a"])]
 
 
 def test_a_query_needs_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
     verb = replaced(monkeypatch, REPORT)
     assert cli.main(["load", "--sql", "SELECT 1"]) == 0
-    assert verb.calls == [((), LoadOptions(sql="SELECT 1"))]
+    assert verb.calls == [(LoadOptions(sql="SELECT 1"), [])]
 
 
 def test_verify_has_its_own_options(monkeypatch: pytest.MonkeyPatch) -> None:
     verb = replaced(monkeypatch, REPORT, "verify")
     assert cli.main(["verify", "a", "--strip"]) == 0
-    assert verb.calls == [(("a",), VerifyOptions(strip=True))]
+    assert verb.calls == [(VerifyOptions(strip=True), ["a"])]
     assert cli.main(["verify", "a", "--no-such-option"]) == 2
 
 
@@ -307,4 +306,4 @@ def test_a_mistyped_command_line_is_answered_by_one_sentence_that_helps(
 def test_sources_may_stand_before_and_behind_options(monkeypatch: pytest.MonkeyPatch) -> None:
     verb = replaced(monkeypatch, REPORT)
     assert cli.main(["load", "a", "--workers", "3", "b", "--strip", "c"]) == 0
-    assert verb.calls == [(("a", "b", "c"), LoadOptions(workers=3, strip=True))]
+    assert verb.calls == [(LoadOptions(workers=3, strip=True), ["a", "b", "c"])]

@@ -129,7 +129,7 @@ def test_the_exit_code_is_1_when_something_is_amiss_with_some_records(
 
 @pytest.mark.parametrize("verb", COUNTED)
 def test_a_run_that_has_not_begun_has_read_nothing(verb: str) -> None:
-    data = Report.of_no_run(verb, "failed", "why").as_dict()
+    data = Report.of_no_run(verb, COUNTED[verb], "failed", "why").as_dict()
     assert data["records"] == dict.fromkeys(COUNTED[verb], 0)
     assert (data["status"], data["error"], data["job"], data["target"]) == ("failed", "why", None, None)
     assert (data["bytes"], data["workers"]) == (0, [])

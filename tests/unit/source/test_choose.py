@@ -69,7 +69,7 @@ def test_the_name_of_a_file_tells_its_format(
 
 
 def test_every_format_has_a_name_that_tells_it_or_is_the_one_for_all_others() -> None:
-    assert {*SUFFIXES.values(), "lines"} == set(FORMATS)
+    assert {*SUFFIXES.values(), "lines"} == set(FORMATS.names())
 
 
 def test_names_that_tell_different_formats_are_a_contradiction() -> None:

@@ -1,0 +1,1 @@
+"""TSV: CSV with a tab between fields."""
