@@ -1,35 +1,18 @@
-"""The built-in Redis types: named command templates, and what ``--if-exists`` means for each.
-
-| type | a record becomes | replace | merge | skip, fail |
-|---|---|---|---|---|
-| string | ``MSET``, ``SET`` | overwrites | no meaning | ``SET ... NX`` |
-| string, packed | ``RESTORE`` or ``HSET`` of a bucket | overwrites | adds the fields | refused |
-| hash by HSET | ``HSET {key} {*}`` | ``DEL`` before it | adds the fields | a pass before the load looks |
-| hash by RESTORE | ``RESTORE`` | replaces in one step | goes by HSET | the server says BUSYKEY |
-| json | ``JSON.SET {key} $ {json}`` | overwrites | ``JSON.MERGE`` | a pass before the load looks |
-| list, set, zset, stream | ``RPUSH``, ``SADD``, ... | a pass before the load deletes | adds | as above |
-
-A key that is there is one that was there before the run: records of one run may share a key.
-"""
+"""What a record becomes: the mapping of one run, and the contract of a Redis type, which encodes it."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
-from etl.encode.rdb.payload import HASH_ENCODINGS, LISTPACK, HashEncoding
-from etl.encode.resp.command import Command, command, repeatable
-from etl.encode.strategies.commands import CommandsEncoder
-from etl.encode.strategies.merged import MembersEncoder, mergeable
-from etl.encode.strategies.mset import MsetEncoder
-from etl.encode.strategies.packed import PackEncoder
-from etl.encode.strategies.prepass import ClearEncoder, ProbeEncoder
-from etl.encode.strategies.restore import RestoreEncoder
-from etl.encode.strategies.set import SetEncoder
-from etl.errors import UsageError
+from etl.encode.rdb.payload import HashEncoding
+from etl.encode.resp.command import Command, command
+from etl.encode.verify.check import Check
 from etl.plan import Encoder
-from etl.template import ALL, JSON, LINE, NUMBER, Field, Template
+from etl.template import JSON, LINE, Field, Template
 
-TYPES = ("string", "hash", "json", "list", "set", "zset", "stream")
 IF_EXISTS = ("replace", "merge", "skip", "fail")
 
 
@@ -43,6 +26,11 @@ class Expiry:
     word: str
     value: Template
 
+    @property
+    def words(self) -> tuple[Template, ...]:
+        """The words of SET's own expiry: ``PX 60000``."""
+        return (Template((self.word.encode(),)), self.value)
+
     def command(self, key: Template) -> Command:
         """Return the command that sets it, for types whose own commands cannot."""
         names = {"PX": "PEXPIRE", "EX": "EXPIRE", "PXAT": "PEXPIREAT", "EXAT": "EXPIREAT"}
@@ -51,14 +39,15 @@ class Expiry:
 
 @dataclass(frozen=True, slots=True)
 class RecordMapping:
-    """What records become: a type with its templates, or commands; checked against each other.
+    """What records become: values of a ``type`` made by templates, or ``commands``; frozen, picklable.
 
-    ``commands`` is not empty for ``--command``, and then nothing but ``if_exists`` (merge) counts. With
-    ``restores`` hashes go by RESTORE, in that form. ``pack`` is how many strings a hash holds (None: each is
-    a key).
+    ``kind`` is the type's name. ``commands`` is not empty for ``--command``, and then nothing but
+    ``if_exists`` (merge) counts. With ``restores`` hashes go by RESTORE, in that encoding. ``pack`` is how
+    many strings a hash holds (None: each is a key).
     """
 
     kind: str
+    type: RedisType
     key: Template
     value: Template
     score: Template
@@ -68,26 +57,27 @@ class RecordMapping:
     restores: HashEncoding | None = None
     pack: int | None = None
 
-    @property
-    def may_restore(self) -> bool:
-        """Return True if the records are hashes, or packed into hashes, that RESTORE could make."""
-        if self.pack is not None:
-            return self.if_exists == "replace"
-        return self.kind == "hash" and not self.commands and self.if_exists != "merge"
+    def encoder(self) -> Encoder:
+        """Return the encoder of the load. Raises UsageError for what contradicts itself."""
+        return self.type.encoder(self)
+
+    def single(self) -> Encoder:
+        """Return the encoder that sends each record in commands of its own."""
+        return self.type.single(self)
+
+    def prepass(self) -> Encoder | None:
+        """Return the encoder of the pass over the keys before the load; None: there is none."""
+        return self.type.prepass(self)
 
     @property
-    def forms(self) -> tuple[HashEncoding, ...]:
-        """Return the forms in which RESTORE could make them: buckets are only written as listpacks."""
-        if not self.may_restore:
-            return ()
-        return HASH_ENCODINGS if self.pack is None else (LISTPACK,)
+    def hash_encodings(self) -> tuple[HashEncoding, ...]:
+        """The encodings in which RESTORE could make the records, the best first; empty: none."""
+        return self.type.hash_encodings(self)
 
     @property
     def adds_up(self) -> bool:
         """Return True if a load that is done twice leaves more than one that is done once."""
-        if self.commands:
-            return not all(repeatable(command) for command in self.commands)
-        return self.kind in ("list", "stream") and self.if_exists == "merge"
+        return self.type.adds_up(self)
 
     @property
     def repeatable(self) -> bool:
@@ -96,117 +86,61 @@ class RecordMapping:
         It does also where the second answer would differ from the first: that the key exists, which the first
         has made.
         """
-        if self.adds_up or self.kind in ("list", "stream"):
-            return False
-        return self.commands != () or not self._asks_for_keys(self.restores is not None)
+        return self.type.repeatable(self)
 
     @property
     def may_be_fenced(self) -> bool:
         """Return True if it would go through a fence if the server takes RESTORE."""
-        return not self.repeatable or self._asks_for_keys(self.may_restore)
-
-    def _asks_for_keys(self, restores: bool) -> bool:
-        return self.if_exists in ("skip", "fail") and (self.kind == "string" or restores)
-
-    def encoder(self) -> Encoder:
-        """Make the encoder of the load. Raises UsageError for what contradicts itself."""
-        if self.commands:
-            (first, *more) = self.commands
-            if not more and mergeable(first):
-                return MembersEncoder(first)
-            return CommandsEncoder(self.commands)
-        if self.pack is not None:
-            return self._packed(self.pack)
-        if self.kind == "string":
-            return self._strings()
-        if self.restores:
-            return RestoreEncoder(self.key, self._expiry_words(), self.if_exists, self.restores)
-        main = self.main_command()
-        then = self.expiry.command(self.key) if self.expiry else None
-        if mergeable(main) and (then is None or then_is_constant(then)):
-            return MembersEncoder(main, then)
-        return self._one_by_one(main, then)
-
-    def single(self) -> Encoder:
-        """Make the encoder that sends each record in commands of its own."""
-        if self.commands:
-            return CommandsEncoder(self.commands)
-        if self.pack is not None:
-            return replace(self._packed(self.pack), restores=False, clears=True)
-        if self.kind == "string" or self.restores:
-            return self.encoder()
-        return self._one_by_one(self.main_command(), self.expiry.command(self.key) if self.expiry else None)
-
-    def before(self) -> Encoder | None:
-        """Make the encoder of the pass before the load: one that deletes keys, one that looks, or None."""
-        if self.commands or self.kind == "string" or self.restores or self.if_exists == "merge":
-            return None
-        if self.if_exists in ("skip", "fail"):
-            return ProbeEncoder(self.key, refuse=self.if_exists == "fail")
-        if self.kind in ("hash", "json"):
-            return None
-        return ClearEncoder(self.key)
-
-    def main_command(self) -> Command:
-        """Return the command that adds one record, without DEL and expiry."""
-        if self.kind == "hash":
-            return command("HSET", self.key, Template((Field(ALL),)))
-        if self.kind == "json":
-            root = Template((b"$",))
-            name = "JSON.MERGE" if self.if_exists == "merge" else "JSON.SET"
-            return command(name, self.key, root, self.value)
-        if self.kind == "zset":
-            return command("ZADD", self.key, self.score, self.value)
-        if self.kind == "stream":
-            return command("XADD", self.key, Template((b"*",)), Template((Field(ALL),)))
-        return command({"list": "RPUSH", "set": "SADD"}[self.kind], self.key, self.value)
-
-    def _one_by_one(self, main: Command, then: Command | None) -> CommandsEncoder:
-        # Tried: one DEL for 512 keys. It saved 4.5 % of a load, and left keys empty for longer.
-        first = (command("DEL", self.key),) if self.kind == "hash" and self.if_exists == "replace" else ()
-        integers = (self.expiry.value,) if self.expiry else ()
-        return CommandsEncoder((*first, main, *((then,) if then else ())), integers)
-
-    def _strings(self) -> Encoder:
-        if self.if_exists == "merge":
-            raise UsageError("--if-exists merge has no meaning for a string: it is one value")
-        if self.expiry is None and self.if_exists == "replace":
-            return MsetEncoder(self.key, self.value)
-        return SetEncoder(self.key, self.value, self._expiry_words(), self.if_exists)
-
-    def _packed(self, size: int) -> PackEncoder:
-        if self.kind != "string":
-            raise UsageError(f"--pack is for strings: give --as string (here it is {self.kind})")
-        if [part for part in self.key.parts if isinstance(part, Field)] != [Field(NUMBER)]:
-            raise UsageError("--pack goes by the record's number: --key has {#} once and no other field")
-        if self.if_exists in ("skip", "fail"):
-            raise UsageError(
-                f"--if-exists {self.if_exists} has no meaning with --pack: a key is there for many records"
-            )
-        ttl = b""
-        absolute = False
-        if self.expiry is not None:
-            if not self.expiry.value.constant:
-                raise UsageError("--pack lets many strings expire as one: the expiry cannot name a field")
-            absolute = self.expiry.word.endswith("AT")
-            ttl = _constant(self.expiry.value) + (b"" if self.expiry.word.startswith("P") else b"000")
-        return PackEncoder(
-            self.key, self.value, size, ttl, absolute, self.if_exists == "replace", self.restores is LISTPACK
-        )
-
-    def _expiry_words(self) -> tuple[Template, ...]:
-        return () if self.expiry is None else (Template((self.expiry.word.encode(),)), self.expiry.value)
+        restoring = [replace(self, restores=encoding) for encoding in self.hash_encodings]
+        return not all(mapping.repeatable for mapping in (self, *restoring))
 
 
-def _constant(template: Template) -> bytes:
-    return b"".join(part for part in template.parts if isinstance(part, bytes))
+class RedisType(ABC):
+    """One Redis type: how records become values of it. Pure, without state; equal if of one class.
 
+    ``options`` are those options that not every type has and this one has; ``requires`` names, for some of
+    them, the other option without which they have no effect here. ``holds_one_record``: a key holds one
+    record, and another record with the same key overwrites it.
+    """
 
-def then_is_constant(then: Command) -> bool:
-    """Return True if the command behind a group of records is the same for all of them."""
-    return all(word.constant for word in then.words)
+    options: ClassVar[tuple[str, ...]] = ()
+    requires: ClassVar[Mapping[str, str]] = {}
+    holds_one_record: ClassVar[bool] = False
 
+    @abstractmethod
+    def encoder(self, mapping: RecordMapping) -> Encoder:
+        """Return the cheapest encoder of a load. Raises UsageError for what contradicts itself."""
 
-def default_value(of_lines: bool) -> Template:
-    """Return what ``--value`` is when nobody says so: the whole record."""
-    return Template((Field(LINE if of_lines else JSON),))
+    @abstractmethod
+    def single(self, mapping: RecordMapping) -> Encoder:
+        """Return the encoder that sends each record in commands of its own, so that an error concerns it."""
+
+    @abstractmethod
+    def prepass(self, mapping: RecordMapping) -> Encoder | None:
+        """Return the encoder of the pass over the keys that ``if_exists`` needs before the load, or None."""
+
+    @abstractmethod
+    def checks(self, mapping: RecordMapping) -> tuple[Check, ...]:
+        """Return what compares the values with the source. Raises UsageError where nothing can."""
+
+    def default_value(self, of_lines: bool) -> Template:
+        """Return what ``--value`` is when it is not given: here the whole record."""
+        return Template((Field(LINE if of_lines else JSON),))
+
+    def hash_encodings(self, mapping: RecordMapping) -> tuple[HashEncoding, ...]:
+        """Return the encodings in which RESTORE could make the records; here none."""
+        return ()
+
+    def adds_up(self, mapping: RecordMapping) -> bool:
+        """Return True if a load that is done twice leaves more than one that is done once."""
+        return False
+
+    def repeatable(self, mapping: RecordMapping) -> bool:
+        """Return True if a record may be sent twice and be there once, and is answered alike."""
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self)
+
+    def __hash__(self) -> int:
+        return hash(type(self))

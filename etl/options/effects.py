@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from etl.errors import UsageError
+from etl.options.shelves import TYPES
 
 if TYPE_CHECKING:
     from etl.options.verbs import Options
@@ -37,20 +38,11 @@ OF_FORMATS: dict[str, tuple[str, ...]] = {
 }
 """The formats that an option is for; one that is not named here is for all of them."""
 
-_KEYED = ("string", "hash", "json", "list", "set", "zset", "stream")
+OF_EVERY_TYPE = ("as_", "key", "if_exists", "ttl", "expire_at")
+"""Options that every type (``--as``) has, and ``--command`` does not."""
 
-OF_KINDS: dict[str, tuple[str, ...]] = {
-    "as_": _KEYED,
-    "key": _KEYED,
-    "value": ("string", "json", "list", "set", "zset"),
-    "score": ("zset",),
-    "pack": ("string",),
-    "wire": ("hash",),
-    "if_exists": _KEYED,
-    "ttl": _KEYED,
-    "expire_at": _KEYED,
-}
-"""The types (``--as``) that an option is for; one that is not named here is for ``--command`` too."""
+OF_SOME_TYPES = ("value", "score", "pack", "wire")
+"""Options that a type has if it says so: ``RedisType`` in ``etl/encode/mapping.py``."""
 
 
 def given(options: Options, name: str) -> bool:
@@ -72,27 +64,31 @@ def refuse_for_format(options: Options, format: str) -> None:
 
 def refuse_for_kind(options: Options, kind: str) -> None:
     """Refuse options that have no effect on records that become ``kind`` (or COMMAND). Raises UsageError."""
-    for name, kinds in OF_KINDS.items():
-        if kind in kinds or not given(options, name):
-            continue
-        if kind == COMMAND:
+    names = [name for name in (*OF_EVERY_TYPE, *OF_SOME_TYPES) if given(options, name)]
+    if kind == COMMAND:
+        for name in names:
             raise UsageError(f"{_flag(name)} has no effect with --command: put it into the command itself")
-        if name == "pack":
-            continue  # refused where it is made, which says more
-        if name == "wire":
-            if options.pack is None:
-                raise UsageError(
-                    f"--wire has no effect with {_of(options, kind)}:"
-                    " it is for hashes (--as hash) and packed strings (--pack)"
-                )
+        return
+    type = TYPES.member(kind).TYPE
+    for name in names:
+        if name in OF_EVERY_TYPE or (name in type.options and _has_effect(options, type, name)):
             continue
-        raise UsageError(
-            f"{_flag(name)} has no effect with {_of(options, kind)}: it is for --as {_listed(kinds)}"
-        )
+        what = f"--as {kind}" + ("" if options.as_ else ", the default here")
+        raise UsageError(f"{_flag(name)} has no effect with {what}: it is for --as {_types_with(name)}")
 
 
-def _of(options: Options, kind: str) -> str:
-    return f"--as {kind}" + ("" if options.as_ else ", the default here")
+def _has_effect(options: Options, type: Any, name: str) -> bool:
+    other = type.requires.get(name)
+    return other is None or given(options, other)
+
+
+def _types_with(name: str) -> str:
+    types = [(kind, module.TYPE) for kind, module in TYPES.members() if name in module.TYPE.options]
+    return _listed([kind + _condition(type.requires.get(name)) for kind, type in types])
+
+
+def _condition(other: str | None) -> str:
+    return "" if other is None else f" with {_flag(other)}"
 
 
 def _hint(format: str) -> str:

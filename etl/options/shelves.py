@@ -9,3 +9,4 @@ from __future__ import annotations
 from etl.registry import Shelf
 
 FORMATS = Shelf("etl.source.formats", "format")
+TYPES = Shelf("etl.encode.types", "Redis type")

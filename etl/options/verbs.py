@@ -14,13 +14,12 @@ from typing import Any, TypeVar
 
 from etl.options import values as values
 from etl.options.declare import checked, option
-from etl.options.shelves import FORMATS
+from etl.options.shelves import FORMATS, TYPES
 from etl.units import DEFAULT_RECORD_BYTES
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 
 START_METHODS = ("fork", "forkserver", "spawn")
-TYPES = ("string", "hash", "json", "list", "set", "zset", "stream")
 MOST_WORKERS = 8
 
 

@@ -39,7 +39,7 @@ class Load:
     def mapping(self, source: Source) -> RecordMapping:
         mapping = mapping_of(self.options, source)
         self._warn_of_the_past(mapping)
-        if self.options.wire == "restore" and not mapping.may_restore:
+        if self.options.wire == "restore" and not mapping.hash_encodings:
             raise UsageError(
                 "--wire restore is for hashes (--as hash) that replace, skip or fail, and for packed strings"
                 " (--pack) that replace"
@@ -59,7 +59,7 @@ class Load:
             )
 
     def encoders(self, mapping: RecordMapping) -> Encoders:
-        return Encoders(mapping.encoder(), mapping.single(), mapping.before())
+        return Encoders(mapping.encoder(), mapping.single(), mapping.prepass())
 
     def commands(self, job: Job, mapping: RecordMapping) -> tuple[CommandArgs, ...]:
         fenced = not mapping.repeatable if self.options.wire == "hset" else mapping.may_be_fenced
@@ -133,7 +133,7 @@ class Load:
 
     def settle(self, mapping: RecordMapping, target: Target, job: str, stop: StopFlag) -> RecordMapping:
         """Ask the server whether hashes can go by RESTORE. Raises TargetError where they must and cannot."""
-        forms = () if self.options.wire == "hset" else mapping.forms
+        forms = () if self.options.wire == "hset" else mapping.hash_encodings
         objections = []
         key = f"etl:{{{job}}}:probe".encode()
         for form in forms:

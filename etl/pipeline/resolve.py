@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from etl.encode.mapping import Expiry, RecordMapping, default_value
+from etl.encode.choose import type_named
+from etl.encode.commands import COMMANDS
+from etl.encode.mapping import Expiry, RecordMapping
 from etl.encode.resp.command import parse_command
 from etl.errors import UsageError
 from etl.options import COMMAND, Options, given, refuse_for_kind
@@ -17,25 +19,29 @@ from etl.times import parse_duration, parse_instant
 
 
 def mapping_of(options: Options, source: Source) -> RecordMapping:
-    """Make the shape that options give to the records of a source. Raises UsageError."""
+    """Return what options make of the records of a source. Raises UsageError."""
     of_lines = source.fields == (LINE,)
     commands = tuple(parse_command(text) for text in options.command)
     if_exists = getattr(options, "if_exists", None)
     kind = options.as_ or ("string" if of_lines else "hash")
     refuse_for_kind(options, COMMAND if commands else kind)
+    type = COMMANDS if commands else type_named(kind)
     key = _key(options, source)
     if options.pack is not None and options.split == "record":
         raise UsageError("--pack wants --split block: a bucket's records would be with as many workers")
-    if key.constant and not commands and kind in ("string", "hash", "json"):
+    if key.constant and type.holds_one_record:
         raise UsageError(
             f"--key {options.key!r} names no field: each {kind} would overwrite the one before it;"
             " put {#} or a {field} into it"
         )
     value = (
-        default_value(of_lines) if options.value is None else parse_template(options.value, option="--value")
+        type.default_value(of_lines)
+        if options.value is None
+        else parse_template(options.value, option="--value")
     )
     return RecordMapping(
         kind=kind,
+        type=type,
         key=key,
         value=value,
         score=_score(options),

@@ -1,4 +1,4 @@
-"""What every Redis type, ``--if-exists`` and expiry do to a server: the table in ``etl/encode/mapping.py``.
+"""What every Redis type, ``--if-exists`` and expiry do to a server: the table in ``etl/encode/types/``.
 
 One suite for fakeredis and a real server. Six records, whose keys ``k:1`` and ``k:3`` were there before with
 content of the same type and an expiry.

@@ -225,7 +225,7 @@ def test_a_stream_is_packed_and_refused_records_leave_holes(
         (("--pack", "many"), "--pack must be a whole number from 2 to 512, not 'many'"),
         (("--pack", "8", "--split", "record"), "--pack wants --split block"),
         (("--pack", "8", "--if-exists", "skip"), "--if-exists skip has no meaning with --pack"),
-        (("--pack", "8", "--as", "hash"), "--pack is for strings"),
+        (("--pack", "8", "--as", "hash"), "--pack has no effect with --as hash: it is for --as string"),
         (("--pack", "8", "--command", "SET {#} {line}"), "--pack has no effect with --command"),
         (("--pack", "8", "--ttl", "{line}"), "the expiry cannot name a field"),
         (("--pack", "8", "--key", "{line}"), "--key has {#} once"),

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import etl
-from etl.encode.choose import checker
+from etl.encode.choose import checker, type_named
 from etl.encode.mapping import RecordMapping
 from etl.encode.strategies.mset import MsetEncoder
 from etl.encode.strategies.set import SetEncoder
@@ -66,7 +66,9 @@ def test_what_an_encoder_writes_is_understood_by_redis_cli(real_server: RealServ
 
 
 def test_what_verify_asks_is_understood_by_redis_cli(real_server: RealServer) -> None:
-    wire, commands = encoded(checker(RecordMapping("string", KEY, VALUE, VALUE, None, "replace")))
+    wire, commands = encoded(
+        checker(RecordMapping("string", type_named("string"), KEY, VALUE, VALUE, None, "replace"))
+    )
     assert piped(real_server, wire) == (0, commands)
 
 

@@ -290,7 +290,7 @@ def test_a_mistyped_command_line_is_answered_by_one_sentence_that_helps(
         "load a --workers": f"--workers needs a value {see}",
         "load a --restart=yes": f"--restart takes no value {see}",
         "load a --workers abc": "--workers must be a whole number from 1, not 'abc'",
-        "load a --as hsh": "--as must be one of string, hash, json, list, set, zset, stream, not 'hsh';"
+        "load a --as hsh": "--as must be one of hash, json, list, set, stream, string, zset, not 'hsh';"
         " did you mean hash?",
         "load a --quote '": "--quote has no effect on a source read as lines: it is for csv and tsv;"
         " if it is one, say --format csv",

@@ -7,6 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from etl.encode.choose import type_named
+from etl.encode.commands import COMMANDS
 from etl.encode.mapping import Expiry, RecordMapping
 from etl.encode.resp.command import Command, parse_command
 from etl.plan import Batch, BatchResult, Encoder, Wire
@@ -67,6 +69,7 @@ def mapping_of(
 ) -> RecordMapping:
     return RecordMapping(
         kind=kind,
+        type=COMMANDS if commands else type_named(kind),
         key=template(key),
         value=template(value),
         score=template(score),

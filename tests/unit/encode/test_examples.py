@@ -17,7 +17,7 @@ A_FIELD = Expiry("EXAT", template("{at}"))
 
 
 def encoders_of(mapping: RecordMapping) -> list[Encoder]:
-    before = mapping.before()
+    before = mapping.prepass()
     return [mapping.encoder(), *([before] if before else [])]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 from typing import Any
 
 import pytest
 
-from etl.encode.mapping import IF_EXISTS, TYPES, Expiry, RecordMapping, default_value
+from etl.encode.mapping import IF_EXISTS, Expiry, RecordMapping
 from etl.encode.resp.command import parse_command
 from etl.encode.strategies.commands import CommandsEncoder
 from etl.encode.strategies.merged import MembersEncoder
@@ -15,6 +16,9 @@ from etl.encode.strategies.mset import MsetEncoder
 from etl.encode.strategies.prepass import ClearEncoder, ProbeEncoder
 from etl.encode.strategies.set import SetEncoder
 from etl.errors import UsageError
+from etl.options import LoadOptions
+from etl.options.effects import OF_EVERY_TYPE, OF_SOME_TYPES
+from etl.options.shelves import TYPES
 from tests.cases import cases
 from tests.unit.encode.given import batch_of, commands_in, commands_shape, load, mapping_of, send, template
 from tests.unit.encode.model import Document, Model, Scores
@@ -81,7 +85,7 @@ def test_what_was_refused_together_is_sent_one_by_one() -> None:
     assert type(mapping_of("string").single()) is MsetEncoder
 
 
-@cases("kind", TYPES)
+@cases("kind", TYPES.names())
 @cases(
     ("expiry", "name"),
     [
@@ -117,9 +121,9 @@ def test_a_hash_replaces_or_merges(if_exists: str, fields: set[bytes]) -> None:
     assert set(model.keys[b"k:2"]) == fields
 
 
-@cases("kind", TYPES)
+@cases("kind", TYPES.names())
 def test_each_type_has_the_pass_before_it_that_if_exists_needs(kind: str) -> None:
-    passes = {if_exists: mapping_of(kind, if_exists=if_exists).before() for if_exists in IF_EXISTS}
+    passes = {if_exists: mapping_of(kind, if_exists=if_exists).prepass() for if_exists in IF_EXISTS}
     key = template("k:{id}")
     assert passes["merge"] is None
     if kind == "string":
@@ -131,7 +135,7 @@ def test_each_type_has_the_pass_before_it_that_if_exists_needs(kind: str) -> Non
 
 
 def test_commands_have_no_pass_before_them() -> None:
-    assert commands_shape("SADD s {id}").before() is None
+    assert commands_shape("SADD s {id}").prepass() is None
 
 
 def test_a_string_cannot_be_merged() -> None:
@@ -155,10 +159,30 @@ def test_skipping_strings_leaves_what_is_there() -> None:
 
 
 def test_the_whole_record_is_the_default_value() -> None:
-    assert default_value(True) == template("{line}")
-    assert default_value(False) == template("{json}")
+    for kind, module in TYPES.members():
+        assert module.TYPE.default_value(True) == template("{line}"), kind
+        assert module.TYPE.default_value(False) == template("{json}"), kind
 
 
 def test_a_command_of_the_type_is_what_its_name_says() -> None:
-    assert mapping_of("zset").main_command() == parse_command("ZADD k:{id} {score} {v}")
-    assert mapping_of("json", if_exists="merge").main_command() == parse_command("JSON.MERGE k:{id} $ {v}")
+    commands = {
+        kind: module.TYPE.command(mapping_of(kind, if_exists="merge"))
+        for kind, module in TYPES.members()
+        if kind != "string"
+    }
+    assert commands == {
+        "hash": parse_command("HSET k:{id} {*}"),
+        "json": parse_command("JSON.MERGE k:{id} $ {v}"),
+        "list": parse_command("RPUSH k:{id} {v}"),
+        "set": parse_command("SADD k:{id} {v}"),
+        "stream": parse_command("XADD k:{id} * {*}"),
+        "zset": parse_command("ZADD k:{id} {score} {v}"),
+    }
+
+
+def test_what_types_say_of_options_is_of_options_that_there_are() -> None:
+    said = {name for _, module in TYPES.members() for name in module.TYPE.options}
+    assert said == set(OF_SOME_TYPES)
+    assert {*OF_SOME_TYPES, *OF_EVERY_TYPE} <= {field.name for field in dataclasses.fields(LoadOptions)}
+    for kind, module in TYPES.members():
+        assert set(module.TYPE.requires) <= set(module.TYPE.options), kind

@@ -294,7 +294,7 @@ def test_what_is_wrong_with_a_value_is_said_in_plain_words() -> None:
         (
             "as_",
             "hsh",
-            "--as must be one of string, hash, json, list, set, zset, stream, not 'hsh'; did you mean hash?",
+            "--as must be one of hash, json, list, set, stream, string, zset, not 'hsh'; did you mean hash?",
         ),
         ("rename", "a", "--rename must be OLD=NEW, not 'a'"),
         ("delimiter", "ab", "--delimiter must be one ASCII character, no line break, not 'ab'"),

@@ -83,7 +83,7 @@ def test_commands_stand_instead_of_a_type_and_merge_into_what_is_there() -> None
     made = mapping(command=["HSET u:{id} {*}", "SADD all {id}"])
     assert [command.name for command in made.commands] == [b"HSET", b"SADD"]
     assert made.if_exists == "merge"
-    assert made.before() is None
+    assert made.prepass() is None
 
 
 def test_verify_has_the_shape_of_the_load() -> None:
@@ -106,7 +106,7 @@ def test_verify_has_the_shape_of_the_load() -> None:
         ({"command": "SADD a {id}", "wire": "hset"}, "--wire has no effect"),
         (
             {"value": "{id}"},
-            "--value has no effect with --as hash, the default here: it is for --as string, ",
+            "--value has no effect with --as hash, the default here: it is for --as json, list,",
         ),
         ({"as_": "hash", "value": "{id}"}, "--value has no effect with --as hash: it is for"),
         ({"as_": "stream", "value": "{id}"}, "--value has no effect with --as stream"),

@@ -367,7 +367,6 @@ def test_verify_refuses_what_it_cannot_compare(replies: list[Any]) -> None:
 @cases(
     ("change", "said"),
     [
-        ({"kind": "hash"}, "--pack is for strings"),
         ({"key": template("t")}, "--pack goes by the record's number"),
         ({"key": template("t:{id}")}, "--pack goes by the record's number"),
         ({"key": template("t:{#}:{id}")}, "--pack goes by the record's number"),
@@ -386,9 +385,9 @@ def test_what_cannot_be_packed_is_said_to_load_and_to_verify(change: dict[str, A
 
 
 def test_packed_strings_may_be_restored_unless_they_are_merged() -> None:
-    assert packed(4).may_restore
-    assert not packed(4, if_exists="merge").may_restore
-    assert packed(4).before() is None
+    assert packed(4).hash_encodings == (LISTPACK,)
+    assert not packed(4, if_exists="merge").hash_encodings
+    assert packed(4).prepass() is None
 
 
 def test_the_encoder_travels() -> None:

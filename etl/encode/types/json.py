@@ -1,0 +1,26 @@
+"""JSON documents: ``JSON.SET {key} $ {value}``, https://redis.io/docs/latest/commands/json.set/."""
+
+from __future__ import annotations
+
+from etl.encode.mapping import RecordMapping
+from etl.encode.one_command import OneCommandType
+from etl.encode.resp.command import Command, command
+from etl.plan import Encoder
+from etl.template import Template
+
+
+class JsonType(OneCommandType):
+    """A record is a document; merged (``JSON.MERGE``) it changes the members that it has."""
+
+    options = ("value",)
+    holds_one_record = True
+
+    def command(self, mapping: RecordMapping) -> Command:
+        name = "JSON.MERGE" if mapping.if_exists == "merge" else "JSON.SET"
+        return command(name, mapping.key, Template((b"$",)), mapping.value)
+
+    def prepass(self, mapping: RecordMapping) -> Encoder | None:
+        return None if mapping.if_exists == "replace" else super().prepass(mapping)
+
+
+TYPE = JsonType()
