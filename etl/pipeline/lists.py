@@ -37,7 +37,7 @@ class ListsRun:
     checker: Checker
     exact: bool
 
-    def settle(self, words: Sequence[ShardResult]) -> list[ShardResult]:
+    def compare(self, words: Sequence[ShardResult]) -> list[ShardResult]:
         """Compare the lists, once ``words`` tell of the whole source; return the words with what was found.
 
         Counts the records that are missing or different. Raises EtlError.
@@ -105,7 +105,7 @@ class ListsRun:
             progress="none",
             preliminary=True,
         )
-        own = replace(self.run, plan=plan, counters=counters, loss=lambda: None)
+        own = replace(self.run, plan=plan, counters=counters, eviction_error=lambda: None)
         words = run_plan(plan, own.context, own.signals, counters)
         error = own.first_error(words)
         if error is not None:

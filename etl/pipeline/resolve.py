@@ -1,21 +1,67 @@
-"""From options to what a record becomes in Redis, and to what has to be read of it."""
+"""First step: what options and sources say, before any server is asked.
+
+That is what a record becomes in Redis, what has to be read of it, and where it goes.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from etl.encode.choose import type_named
 from etl.encode.commands import COMMANDS
 from etl.encode.mapping import Expiry, RecordMapping
 from etl.encode.resp.command import parse_command
 from etl.errors import UsageError
-from etl.options import COMMAND, Options, given, refuse_for_kind
+from etl.limits import require_descriptors
+from etl.options import COMMAND, LoadOptions, Options, given, refuse_for_kind
+from etl.output.notice import choose_mode
 from etl.pipeline.fields import no_key, unknown_field
+from etl.pipeline.work import Work
 from etl.plan import Projection, Source
+from etl.run.sizing import worth
+from etl.sink.address import Address
+from etl.sink.choose import place_of
+from etl.source.choose import choose_source
 from etl.template import ALL, JSON, LINE, NUMBER, Field, Milliseconds, Template, parse_template
 from etl.times import parse_duration, parse_instant
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A source, what is done with its records, what is read of them, and where they go.
+
+    ``progress`` is how the run shows itself: ``bar``, ``log`` or ``none``.
+    """
+
+    source: Source
+    work: Work
+    projection: Projection
+    place: Address | str
+    workers: int
+    progress: str
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """Return the templates that records are read for."""
+        return tuple(template for encoder in self.work.encoders.always() for template in encoder.templates)
+
+
+def resolve(sources: Sequence[Any], options: LoadOptions, work_of: Callable[[Source], Work]) -> Resolved:
+    """Return what a run is about; ``work_of`` says what the verb does with a source's records.
+
+    Raises UsageError, SourceError, LimitError where the system lets this process have too few files.
+    """
+    source = choose_source(sources, options)
+    work = work_of(source)
+    templates = [template for encoder in work.encoders.always() for template in encoder.templates]
+    projection = projection_of(options, templates, source)
+    place = place_of(options)
+    workers = options.workers or worth(source)
+    require_descriptors(workers)
+    return Resolved(source, work, projection, place, workers, choose_mode(options.progress))
 
 
 def mapping_of(options: Options, source: Source) -> RecordMapping:

@@ -10,19 +10,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from etl.encode.fence import fence, read_fence
+from etl.encode.fence import Move, fence
+from etl.errors import TargetError
 from etl.plan import CheckpointWriter, Plan, Response, Wire, about_line
+from etl.plan.error_reply import ErrorReply
+from etl.plan.marks import read_errors
+from etl.sink.error_replies import error_reply
 from etl.worker.in_flight import InFlight
 from etl.worker.ledger import Ledger
 from etl.worker.selection import record_number
 
 
 class Unfenced(NamedTuple):
-    """A response as the commands inside the fence would have got it. ``moved``: so has the checkpoint."""
+    """The response that commands inside the fence would have got. ``applied``: the checkpoint has moved."""
 
     wire: Wire
     replies: Sequence[Any] | None
-    moved: bool
+    applied: bool
 
 
 class Fencing:
@@ -45,25 +49,46 @@ class Fencing:
             counts=self._ledger.so_far(),
         )
         about = about_line(wire, piece.batch.numbers, skips=self._skips)
-        outer = fence(
-            wire,
+        move = Move(
             key=self._writer.key,
             field=checkpoint.field,
-            place=self._position,
-            new=checkpoint.place,
-            run=self._writer.run,
+            before=self._position,
+            after=checkpoint.place,
             about=b"%b\n%b" % (checkpoint.counts_line, about),
+            run=self._writer.run,
         )
-        return replace(piece, checkpoint=checkpoint, inner=wire), outer
+        return replace(piece, checkpoint=checkpoint, inner=wire), fence(wire, move)
 
     def read(self, piece: InFlight, response: Response) -> Unfenced:
         """Read the response to a fenced piece, and note where the checkpoint is now. Raises TargetError."""
         assert piece.inner is not None
         assert piece.checkpoint is not None
-        answer = read_fence(piece.inner, response.replies)
-        if answer.moved:
+        inner = unfenced(piece.inner, response.replies)
+        if inner.applied:
             self._position = piece.checkpoint.place
-        return Unfenced(piece.inner, answer.replies, answer.moved)
+        return inner
+
+
+def unfenced(wire: Wire, replies: Sequence[Any] | None) -> Unfenced:
+    """Read what the script answered about the commands of ``wire``, which is inside the fence.
+
+    Of good replies only nil is told from others; the others are OK. Raises TargetError for what no script of
+    ours can have answered.
+    """
+    if replies is None:
+        return Unfenced(wire, None, applied=True)
+    (reply,) = replies
+    if isinstance(reply, ErrorReply):
+        return Unfenced(wire, [reply] * wire.commands, applied=False)
+    if not isinstance(reply, bytes) or reply[:1] not in (b"+", b"-"):
+        said = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+        raise TargetError(
+            f"the server does not run scripts as Redis does: it answered EVAL with {said!r:.80}"
+        )
+    inner: list[Any] = [b"OK"] * wire.commands
+    for number, text in read_errors(reply[1:]):
+        inner[number] = error_reply(text) if text else None
+    return Unfenced(wire, inner, applied=reply[:1] == b"+")
 
 
 def fencing_of(plan: Plan, ledger: Ledger) -> Fencing | None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import etl.job.lock as lock
-import etl.pipeline.execute as prepare
+import etl.pipeline.plan as planning
 import etl.sink.choose as choose
 import etl.sink.session.pipelined as conversation
 from etl.cli.main import main
@@ -126,13 +126,13 @@ def here(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Here:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server is given up after 0.3 seconds of silence, and not after 30."""
-    monkeypatch.setattr(choose, "StandaloneTarget", functools.partial(StandaloneTarget, silence_s=0.3))
+    monkeypatch.setattr(choose, "StandaloneTarget", functools.partial(StandaloneTarget, read_timeout_s=0.3))
 
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of 100 records, one of them in flight at a time: so that marks are left on the way."""
-    monkeypatch.setattr(prepare, "block_size", lambda nbytes, workers: 10_000)
+    monkeypatch.setattr(planning, "block_size", lambda nbytes, workers: 10_000)
     monkeypatch.setattr(conversation, "INFLIGHT_BYTES", 1)
 
 

@@ -36,7 +36,7 @@ IMPATIENT = """
 import functools
 import etl.sink.choose as choose
 from etl.sink.deployments.standalone import StandaloneTarget
-choose.StandaloneTarget = functools.partial(StandaloneTarget, silence_s=0.5)
+choose.StandaloneTarget = functools.partial(StandaloneTarget, read_timeout_s=0.5)
 """
 """A server is given up after half a second of silence, and not after 30 seconds."""
 

@@ -11,7 +11,7 @@ from etl.plan import StopFlag
 from etl.sink.address import Address
 from etl.sink.control import ask_through
 from etl.sink.session.backoff import Backoff
-from etl.sink.session.pipelined import READ_TIMEOUT_S, PipelinedSession
+from etl.sink.session.pipelined import NO_LIMIT, READ_TIMEOUT_S, Client, InFlightLimit, PipelinedSession
 from etl.sink.session.reconnecting import ReconnectingSession, server_id
 
 RETRY_FOR_S = 120.0
@@ -24,20 +24,19 @@ STRANGER_S = 10.0
 class StandaloneTarget:
     """A Target (``etl/plan/target.py``): the server at ``address``.
 
-    A connection on which it is silent for ``silence_s`` is given up; it is tried to come back for
+    A connection on which it is silent for ``read_timeout_s`` is given up; it is tried to come back for
     ``retry_for_s`` seconds. ``own``: it is a child of this process, and nobody else's. ``known``: it has been
-    reached before; ``server_id`` is its run id then, where it tells that. ``most_records`` and ``most_bytes``
-    bound what a session has under way.
+    reached before; ``server_id`` is its run id then, where it tells that. ``limit`` bounds what a
+    session has in flight.
     """
 
     address: Address
-    silence_s: float = READ_TIMEOUT_S
+    read_timeout_s: float = READ_TIMEOUT_S
     retry_for_s: float = RETRY_FOR_S
     server_id: bytes | None = None
     known: bool = False
     own: bool = False
-    most_records: int | None = None
-    most_bytes: int | None = None
+    limit: InFlightLimit = NO_LIMIT
 
     def __str__(self) -> str:
         return self.address.shown
@@ -45,19 +44,17 @@ class StandaloneTarget:
     def connect(self, client_name: str) -> PipelinedSession:
         from etl.sink.session.connect import open_connection  # redis is imported where it is used
 
-        connection, number = open_connection(self.address, client_name, timeout_s=self.silence_s)
+        connection, number = open_connection(self.address, client_name, timeout_s=self.read_timeout_s)
         return PipelinedSession(
             connection,
             str(self),
-            silence_s=self.silence_s,
-            client_id=number,
-            client_name=client_name.encode(),
-            most_records=self.most_records,
-            most_bytes=self.most_bytes,
+            read_timeout_s=self.read_timeout_s,
+            client=Client(number, client_name.encode()),
+            limit=self.limit,
         )
 
     def bounded(self, records: int | None, nbytes: int | None) -> StandaloneTarget:
-        return replace(self, most_records=records, most_bytes=nbytes)
+        return replace(self, limit=InFlightLimit(records, nbytes))
 
     def backoff(self, stop: StopFlag) -> Backoff:
         return Backoff(self.retry_for_s, stop)

@@ -26,7 +26,7 @@ from etl.errors import (
 from etl.job.name import job_name
 from etl.job.state import PrepassResult
 from etl.options import LoadOptions, VerifyOptions
-from etl.pipeline import execute as prepare
+from etl.pipeline import connect as connecting
 from etl.pipeline import execution as run_module
 from etl.pipeline.execution import Run, _either
 from etl.plan import Plan, Source
@@ -116,7 +116,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
     def opened(url: str) -> Iterator[tuple[ModelTarget, str]]:
         yield target, "model"
 
-    monkeypatch.setattr(prepare, "opened_target", opened)
+    monkeypatch.setattr(connecting, "opened_target", opened)
     monkeypatch.chdir(tmp_path)
     return model
 

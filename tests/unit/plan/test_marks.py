@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.encode.fence import fence
+from etl.encode.fence import Move, fence
 from etl.encode.resp.protocol import plain
 from etl.plan import COUNTS, Block, Checkpoint, Completed, Share, Wire, about_line, parse_checkpoint, seal
 
@@ -182,7 +182,7 @@ def test_all_records_of_a_merged_command_are_refused() -> None:
 
 def test_the_fence_says_what_the_mark_keeps() -> None:
     inner = plain((b"RPUSH", b"k", b"a"), (b"RPUSH", b"k", b"b"))
-    outer = fence(inner, key=b"etl:{j}", field=b"mark:0:0", place=b"old", new=b"new", about=b"1\n2")
+    outer = fence(inner, Move(b"etl:{j}", b"mark:0:0", b"old", b"new", about=b"1\n2"))
     assert outer.expected == b"$1\r\n+\r\n"
     assert (outer.commands, outer.records) == (1, inner.records)
     assert b"".join(inner.buffers) in b"".join(outer.buffers)

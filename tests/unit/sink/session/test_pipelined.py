@@ -125,7 +125,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
 
     def make(server: MemoryServer) -> PipelinedSession:
         server._sock = server  # type: ignore[attr-defined]
-        return PipelinedSession(server, "redis://host", silence_s=30)
+        return PipelinedSession(server, "redis://host", read_timeout_s=30)
 
     return make
 
