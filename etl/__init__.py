@@ -30,8 +30,8 @@ __all__ = [
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``load`` to somebody else's parser, as a group of their own."""
-    add_options(parser.add_argument_group("options of redis-etl"), LoadOptions)
+    """Add the options of ``load`` to somebody else's parser, in groups of their own."""
+    add_options(parser, LoadOptions, title="redis-etl: {}")
 
 
 def from_args(namespace: argparse.Namespace) -> LoadOptions:

@@ -7,14 +7,14 @@ import os
 import platform
 import secrets
 
-from etl.options import Options
+from etl.options import LoadOptions
 from etl.plan import Source
 
 
-def job_name(source: Source, target: str, options: Options) -> str:
+def job_name(source: Source, target: str, options: LoadOptions) -> str:
     """Derive a job's name from what makes two runs the same job: sources, target and templates."""
-    if (given := getattr(options, "job", None)) is not None:
-        return str(given)
+    if options.job is not None:
+        return options.job
     digest = hashlib.sha256()
     parts = (
         *source.names,

@@ -14,7 +14,8 @@ from etl.errors import UsageError
 from etl.options.shelves import TYPES
 
 if TYPE_CHECKING:
-    from etl.options.verbs import Options
+    from etl.options.declare import Options
+    from etl.options.verbs import LoadOptions
 
 QUERY = "a query"
 OBJECT = "a Python object"
@@ -62,7 +63,7 @@ def refuse_for_format(options: Options, format: str) -> None:
             raise UsageError(f"{_flag(name)} has no effect on {what}: it is for {_listed(formats)}{remedy}")
 
 
-def refuse_for_kind(options: Options, kind: str) -> None:
+def refuse_for_kind(options: LoadOptions, kind: str) -> None:
     """Refuse options that have no effect on records that become ``kind`` (or COMMAND). Raises UsageError."""
     names = [name for name in (*OF_EVERY_TYPE, *OF_SOME_TYPES) if given(options, name)]
     if kind == COMMAND:

@@ -1,6 +1,7 @@
-"""What the value of an option may be: each function takes a text (or a Python value) and gives the value.
+"""What the value of an option may be: each function takes a text (or a Python value) and returns the value.
 
-They raise ValueError or TypeError with the rest of a sentence about the option: ``must be a whole number``.
+They also take what they have returned. They raise ValueError or TypeError with the rest of a sentence about
+the option: ``must be a whole number``.
 """
 
 from __future__ import annotations
@@ -8,16 +9,25 @@ from __future__ import annotations
 import operator
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from etl.report import parse_budget
+from etl.rate import Rate, parse_rate
+from etl.report import Budget, parse_budget
+from etl.template import Milliseconds, Template, parse_template
 from etl.times import A_DURATION, AN_INSTANT, MAX_MS, parse_duration, parse_instant
 from etl.units import MAX_RECORD_BYTES
 
 MOST_PACKED = 512
 """The most fields of a hash that Redis keeps as a listpack (``hash-max-listpack-entries``)."""
+
+
+def switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("must be True or False")
+    return value
 
 
 def as_text(value: Any) -> str:
@@ -69,30 +79,20 @@ def duration(value: Any) -> float:
     return number
 
 
-def keeping(value: Any) -> str:
-    """Return the text of a duration from one second on."""
+def keeping(value: Any) -> float:
+    """Return the seconds of a duration from one second on."""
     if isinstance(value, bool):
         raise TypeError(f"must be {A_DURATION}")
     if isinstance(value, timedelta):
         value = value.total_seconds()
-    text = str(value)
-    if not 1 <= parse_duration(text) <= 1e10:
+    number = parse_duration(str(value))
+    if not 1 <= number <= 1e10:
         raise ValueError("must be from 1 second to 10,000,000,000")
-    return text
+    return number
 
 
-def rate(value: Any) -> str:
-    parse_rate(str(value))
-    return str(value)
-
-
-def parse_rate(text: str) -> tuple[float, str]:
-    """Read ``5000`` (records a second) or ``50MB``, ``800kB``, ``1.5GB`` (bytes); give number and unit."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKMG]?)(B?)", text)
-    if match is None or float(match[1]) <= 0 or bool(match[2]) > bool(match[3]):
-        raise ValueError("must be records a second (5000), or bytes a second (800kB, 50MB, 1.5GB)")
-    factor = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}[match[2]]
-    return float(match[1]) * factor, "bytes" if match[3] else "records"
+def rate(value: Any) -> Rate:
+    return value if isinstance(value, Rate) else parse_rate(str(value))
 
 
 def record_bytes(value: Any) -> int:
@@ -122,64 +122,92 @@ def pack(value: Any) -> int:
     return number
 
 
-def ttl(value: Any) -> str:
-    """Return the text of a duration or a template. A duration from Python may be a number or a timedelta."""
+@dataclass(frozen=True, slots=True)
+class ExpiryTime:
+    """When keys expire: ``text`` as it was given, and the ``template`` of the milliseconds that it means."""
+
+    text: str
+    template: Template
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def ttl(value: Any) -> ExpiryTime:
+    """Return what a duration or a template means. A duration from Python may be a number or a timedelta."""
     if isinstance(value, bool):
         raise TypeError(f"must be {A_DURATION}, or a template")
     if isinstance(value, timedelta):
         value = value.total_seconds()
-    text = str(value)
-    if "{" in text or "}" in text:
-        return text
-    try:
-        number = parse_duration(text)
-    except ValueError as error:
-        raise ValueError(f"{error}, or a template") from None
-    if not 1 <= round(number * 1000) <= MAX_MS:
-        raise ValueError("must be at least 1 ms and at most 100,000,000,000 seconds, or a template")
-    return text
+    return value if isinstance(value, ExpiryTime) else _expiry(str(value), "--ttl", _duration_ms)
 
 
-def instant(value: Any) -> str:
-    """Return the text of a time or a template. From Python it may be a number or a datetime."""
+def instant(value: Any) -> ExpiryTime:
+    """Return what a time or a template means. From Python it may be a number or a datetime."""
     if isinstance(value, bool):
         raise TypeError(f"must be {AN_INSTANT}, or a template")
     text = value.isoformat() if isinstance(value, datetime) else str(value)
-    if "{" not in text and "}" not in text:
-        try:
-            parse_instant(text)
-        except ValueError as error:
-            raise ValueError(f"{error}, or a template") from None
-    return text
+    return value if isinstance(value, ExpiryTime) else _expiry(text, "--expire-at", parse_instant)
 
 
-def budget(value: Any) -> str:
-    parse_budget(str(value))
-    return str(value)
+def _expiry(text: str, option: str, milliseconds: Callable[[str], int]) -> ExpiryTime:
+    """Raises ValueError, and UsageError for what is wrong with a template."""
+    template = parse_template(text, option=option)
+    if not template.constant:
+        absolute = milliseconds is parse_instant
+        return ExpiryTime(text, Template((Milliseconds(template, absolute),), template.origin))
+    try:
+        number = milliseconds(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or a template") from None
+    return ExpiryTime(text, Template((b"%d" % number,), template.origin))
 
 
-def names(value: Any) -> str:
-    """Return names with commas between them; from Python they may come as a list."""
+def _duration_ms(text: str) -> int:
+    number = round(parse_duration(text) * 1000)
+    if not 1 <= number <= MAX_MS:
+        raise ValueError("must be at least 1 ms and at most 100,000,000,000 seconds")
+    return number
+
+
+def reject_limit(value: Any) -> Budget:
+    return value if isinstance(value, Budget) else parse_budget(str(value))
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """Return names that have commas between them; from Python they may come as a list."""
     rule = "must be names with commas between them (A,B)"
-    if not isinstance(value, str):
-        if not isinstance(value, Iterable) or isinstance(value, bytes | Mapping):
-            raise TypeError(rule)
-        parts = list(value)
-        if not all(isinstance(part, str) and "," not in part for part in parts):
-            raise TypeError(rule)
-        value = ",".join(parts)
-    text = str(value)
-    if not all(text.split(",")):
-        raise ValueError(rule)
-    return text
+    if isinstance(value, str):
+        value = value.split(",")
+        if not all(value):
+            raise ValueError(rule)
+    if not isinstance(value, Iterable) or isinstance(value, bytes | Mapping):
+        raise TypeError(rule)
+    parts = tuple(value)
+    if not parts or not all(isinstance(part, str) and part and "," not in part for part in parts):
+        raise TypeError(rule)
+    return parts
 
 
-def renaming(value: Any) -> str:
-    text = as_text(value)
-    old, equals, new = text.partition("=")
-    if not (old and equals and new):
+def names_text(names: tuple[str, ...]) -> str:
+    """Return names as a command line has them."""
+    return ",".join(names)
+
+
+def renaming(value: Any) -> tuple[str, str]:
+    """Return the old and the new name of ``OLD=NEW``; from Python they may come as a pair."""
+    if isinstance(value, tuple) and len(value) == 2:
+        old, new = map(as_text, value)
+    else:
+        old, _, new = as_text(value).partition("=")
+    if not (old and new):
         raise ValueError("must be OLD=NEW")
-    return text
+    return old, new
+
+
+def renaming_text(pair: tuple[str, str]) -> str:
+    """Return a renaming as a command line has it."""
+    return "=".join(pair)
 
 
 def character(value: Any) -> str:

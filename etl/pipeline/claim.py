@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from dataclasses import dataclass, replace
 from etl.encode.mapping import RecordMapping
 from etl.job.lock import locked
 from etl.job.state import Job, JobSpec, ResumePoint
-from etl.options import RUN_OPTIONS, LoadOptions
+from etl.options import LoadOptions, job_identity
 from etl.output.notice import choose_mode, log_notice
 from etl.pipeline.preflight import Preflight
 from etl.pipeline.resolve import Resolved
@@ -56,13 +55,9 @@ def claim(
 
 
 def job_spec(source: Source, mapping: RecordMapping, options: LoadOptions) -> JobSpec:
-    """Return what is loaded, and what it becomes: all options but those of the run itself."""
-    said = [
-        f"{field.name}={getattr(options, field.name)!r}"
-        for field in dataclasses.fields(options)
-        if field.name not in RUN_OPTIONS
-    ]
-    return JobSpec(source.fingerprint, hashlib.sha256("\0".join([*said, mapping.kind]).encode()).hexdigest())
+    """Return what is loaded, and what it becomes: all options but those of the target and of the run."""
+    digest = hashlib.sha256("\0".join([*job_identity(options), mapping.kind]).encode())
+    return JobSpec(source.fingerprint, digest.hexdigest())
 
 
 def _nothing_to_do(job: Job, resume_point: ResumePoint, checked: Preflight, options: LoadOptions) -> bool:

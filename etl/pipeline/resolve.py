@@ -16,7 +16,7 @@ from etl.encode.mapping import Expiry, RecordMapping
 from etl.encode.resp.command import parse_command
 from etl.errors import UsageError
 from etl.limits import require_descriptors
-from etl.options import COMMAND, LoadOptions, Options, given, refuse_for_kind
+from etl.options import COMMAND, LoadOptions, RecordOptions, given, refuse_for_kind
 from etl.output.notice import choose_mode
 from etl.pipeline.fields import no_key, unknown_field
 from etl.pipeline.work import Work
@@ -25,8 +25,7 @@ from etl.run.sizing import worth
 from etl.sink.address import Address
 from etl.sink.choose import place_of
 from etl.source.choose import choose_source
-from etl.template import ALL, JSON, LINE, NUMBER, Field, Milliseconds, Template, parse_template
-from etl.times import parse_duration, parse_instant
+from etl.template import ALL, JSON, LINE, NUMBER, Field, Template, parse_template
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +63,10 @@ def resolve(sources: Sequence[Any], options: LoadOptions, work_of: Callable[[Sou
     return Resolved(source, work, projection, place, workers, choose_mode(options.progress))
 
 
-def mapping_of(options: Options, source: Source) -> RecordMapping:
+def mapping_of(options: LoadOptions, source: Source) -> RecordMapping:
     """Return what options make of the records of a source. Raises UsageError."""
     of_lines = source.fields == (LINE,)
     commands = tuple(parse_command(text) for text in options.command)
-    if_exists = getattr(options, "if_exists", None)
     kind = options.as_ or ("string" if of_lines else "hash")
     refuse_for_kind(options, COMMAND if commands else kind)
     type = COMMANDS if commands else type_named(kind)
@@ -92,13 +90,13 @@ def mapping_of(options: Options, source: Source) -> RecordMapping:
         value=value,
         score=_score(options),
         expiry=_expiry(options),
-        if_exists=if_exists or ("merge" if commands else "replace"),
+        if_exists=options.if_exists or ("merge" if commands else "replace"),
         commands=commands,
         pack=options.pack,
     )
 
 
-def _key(options: Options, source: Source) -> Template:
+def _key(options: RecordOptions, source: Source) -> Template:
     """Return the template of ``--key``: lines are numbered by default, as records with fields are not.
 
     Numbers would be written over whatever keys a database has of that kind. Raises UsageError.
@@ -110,32 +108,20 @@ def _key(options: Options, source: Source) -> Template:
     raise no_key(source)
 
 
-def _score(options: Options) -> Template:
+def _score(options: RecordOptions) -> Template:
     template = parse_template(options.score, option="--score")
     return template if given(options, "score") else replace(template, origin=f"{template.origin} (default)")
 
 
-def _expiry(options: Options) -> Expiry | None:
-    ttl = getattr(options, "ttl", None)
-    expire_at = getattr(options, "expire_at", None)
-    if ttl is not None and expire_at is not None:
+def _expiry(options: RecordOptions) -> Expiry | None:
+    if options.ttl is not None and options.expire_at is not None:
         raise UsageError("--ttl and --expire-at contradict each other: give one of them")
-    if expire_at is not None:
-        return Expiry("PXAT", _milliseconds(expire_at, "--expire-at"))
-    return None if ttl is None else Expiry("PX", _milliseconds(ttl, "--ttl"))
+    if options.expire_at is not None:
+        return Expiry("PXAT", options.expire_at.template)
+    return None if options.ttl is None else Expiry("PX", options.ttl.template)
 
 
-def _milliseconds(text: str, option: str) -> Template:
-    """Return an expiry's template in milliseconds: a number here, or what each record's text means."""
-    absolute = option == "--expire-at"
-    template = parse_template(text, option=option)
-    if not template.constant:
-        return Template((Milliseconds(template, absolute),), template.origin)
-    number = parse_instant(text) if absolute else round(parse_duration(text) * 1000)
-    return Template((b"%d" % number,), template.origin)
-
-
-def projection_of(options: Options, templates: Iterable[Template], source: Source) -> Projection:
+def projection_of(options: RecordOptions, templates: Iterable[Template], source: Source) -> Projection:
     """Say what has to be read of each record for these templates. Raises UsageError for unknown fields."""
     templates = tuple(templates)
     names = frozenset(name for template in templates for name in template.fields)
@@ -145,9 +131,9 @@ def projection_of(options: Options, templates: Iterable[Template], source: Sourc
         all=ALL in names,
         line=LINE in names,
         json=JSON in names,
-        include=options.names("include"),
-        exclude=options.names("exclude") or (),
-        rename=tuple(_pair(text) for text in options.rename),
+        include=options.include,
+        exclude=options.exclude or (),
+        rename=options.rename,
         flatten=options.flatten,
         omit_empty=options.omit_empty,
         vectors=options.vectors,
@@ -164,12 +150,13 @@ def projection_of(options: Options, templates: Iterable[Template], source: Sourc
     return projection
 
 
-def _require_effect(options: Options, projection: Projection) -> None:
+def _require_effect(options: RecordOptions, projection: Projection) -> None:
     """Refuse options about fields that nothing uses. Raises UsageError."""
     if projection.all or projection.json:
         return
-    for option in ("include", "exclude", "flatten"):
-        if getattr(options, option):
+    about_all = {"include": options.include, "exclude": options.exclude, "flatten": options.flatten}
+    for option, value in about_all.items():
+        if value:
             raise UsageError(
                 f"--{option} has no effect here: it is about {{*}} and {{json}}, and no template uses them"
             )
@@ -178,11 +165,6 @@ def _require_effect(options: Options, projection: Projection) -> None:
             raise UsageError(
                 f"--rename {old}={new} has no effect here: no template uses {{{new}}}, {{*}} or {{json}}"
             )
-
-
-def _pair(text: str) -> tuple[str, str]:
-    old, _, new = text.partition("=")
-    return old, new
 
 
 def _require_fields(

@@ -16,7 +16,7 @@ from etl.plan.marks import (
     number_in,
     parse_checkpoint,
 )
-from etl.plan.plan import Plan, Rate
+from etl.plan.plan import Plan
 from etl.plan.projection import Projection
 from etl.plan.renamed import require_own_names
 from etl.plan.seal import check_of, seal, unseal
@@ -46,7 +46,6 @@ __all__ = [
     "Gathered",
     "Plan",
     "Projection",
-    "Rate",
     "Refusal",
     "Reject",
     "RenewableSession",

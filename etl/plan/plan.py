@@ -17,19 +17,12 @@ from etl.plan.encoder import Encoder
 from etl.plan.projection import Projection
 from etl.plan.source import Source
 from etl.plan.target import Target
+from etl.rate import Rate
 from etl.report import Budget, Example
 
 if TYPE_CHECKING:
     from etl.plan.marks import CheckpointWriter, Completed
     from etl.plan.presence import WorkerPresence
-
-
-IN_FLIGHT_S = 0.2
-"""How much a rate lets be under way, in seconds of it.
-
-What lies in the sockets of a server that stands still reaches it at once when it goes on. Less would keep
-the rate from a server that is far away: this is a round trip.
-"""
 
 
 class RejectSink(Protocol):
@@ -47,23 +40,6 @@ class DifferenceSink(Protocol):
 
     def write(self, differences: Sequence[Example]) -> None:
         """Write differences down. Raises EtlError when that fails."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """So many records or bytes of the wire (``unit``) a second, over all workers.
-
-    ``since`` is the monotonic time (seconds) from which on they count.
-    """
-
-    per_second: float
-    unit: str
-    since: float = 0.0
-
-    def in_flight(self, workers: int) -> tuple[int | None, int | None]:
-        """Return how many records, or else bytes, one of the workers may have under way without an answer."""
-        most = max(1, int(self.per_second * IN_FLIGHT_S / workers))
-        return (most, None) if self.unit == "records" else (None, most)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from etl.options import MOST_WORKERS
+from etl.options import MAX_WORKERS
 from etl.plan import Source
 from etl.units import MIB
 
@@ -20,5 +20,5 @@ def worth(source: Source) -> int:
     """Choose the number of workers: one a core, but none that would take longer to start than to help."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if source.nbytes is None:
-        return min(cores, MOST_WORKERS)
-    return max(1, min(cores, MOST_WORKERS, source.nbytes // BYTES_WORTH_A_WORKER))
+        return min(cores, MAX_WORKERS)
+    return max(1, min(cores, MAX_WORKERS, source.nbytes // BYTES_WORTH_A_WORKER))

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from etl.errors import UsageError
-from etl.options import Options
+from etl.options import TargetOptions
 from etl.sink.address import Address, parse_address
 from etl.sink.deployments.standalone import StandaloneTarget
 from etl.sink.login import address_of, refuse_login
@@ -14,7 +14,7 @@ from etl.sink.login import address_of, refuse_login
 EMBEDDED = "embedded:"
 
 
-def place_of(options: Options) -> Address | str:
+def place_of(options: TargetOptions) -> Address | str:
     """Return the server's address, or the folder of an embedded one. Raises UsageError."""
     url = options.url()
     if not url.startswith(EMBEDDED):

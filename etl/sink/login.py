@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from etl.errors import UsageError
-from etl.options import Options
+from etl.options import TargetOptions
 from etl.sink.address import Address, has_password, parse_address, require_files
 
 PASSWORD_VARIABLE = "REDISCLI_AUTH"
@@ -22,7 +22,7 @@ PASSWORD_VARIABLE = "REDISCLI_AUTH"
 _MOST_BYTES = 1 << 16
 
 
-def address_of(url: str, options: Options, environment: Mapping[str, str] = os.environ) -> Address:
+def address_of(url: str, options: TargetOptions, environment: Mapping[str, str] = os.environ) -> Address:
     """Read the URL and find its user and password. Raises UsageError, which quotes no secret.
 
     The first of these is the password: the URL's, the first line of ``--password-file``, what is typed for
@@ -33,16 +33,20 @@ def address_of(url: str, options: Options, environment: Mapping[str, str] = os.e
     return replace(address, user=options.user, password=_password(address, options, environment))
 
 
-def refuse_login(options: Options) -> None:
+def refuse_login(options: TargetOptions) -> None:
     """Refuse options that say who connects, for a server of one's own. Raises UsageError."""
-    for name in ("user", "password_file", "ask_password", "tls_insecure"):
-        if getattr(options, name):
-            raise UsageError(
-                f"--{name.replace('_', '-')} has no effect with an embedded server: it has no users"
-            )
+    given = {
+        "--user": options.user,
+        "--password-file": options.password_file,
+        "--ask-password": options.ask_password,
+        "--tls-insecure": options.tls_insecure,
+    }
+    for flag, value in given.items():
+        if value:
+            raise UsageError(f"{flag} has no effect with an embedded server: it has no users")
 
 
-def _password(address: Address, options: Options, environment: Mapping[str, str]) -> str | None:
+def _password(address: Address, options: TargetOptions, environment: Mapping[str, str]) -> str | None:
     if has_password(address):
         return None
     if options.password_file is not None:

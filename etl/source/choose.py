@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from etl.errors import UsageError
-from etl.options import OBJECT, QUERY, Options, refuse_for_format
+from etl.options import OBJECT, QUERY, SourceOptions, refuse_for_format
 from etl.plan import Source
 from etl.source.storage.compression import split_name
 from etl.source.storage.find import STDIN, local_path
@@ -44,7 +44,7 @@ SUFFIXES = {
 TABLES = ("parquet", "arrow")
 
 
-def choose_source(sources: Sequence[Any], options: Options) -> Source:
+def choose_source(sources: Sequence[Any], options: SourceOptions) -> Source:
     """Make the source of what was given: paths and URIs, one Python object, or ``--sql``.
 
     Raises SourceError, and UsageError for what contradicts itself.
@@ -66,7 +66,7 @@ def choose_source(sources: Sequence[Any], options: Options) -> Source:
     )
 
 
-def _query(sources: Sequence[Any], options: Options) -> Source:
+def _query(sources: Sequence[Any], options: SourceOptions) -> Source:
     if sources:
         raise UsageError("--sql names its files itself: give no source beside it")
     from etl.source.query.sql import open_query
@@ -76,7 +76,7 @@ def _query(sources: Sequence[Any], options: Options) -> Source:
     return _bounded(open_query(options.sql, options.database), options)
 
 
-def _bounded(source: Tables, options: Options) -> Tables:
+def _bounded(source: Tables, options: SourceOptions) -> Tables:
     return replace(source, max_record=options.max_record)
 
 
@@ -126,13 +126,13 @@ def _format_of(path: str) -> str:
     return name
 
 
-def _text_format(name: str, options: Options) -> TextFormat:
+def _text_format(name: str, options: SourceOptions) -> TextFormat:
     """Make a text format; its library is imported only now."""
     if name in ("csv", "tsv"):
         from etl.source.formats.csv import Csv
 
         delimiter = options.delimiter or ("\t" if name == "tsv" else ",")
-        return Csv(delimiter, options.quote, options.names("fields"), header=not options.no_header)
+        return Csv(delimiter, options.quote, options.fields, header=not options.no_header)
     if name == "lines":
         from etl.source.formats.lines import Lines
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 
 from etl.errors import StoppedError
-from etl.plan import Rate, StopFlag
+from etl.plan import StopFlag
+from etl.rate import Rate
 from etl.report import Counters
 from etl.worker.waiting import BURST_S, FIRST_PIECE_RECORDS, idling
 

@@ -15,7 +15,7 @@ FLOORS = (
     ("etl.units", "etl.times", "etl.suggest"),
     ("etl.report",),
     ("etl.errors",),
-    ("etl.template", "etl.limits", "etl.registry"),
+    ("etl.template", "etl.limits", "etl.registry", "etl.rate"),
     ("etl.plan", "etl.options"),
     ("etl.encode", "etl.source", "etl.output"),
     ("etl.sink",),
@@ -85,7 +85,7 @@ CATCHING = {
 }
 """Who may catch every exception, and why."""
 
-PURE = ("etl.units", "etl.report", "etl.template", "etl.plan", "etl.encode")
+PURE = ("etl.units", "etl.rate", "etl.report", "etl.template", "etl.plan", "etl.encode")
 IMPURE = {"os", "sys", "io", "time", "datetime", "random", "pathlib", "threading", "contextlib", "tempfile"}
 
 

@@ -18,9 +18,12 @@ import etl
 from etl.errors import UsageError
 from etl.options import (
     DEFAULT_URL,
-    ONLY_WRITING,
     LoadOptions,
     Options,
+    RecordOptions,
+    RunOptions,
+    SourceOptions,
+    TargetOptions,
     VerifyOptions,
     add_options,
     flag,
@@ -29,7 +32,10 @@ from etl.options import (
     merged,
 )
 from etl.options import values as option_values
-from etl.options.declare import option
+from etl.options.declare import Value, as_given, groups, option, options_class
+from etl.rate import Rate
+from etl.report import Budget
+from etl.template import Field, Milliseconds, Template
 from tests.cases import cases
 
 KINDS: tuple[type[Options], ...] = (LoadOptions, VerifyOptions)
@@ -49,7 +55,7 @@ GOOD: list[tuple[str, Any]] = [
     ("pack", 128),
     ("job", "nightly train"),
     ("restart", True),
-    ("keep_record", "90m"),
+    ("keep_record", 5400.0),
     ("skip_unchanged", True),
     ("wait_lock", 1.5),
     ("stall", 0.0),
@@ -117,9 +123,21 @@ def test_every_option_is_in_the_parser_in_the_help_and_in_the_table(kind: type[O
         assert flag(field) in text
         assert f"| `{flag(field)}" in table
         assert field.metadata["help"] in table
-        if kind is LoadOptions or field.name not in ONLY_WRITING:
+        if kind is LoadOptions or not field.metadata["writes"]:
             assert field.metadata["help"].split()[-1] in text
-    assert len(table.splitlines()) == 2 + len(dataclasses.fields(kind))
+    assert len(table.splitlines()) == 2 + len(groups(kind)) + len(dataclasses.fields(kind))
+
+
+def test_options_stand_in_groups_in_the_help_in_the_table_and_in_the_docstring() -> None:
+    titles = [title for title, _ in groups(VerifyOptions)]
+    assert titles == ["target options", "source options", "record options", "run options", "verify options"]
+    texts = (parser_for(VerifyOptions).format_help(), markdown_table(VerifyOptions), str(etl.verify.__doc__))
+    for text in texts:
+        places = [text.lower().index(title) for title in titles]
+        assert places == sorted(places)
+    kinds = (TargetOptions, SourceOptions, RecordOptions, RunOptions)
+    names = [field.name for kind in kinds for field in dataclasses.fields(kind)]
+    assert names == [field.name for field in dataclasses.fields(LoadOptions)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -132,7 +150,15 @@ def test_an_option_on_the_command_line_is_the_same_as_its_keyword(name: str, val
     namespace = parser_for(LoadOptions).parse_args(argv_of(name, value))
     from_line = from_namespace(namespace, LoadOptions)
     assert from_line == LoadOptions(**{name: value})
-    assert getattr(from_line, name) == value
+    assert text_of(from_line, name) == value
+
+
+def text_of(options: Options, name: str) -> Any:
+    """Return an option as a command line has it; the numbers that are parsed as they are."""
+    fields = {field.name: field for field in dataclasses.fields(options)}
+    return {Budget(count=10): "10", Budget(percent=0.5): "0.5%", Rate(5e7, "bytes"): "50MB"}.get(
+        value := as_given(fields[name], getattr(options, name)), value
+    )
 
 
 def test_every_option_has_a_good_value_in_these_tests() -> None:
@@ -142,9 +168,14 @@ def test_every_option_has_a_good_value_in_these_tests() -> None:
 def test_a_verify_takes_every_option_of_a_load() -> None:
     for name, value in GOOD:
         namespace = parser_for(VerifyOptions).parse_args(argv_of(name, value))
-        assert getattr(from_namespace(namespace, VerifyOptions), name) == value
-    assert {field.name for field in dataclasses.fields(LoadOptions)} > ONLY_WRITING
-    assert parser_for(VerifyOptions).format_help().count("no effect: verify only reads") == len(ONLY_WRITING)
+        assert text_of(from_namespace(namespace, VerifyOptions), name) == value
+
+
+def test_what_only_says_how_data_are_written_has_no_effect_on_a_verify_and_its_help_says_so() -> None:
+    writes = {field.name for field in dataclasses.fields(LoadOptions) if field.metadata["writes"]}
+    assert {"wire", "rejects", "restart", "allow_eviction"} < writes
+    assert parser_for(VerifyOptions).format_help().count("no effect: this only reads") == len(writes)
+    assert "no effect" not in parser_for(LoadOptions).format_help()
 
 
 @cases(
@@ -246,30 +277,61 @@ def test_a_value_that_cannot_be_is_a_usage_error_that_names_the_option(name: str
     [
         ("command", "SADD a b", ("SADD a b",)),
         ("command", ["SADD a b", "SADD c d"], ("SADD a b", "SADD c d")),
-        ("rename", "a=b", ("a=b",)),
-        ("rename", iter(["a=b"]), ("a=b",)),
+        ("rename", "a=b", (("a", "b"),)),
+        ("rename", iter(["a=b"]), (("a", "b"),)),
+        ("rename", [("a", "b"), "c=d=e"], (("a", "b"), ("c", "d=e"))),
         ("delimiter", "\\t", "\t"),
         ("quote", "\\t", "\t"),
-        ("rename", {"a": "b", "c": "d"}, ("a=b", "c=d")),
-        ("include", ["a", "b"], "a,b"),
-        ("exclude", ("a",), "a"),
-        ("fields", iter(["a", "b"]), "a,b"),
-        ("ttl", timedelta(minutes=1), "60.0"),
-        ("ttl", "7d", "7d"),
+        ("rename", {"a": "b", "c": "d"}, (("a", "b"), ("c", "d"))),
+        ("include", ["a", "b c"], ("a", "b c")),
+        ("include", "a,b c,d.e", ("a", "b c", "d.e")),
+        ("exclude", ("a",), ("a",)),
+        ("fields", iter(["a", "b"]), ("a", "b")),
+        ("max_record", "500kB", 500_000),
         ("stall", "90m", 5400.0),
         ("retry_for", timedelta(seconds=5), 5.0),
         ("wait_lock", "1.5", 1.5),
-        ("expire_at", 1_900_000_000, "1900000000"),
-        ("expire_at", datetime(2030, 1, 31, tzinfo=timezone.utc), "2030-01-31T00:00:00+00:00"),
-        ("ttl", 3, "3"),
-        ("ttl", 1.5, "1.5"),
-        ("max_rejects", 5, "5"),
+        ("keep_record", timedelta(days=1), 86_400.0),
+        ("keep_record", "12h", 43_200.0),
+        ("max_rejects", 5, Budget(count=5)),
+        ("max_rejects", "0.5%", Budget(percent=0.5)),
+        ("max_rejects", Budget(percent=1), Budget(percent=1)),
+        ("max_rate", 5000, Rate(5000.0, "records")),
+        ("max_rate", "1.5GB", Rate(1.5e9, "bytes")),
+        ("max_rate", Rate(10.0, "bytes"), Rate(10.0, "bytes")),
         ("workers", "3", 3),
         ("pack", "512", 512),
     ],
 )
 def test_a_keyword_may_be_given_as_python_has_it(name: str, value: Any, parsed: Any) -> None:
     assert getattr(LoadOptions(**{name: value}), name) == parsed
+
+
+@cases(
+    ("name", "value", "text", "parts"),
+    [
+        ("ttl", timedelta(minutes=1), "60.0", (b"60000",)),
+        ("ttl", "7d", "7d", (b"604800000",)),
+        ("ttl", 3, "3", (b"3000",)),
+        ("ttl", 1.5, "1.5", (b"1500",)),
+        ("ttl", "{s}", "{s}", (Milliseconds(Template((Field("s"),))),)),
+        ("expire_at", 1_900_000_000, "1900000000", (b"1900000000000",)),
+        (
+            "expire_at",
+            datetime(2030, 1, 31, tzinfo=timezone.utc),
+            "2030-01-31T00:00:00+00:00",
+            (b"1896048000000",),
+        ),
+        ("expire_at", "{t}", "{t}", (Milliseconds(Template((Field("t"),)), absolute=True),)),
+    ],
+)
+def test_an_expiry_is_its_text_and_the_milliseconds_that_it_means(
+    name: str, value: Any, text: str, parts: tuple[Any, ...]
+) -> None:
+    expiry = getattr(LoadOptions(**{name: value}), name)
+    assert (str(expiry), expiry.template.parts) == (text, parts)
+    assert expiry.template.origin == f"--{name.replace('_', '-')} {text!r}"
+    assert getattr(LoadOptions(**{name: expiry}), name) == expiry
 
 
 def test_what_is_wrong_with_a_value_is_said_in_plain_words() -> None:
@@ -299,7 +361,9 @@ def test_what_is_wrong_with_a_value_is_said_in_plain_words() -> None:
         ("rename", "a", "--rename must be OLD=NEW, not 'a'"),
         ("delimiter", "ab", "--delimiter must be one ASCII character, no line break, not 'ab'"),
         ("key", 3, "--key must be text (str), not 3"),
-        ("strip", 1, "strip must be True or False, not 1"),
+        ("ttl", "{", "--ttl '{' has a lone {; for the brace itself write it twice (column 1)"),
+        ("ttl", "{{3}}", f"--ttl {time}, or a template, not '{{{{3}}}}'"),
+        ("strip", 1, "--strip must be True or False, not 1"),
     ]:
         with pytest.raises(UsageError) as caught:
             merged(LoadOptions, None, {name: value})
@@ -315,12 +379,6 @@ def test_an_option_that_may_be_given_many_times_is_empty_unless_it_is() -> None:
     for _ in range(2):  # one command line does not add to the next
         again = parser_for(LoadOptions).parse_args(["--command", "SADD a b"])
         assert from_namespace(again, LoadOptions).command == ("SADD a b",)
-
-
-def test_names_are_those_between_the_commas_and_none_where_none_are_given() -> None:
-    options = LoadOptions(include="a,b c,d.e")
-    assert options.names("include") == ("a", "b c", "d.e")
-    assert options.names("exclude") is None
 
 
 def test_as_is_called_so_on_the_command_line_and_as_with_a_dash_below_in_python() -> None:
@@ -347,10 +405,10 @@ def test_keywords_are_put_on_top_of_options_and_checked_again() -> None:
 
 def test_the_url_is_the_option_then_the_environment_then_the_default() -> None:
     environment = {"REDIS_URL": "redis://from-environment"}
-    assert Options(to="redis://given").url(environment) == "redis://given"
-    assert Options().url(environment) == "redis://from-environment"
-    assert Options().url({"REDIS_URL": ""}) == DEFAULT_URL
-    assert Options().url({}) == DEFAULT_URL
+    assert TargetOptions(to="redis://given").url(environment) == "redis://given"
+    assert TargetOptions().url(environment) == "redis://from-environment"
+    assert TargetOptions().url({"REDIS_URL": ""}) == DEFAULT_URL
+    assert TargetOptions().url({}) == DEFAULT_URL
 
 
 def test_no_repr_and_no_error_of_options_shows_the_url() -> None:
@@ -364,20 +422,20 @@ def test_options_pickle_and_cannot_be_changed() -> None:
     options = LoadOptions(to="redis://host", ttl="3", command=("SADD a b",))
     assert pickle.loads(pickle.dumps(options)) == options  # noqa: S301 - made in the line itself
     with pytest.raises(dataclasses.FrozenInstanceError):
-        options.key = "x"  # type: ignore[misc]
+        options.key = "x"
 
 
-def test_a_percent_sign_in_a_help_text_is_no_format(monkeypatch: pytest.MonkeyPatch) -> None:
-    @dataclasses.dataclass(frozen=True, kw_only=True)
+def test_a_percent_sign_in_a_help_text_is_no_format() -> None:
+    @options_class
     class Odd(Options):
-        share: str = option("9%", "100 % of it, %(default)s and %s", shown_default="9%")
+        share: str = option(default="9%", help="100 % of it, %(default)s and %s", value=Value(metavar="N%"))
 
     text = " ".join(parser_for(Odd).format_help().split())
     assert "100 % of it, %(default)s and %s (default: 9%)" in text
 
 
 def test_a_path_is_text_where_text_is_wanted() -> None:
-    assert Options(key=Path("a/b")).key == "a/b"  # type: ignore[arg-type]
+    assert LoadOptions(key=Path("a/b")).key == "a/b"  # type: ignore[arg-type]
 
 
 def test_somebody_elses_parser_takes_the_options_in_and_keeps_its_own() -> None:
@@ -387,7 +445,7 @@ def test_somebody_elses_parser_takes_the_options_in_and_keeps_its_own() -> None:
     namespace = parser.parse_args(["--epochs", "3", "--key", "k:{#}", "--workers", "2", "--strip"])
     assert namespace.epochs == 3
     assert etl.from_args(namespace) == LoadOptions(key="k:{#}", workers=2, strip=True)
-    assert "options of redis-etl" in parser.format_help()
+    assert "redis-etl: target options:" in parser.format_help()
 
 
 def test_somebody_elses_script_chooses_the_type_and_the_commands_by_its_command_line() -> None:
@@ -398,7 +456,7 @@ def test_somebody_elses_script_chooses_the_type_and_the_commands_by_its_command_
     assert chosen == LoadOptions(as_="zset", value="{user}", score="{points}", ttl="{ttl}")
     words = ["--command", "HSET u:{id} {*}", "--command", "SADD all {id}", "--rename", "a=b"]
     chosen = etl.from_args(parser.parse_args(words))
-    assert chosen == LoadOptions(command=("HSET u:{id} {*}", "SADD all {id}"), rename=("a=b",))
+    assert chosen == LoadOptions(command=("HSET u:{id} {*}", "SADD all {id}"), rename={"a": "b"})
     assert etl.from_args(parser.parse_args([])) == LoadOptions()
 
 

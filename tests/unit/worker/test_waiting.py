@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from etl.plan import Rate
+from etl.rate import Rate
 from etl.report import Counters
 from etl.worker.rate_limit import PIECES_A_SECOND, RateLimiter
 from etl.worker.waiting import BURST_S, FIRST_PIECE_RECORDS

@@ -1,0 +1,56 @@
+"""Options of the target: where it is, who connects, and what it may do with the data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from etl.options.declare import Options, Value, option, options_class
+
+DEFAULT_URL = "redis://127.0.0.1:6379/0"
+
+
+@options_class
+class TargetOptions(Options):
+    """Which server, and who connects to it."""
+
+    TITLE = "target options"
+
+    to: str | None = option(
+        default=None,
+        help="where the records go: redis://, rediss:// (TLS), unix://, or embedded:FOLDER, a server of its"
+        " own whose data stay in that folder",
+        value=Value(metavar="URL"),
+        shown=f"`$REDIS_URL`, else `{DEFAULT_URL}`",
+        secret=True,
+    )
+    user: str | None = option(
+        default=None,
+        help="user name, if the URL has none",
+        value=Value(metavar="NAME"),
+        shown="the default user",
+    )
+    password_file: str | None = option(
+        default=None,
+        help="read the password from the first line of a file, if the URL has none",
+        value=Value(metavar="FILE"),
+        shown="`$REDISCLI_AUTH`",
+    )
+    ask_password: bool = option(
+        default=False, help="ask for the password on the terminal, if the URL has none"
+    )
+    tls_insecure: bool = option(
+        default=False,
+        help="check neither the certificate nor the name of a rediss:// server: anybody on the way can read"
+        " the password and the data",
+    )
+    allow_eviction: bool = option(
+        default=False,
+        help="load into a server that deletes keys to make room (maxmemory-policy), whether or not it has"
+        " done so at the end",
+        writes=True,
+    )
+
+    def url(self, environment: Mapping[str, str] = os.environ) -> str:
+        """Return the URL of the target: ``--to``, else ``$REDIS_URL``, else the local default."""
+        return self.to or environment.get("REDIS_URL") or DEFAULT_URL
