@@ -15,7 +15,7 @@ from etl.output.reject_file import RejectFile
 from etl.pipeline.attempts import run_attempts
 from etl.pipeline.claim import JobRun
 from etl.pipeline.execution import Ended, Run
-from etl.pipeline.resolve import mapping_of
+from etl.pipeline.mapping import mapping_of
 from etl.pipeline.work import Encoders, Work
 from etl.plan import Source
 from etl.report import Budget

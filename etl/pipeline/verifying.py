@@ -16,7 +16,7 @@ from etl.output.differences import DifferenceFile
 from etl.pipeline.claim import JobRun
 from etl.pipeline.execution import Ended, Run
 from etl.pipeline.lists import ListsRun
-from etl.pipeline.resolve import mapping_of
+from etl.pipeline.mapping import mapping_of
 from etl.pipeline.work import Encoders, Work
 from etl.plan import Source
 from etl.worker.messages import ShardResult
