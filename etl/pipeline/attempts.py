@@ -38,7 +38,7 @@ def run_attempts(run: Run, job_run: JobRun) -> Ended:
         try:
             if run.prepass is not None and passed is None:
                 passed = run.run_prepass(run.prepass)
-                job.note_pass(passed)
+                job.note_prepass(passed)
             this = _attempt(run, job, attempt, done, passed or PrepassResult())
             if attempt == resume_point.attempts and resume_point.resumes:
                 _say_resuming(this, job)
@@ -56,7 +56,7 @@ def run_attempts(run: Run, job_run: JobRun) -> Ended:
         # A server's new run id goes to all who ask it: they would take it for another one for ever.
         target = run.plan.target.identify("redis-etl", run.signals)
         run = replace(run, plan=replace(run.plan, target=target))
-        job.console.set_target(target)
+        job.control.set_target(target)
         again = job.done()
         if again is None:  # the server came back without the record: so without the data
             job.begin(job_run.spec, run.plan.block_bytes, afresh=True)
@@ -101,7 +101,7 @@ def _attempt(run: Run, job: Job, number: int, done: Completed, passed: PrepassRe
     run.counters.clear()
     for name, count in counts.items():
         run.counters.set(plan.workers, name, count)
-    marks = job.begin_turn(plan.workers, plan.split)
+    marks = job.begin_attempt(plan.workers, plan.split)
     rate = None if plan.rate is None else replace(plan.rate, since=time.monotonic())
     return replace(run, plan=replace(plan, blocks=blocks, marks=marks, done=done, rejects=rejects, rate=rate))
 

@@ -21,7 +21,7 @@ from etl.plan import Encoder, Gathered, Plan, compact, differing, slices
 from etl.report import Example
 from etl.run.choose import make_counters, run_plan
 from etl.units import MIB
-from etl.worker import MOST_EXAMPLES
+from etl.worker import MAX_EXAMPLES
 from etl.worker.messages import Finished, ShardResult
 
 MOST_ELEMENTS = 4096
@@ -54,7 +54,7 @@ class ListsRun:
             self._count(found)
             if found and self.run.plan.differences is not None:
                 self.run.plan.differences.write(found)
-            examples += found[: MOST_EXAMPLES - len(examples)]
+            examples += found[: MAX_EXAMPLES - len(examples)]
         return _with_examples(words, examples)
 
     def _differences(self, source: Gathered, lists: Windows, wanted: frozenset[int]) -> Iterator[Example]:

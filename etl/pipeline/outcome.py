@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from etl.pipeline.execution import Ended
 from etl.report import COUNTED, Counters, Report, WorkerReport
-from etl.worker import MOST_EXAMPLES
+from etl.worker import MAX_EXAMPLES
 from etl.worker.messages import Finished
 
 
@@ -61,7 +61,7 @@ class Outcome:
             seconds=self.seconds,
             workers=workers,
             resumed_from=self.resumed_from,
-            examples=tuple(examples[:MOST_EXAMPLES]),
+            examples=tuple(examples[:MAX_EXAMPLES]),
             error=None if error is None else str(error),
             rejected=self.ended.rejected,
         )

@@ -111,7 +111,7 @@ def _negotiated(work: Work, target: Target, key: bytes, stop: StopFlag) -> Work:
 
 def _memory(control: ControlConnection) -> Info:
     try:
-        (reply,) = control.ask((b"INFO", b"memory"))
+        (reply,) = control.execute((b"INFO", b"memory"))
     except EtlError:  # the workers find out for themselves
         return UNKNOWN
     return read_info(reply)

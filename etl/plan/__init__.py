@@ -7,7 +7,7 @@ from etl.plan.gathered import BUCKETS, Gathered, compact, differing, slices, sum
 from etl.plan.marks import (
     COUNTS,
     FENCE_RECORDS,
-    MOST_SHARES,
+    MAX_SHARES,
     Checkpoint,
     CheckpointWriter,
     Completed,
@@ -31,7 +31,7 @@ __all__ = [
     "BUCKETS",
     "COUNTS",
     "FENCE_RECORDS",
-    "MOST_SHARES",
+    "MAX_SHARES",
     "NO_FIELDS",
     "SMALLEST_BLOCK_BYTES",
     "Batch",

@@ -1,4 +1,4 @@
-"""Questions to a server before, beside and behind a load: one command, or a few, and their replies."""
+"""Questions to a server before, during and after a load: one command, or a few, and their replies."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from etl.sink.error_replies import failure
 T = TypeVar("T")
 
 MAX_HANG_UPS = 3
-"""Connections that may break upon one question before it is taken for the answer."""
+"""Connections that may break upon one question before that is taken for the answer."""
 
 
 def ask(session: Session, wire: Wire) -> Sequence[Any]:
-    """Send a wire and wait for its replies; an error reply is an exception among them. Raises TargetError."""
+    """Send a wire; return its replies, an ErrorReply for each that is one. Raises TargetError."""
     answers = [*session.submit(wire, None), *session.drain()]
     (answer,) = answers
     return answer.replies or ()
@@ -33,7 +33,7 @@ def ask_through(
     *,
     reaches: bool = True,
 ) -> Sequence[Any]:
-    """Connect, ask what may be asked twice, and hang up; again as long as connections break.
+    """Connect, send what may be sent twice, and hang up; again as long as connections break.
 
     Raises what ``questioned`` raises.
     """
@@ -48,7 +48,7 @@ def questioned(
     *,
     reaches: bool = True,
 ) -> T:
-    """Return what ``use`` finds on a connection of its own; again as long as connections break.
+    """Return what ``use`` finds on a connection for it alone; again as long as connections break.
 
     Raises HungUpError where connections break upon the question MAX_HANG_UPS times, or until the deadline;
     TargetError where none is made until then (without ``reaches``, at once), StoppedError.
@@ -72,7 +72,7 @@ def questioned(
 
 
 class ControlConnection:
-    """One connection for all questions of a run, opened by the first one.
+    """One connection for all questions of a run, opened when the first one is asked.
 
     It comes back like those of the workers. ``target`` may be changed: to the same one, knowing its server.
     """
@@ -82,8 +82,8 @@ class ControlConnection:
         self._stop = stop
         self._session: RenewableSession | None = None
 
-    def ask(self, *commands: Iterable[bytes]) -> list[Any]:
-        """Ask until the answer is no refusal for now.
+    def execute(self, *commands: Iterable[bytes]) -> list[Any]:
+        """Return the replies to commands, sent again as long as the server refuses them for now.
 
         Raises TargetError for an error reply and a lost server (ServerChangedError: by now it is another
         one), StoppedError when the run is to stop meanwhile.
@@ -91,7 +91,7 @@ class ControlConnection:
         return self.send(plain(*map(tuple, commands)))
 
     def send(self, wire: Wire) -> list[Any]:
-        """Ask what a wire holds, as ``ask`` does."""
+        """Return the replies to the commands of a wire, as ``execute`` does."""
         try:
             return self.target.backoff(self._stop).retry(lambda: self._attempt(wire))
         except TargetError:
@@ -107,7 +107,7 @@ class ControlConnection:
         return "" if number is None else str(number)
 
     def set_target(self, target: Target) -> None:
-        """Go on with ``target``."""
+        """Use ``target`` from now on."""
         self.close()
         self.target = target
 

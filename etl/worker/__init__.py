@@ -5,7 +5,7 @@ records are its own, ``results`` counts what became of them, ``ledger`` knows wh
 ``rate_limit`` and ``waiting`` wait. ``messages`` are what parent and worker say to each other.
 """
 
-from etl.worker.results import MOST_EXAMPLES, describe
+from etl.worker.results import MAX_EXAMPLES, describe
 from etl.worker.run_shard import run_shard
 
-__all__ = ["MOST_EXAMPLES", "describe", "run_shard"]
+__all__ = ["MAX_EXAMPLES", "describe", "run_shard"]

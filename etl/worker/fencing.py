@@ -35,7 +35,7 @@ class Fencing:
     def __init__(self, writer: CheckpointWriter, ledger: Ledger, *, skips: bool) -> None:
         self._writer = writer
         self._ledger = ledger
-        self._position = ledger.checkpoint.place
+        self._position = ledger.checkpoint.position
         self._skips = skips
 
     def fenced(self, piece: InFlight, wire: Wire) -> tuple[InFlight, Wire]:
@@ -53,7 +53,7 @@ class Fencing:
             key=self._writer.key,
             field=checkpoint.field,
             before=self._position,
-            after=checkpoint.place,
+            after=checkpoint.position,
             about=b"%b\n%b" % (checkpoint.counts_line, about),
             run=self._writer.run,
         )
@@ -65,7 +65,7 @@ class Fencing:
         assert piece.checkpoint is not None
         inner = unfenced(piece.inner, response.replies)
         if inner.applied:
-            self._position = piece.checkpoint.place
+            self._position = piece.checkpoint.position
         return inner
 
 

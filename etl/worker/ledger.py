@@ -81,5 +81,5 @@ class Ledger:
 
 def first_checkpoint(plan: Plan, worker: int) -> Checkpoint:
     """Return a worker's checkpoint before its first block."""
-    turn, token = (0, "") if plan.marks is None else (plan.marks.turn, plan.marks.token)
-    return Checkpoint(turn, worker, plan.workers, plan.split, token=token)
+    attempt, token = (0, "") if plan.marks is None else (plan.marks.attempt, plan.marks.token)
+    return Checkpoint(attempt, worker, plan.workers, plan.split, token=token)

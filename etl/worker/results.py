@@ -11,7 +11,7 @@ from etl.report import Counters, Example
 from etl.worker.ledger import Ledger
 from etl.worker.selection import record_number
 
-MOST_EXAMPLES = 5
+MAX_EXAMPLES = 5
 """Differences that one worker reports in full; the others are counted."""
 
 
@@ -48,11 +48,11 @@ class ResultRecorder:
 
     def _note_differences(self, batch: Batch, differences: Sequence[Difference]) -> None:
         sink = self._plan.differences
-        noted = differences if sink is not None else differences[: MOST_EXAMPLES - len(self.examples)]
+        noted = differences if sink is not None else differences[: MAX_EXAMPLES - len(self.examples)]
         whole = [Example(record_number(batch, d.index), d.key, d.expected, d.found) for d in noted]
         if sink is not None and whole:
             sink.write(whole)
-        for example in whole[: MOST_EXAMPLES - len(self.examples)]:
+        for example in whole[: MAX_EXAMPLES - len(self.examples)]:
             expected, found = excerpts(example.expected, example.found)
             self.examples.append(Example(example.record, example.key, expected, found))
 

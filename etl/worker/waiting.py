@@ -40,7 +40,7 @@ def idling(counters: Counters, worker: int) -> Iterator[None]:
 def wait_while_paused(counters: Counters, worker: int, stop: StopFlag) -> None:
     """Wait while another worker waits for the server, or all are paused: this one would be answered alike."""
     with idling(counters, worker):
-        while counters.held(worker):
+        while counters.paused(worker):
             if stop.wait(PAUSED_LOOK_S):
                 return
 

@@ -226,7 +226,7 @@ class RejectList:
             raise self.failure
         self.rejects.extend(rejects)
 
-    def for_attempt(self, turn: int) -> RejectList:
+    def for_attempt(self, number: int) -> RejectList:
         return self
 
 

@@ -8,7 +8,7 @@ from etl.errors import EtlError, InterruptedRunError, RejectedError, TargetError
 from etl.pipeline.execution import Ended
 from etl.pipeline.outcome import Outcome
 from etl.report import Example
-from etl.worker import MOST_EXAMPLES
+from etl.worker import MAX_EXAMPLES
 from etl.worker.messages import Failed, Finished, ShardResult
 from tests.unit.memory import tally_of
 
@@ -73,4 +73,4 @@ def test_examples_of_all_workers_are_put_in_order_and_the_first_are_shown() -> N
     words = (Finished(0, 1, examples(5, 9, 70)), Finished(1, 1, examples(1, 8, None)))
     shown = outcome(None, *words, Failed(2, 1, STOPPED)).report().examples
     assert [example.record for example in shown] == [None, 1, 5, 8, 9]
-    assert len(shown) == MOST_EXAMPLES
+    assert len(shown) == MAX_EXAMPLES

@@ -20,7 +20,7 @@ from etl.sink.error_replies import error_reply
 from etl.source.formats.jsonl import Jsonl
 from etl.source.storage.local import OpenFile
 from etl.source.text.files import TextFilesReader
-from etl.worker import MOST_EXAMPLES, describe
+from etl.worker import MAX_EXAMPLES, describe
 from etl.worker.messages import Finished
 from etl.worker.run_shard import run_shard
 from tests.cases import cases
@@ -584,7 +584,7 @@ class Differing:
 
 def test_differences_are_counted_and_the_first_are_shown_with_their_numbers(tmp_path: Path) -> None:
     ran = run(plan_of(tmp_path, encoder=Differing(), single=Differing()))
-    assert ran.word.examples == tuple(Example(n, b"k", b"%d" % n, None) for n in range(MOST_EXAMPLES))
+    assert ran.word.examples == tuple(Example(n, b"k", b"%d" % n, None) for n in range(MAX_EXAMPLES))
     assert ran.counters.total("records_missing") + ran.counters.total("records_different") == 20
     assert ran.counters.total("records_read") == 20
 
@@ -601,7 +601,7 @@ def test_all_differences_are_written_in_full_and_examples_are_cut(tmp_path: Path
     lines = [b"%d" % number + b"x" * 500 for number in range(20)]
     ran = run(plan_of(tmp_path, lines, encoder=Differing(), single=Differing(), differences=sink))
     assert sink.found == [Example(number, b"k", line, None) for number, line in enumerate(lines)]
-    assert len(ran.word.examples) == MOST_EXAMPLES
+    assert len(ran.word.examples) == MAX_EXAMPLES
     assert ran.word.examples[0].expected == lines[0][:200] + b"..."
 
 
