@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from etl.options import values as values
 from etl.options.declare import Options, Parsed, Value, option, options_class
+from etl.options.shelves import RUNNERS
 from etl.rate import Rate
 from etl.report import Budget
 
@@ -31,6 +32,13 @@ class RunOptions(Options):
         help="number of worker processes",
         value=Value(values.whole_number, "N"),
         shown=f"number of cores, at most {MAX_WORKERS}; fewer for small inputs",
+    )
+    runner: str | None = option(
+        default=None,
+        help="who runs the workers: the calling process (inline: one worker), or a process for each"
+        " (processes)",
+        value=Value(choices=RUNNERS),
+        shown="`inline` where one worker has something to do, else `processes`",
     )
     split: str = option(
         default="block",

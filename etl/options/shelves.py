@@ -10,3 +10,4 @@ from etl.registry import Shelf
 
 FORMATS = Shelf("etl.source.formats", "format")
 TYPES = Shelf("etl.encode.types", "Redis type")
+RUNNERS = Shelf("etl.run.runners", "runner")

@@ -9,30 +9,28 @@ from dataclasses import dataclass
 from etl.options import LoadOptions
 from etl.output.notice import choose_mode, log_notice
 from etl.plan import StopFlag, Target
-from etl.sink.address import Address
 from etl.sink.choose import opened_target
 from etl.sink.control import ControlConnection
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A target that was reached; ``name`` is what people call it, ``control`` is for questions to it."""
+    """A target that was reached; ``control`` is for questions to it."""
 
     target: Target
-    name: str
     control: ControlConnection
 
 
 @contextlib.contextmanager
-def connect(place: Address | str, options: LoadOptions, stop: StopFlag) -> Iterator[Connected]:
-    """Reach the server at ``place``; it, or an embedded one, is there while this is entered.
+def connect(options: LoadOptions, stop: StopFlag) -> Iterator[Connected]:
+    """Reach the target of ``--to``; it, or an embedded server, is there while this is entered.
 
-    Raises TargetError, StoppedError.
+    Raises UsageError for a URL that cannot be, TargetError, StoppedError.
     """
     mode = choose_mode(options.progress)
-    with opened_target(place) as (opened, name):
+    with opened_target(options) as opened:
         # A server of our own that ends does not come back.
         retry_for_s = 0.0 if opened.own else options.retry_for
         target = opened.identify("redis-etl", stop, retry_for_s, lambda text: log_notice(mode, text))
         with contextlib.closing(ControlConnection(target, stop)) as control:
-            yield Connected(target, name, control)
+            yield Connected(target, control)

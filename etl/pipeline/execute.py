@@ -20,8 +20,7 @@ from etl.pipeline.preflight import preflight
 from etl.pipeline.resolve import resolve
 from etl.pipeline.run import run_plan
 from etl.pipeline.verb import Verb
-from etl.run.choose import make_counters
-from etl.run.runners.processes import make_context
+from etl.run.choose import open_runner
 from etl.run.signals import StopSignals
 
 
@@ -30,22 +29,22 @@ def carry_out(verb: Verb, sources: Sequence[Any], options: LoadOptions) -> Outco
     started_at = time.monotonic()
     with StopSignals() as signals:
         resolved = resolve(sources, options, verb.work)
-        context = make_context(options.start_method) if resolved.workers > 1 else None
-        with connect(resolved.place, options, signals) as connected:
+        runner = open_runner(options, resolved.workers)  # its processes start while the server is asked
+        with connect(options, signals) as connected:
             checked = preflight(resolved, connected, options, signals)
             with claim(resolved, checked, options, signals) as job_run:
-                counters = make_counters(context, resolved.workers)
+                counters = runner.counters(resolved.workers)
                 ended = Ended()
                 if not job_run.resume_point.unchanged:
                     plan = make_plan(resolved, checked, job_run.resume_point, options)
                     prepass = checked.work.encoders.prepass
-                    run = Run(plan, context, signals, counters, checked.eviction_error, prepass)
+                    run = Run(plan, runner, signals, counters, checked.eviction_error, prepass)
                     with checked.memory_watch(counters, options.retry_for):
                         ended = run_plan(verb, run, job_run, resolved)
                 return Outcome(
                     verb=verb.name,
                     job=checked.job.name,
-                    target=connected.name,
+                    target=connected.target.name,
                     counters=counters,
                     ended=ended,
                     seconds=time.monotonic() - started_at,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from etl.encode.strategies.prepass import ClearEncoder
 from etl.errors import EtlError, InterruptedRunError, RejectedError, UsageError
 from etl.job.state import PrepassResult
 from etl.plan import Encoder, Plan, Wire
 from etl.report import Budget, Counters, Rejected
-from etl.run.choose import make_counters, run_plan
+from etl.run.runner import Runner
 from etl.run.signals import StopSignals
 from etl.sink.control import ControlConnection
 from etl.worker.messages import Failed, Finished, ShardResult
@@ -36,7 +35,7 @@ class Run:
     """
 
     plan: Plan
-    context: Any
+    runner: Runner
     signals: StopSignals
     counters: Counters
     eviction_error: Callable[[], EtlError | None] = lambda: None
@@ -44,7 +43,7 @@ class Run:
 
     def results(self) -> list[ShardResult]:
         """Run the plan; return the results of its shards."""
-        return run_plan(self.plan, self.context, self.signals, self.counters)
+        return self.runner.run(self.plan, self.counters, self.signals)
 
     def run_prepass(self, prepass: Encoder) -> PrepassResult:
         """Run a pass over the keys; return what it has decided. Raises EtlError when it fails."""
@@ -56,7 +55,7 @@ class Run:
                 "this --if-exists has to look at all keys before the first record is written, and a stream"
                 " can be read only once: give a file, or --if-exists merge"
             )
-        counters = make_counters(self.context, self.plan.workers)
+        counters = self.runner.counters(self.plan.workers)
         plan = replace(
             self.plan,
             encoder=prepass,

@@ -19,7 +19,6 @@ from etl.errors import SourceError
 from etl.pipeline.execution import Run
 from etl.plan import Encoder, Gathered, Plan, compact, differing, slices
 from etl.report import Example
-from etl.run.choose import make_counters, run_plan
 from etl.units import MIB
 from etl.worker import MAX_EXAMPLES
 from etl.worker.messages import Finished, ShardResult
@@ -94,7 +93,7 @@ class ListsRun:
         return again
 
     def _pass(self, plan: Plan, encoder: Encoder) -> Gathered:
-        counters = make_counters(self.run.context, plan.workers)
+        counters = self.run.runner.counters(plan.workers)
         rate = None if plan.rate is None else replace(plan.rate, since=time.monotonic())
         plan = replace(
             plan,
@@ -105,12 +104,12 @@ class ListsRun:
             progress="none",
             preliminary=True,
         )
-        own = replace(self.run, plan=plan, counters=counters, eviction_error=lambda: None)
-        words = run_plan(plan, own.context, own.signals, counters)
-        error = own.first_error(words)
+        run = replace(self.run, plan=plan, counters=counters, eviction_error=lambda: None)
+        results = run.results()
+        error = run.first_error(results)
         if error is not None:
             raise error
-        return _together(words)
+        return _together(results)
 
     def _count(self, found: Sequence[Example]) -> None:
         """Take records out of those that were counted as equal."""

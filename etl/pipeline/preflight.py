@@ -64,12 +64,12 @@ class Preflight:
 def preflight(resolved: Resolved, connected: Connected, options: LoadOptions, stop: StopFlag) -> Preflight:
     """Ask the server what it is and can do; return how the work is done there. Raises TargetError."""
     target, work = connected.target, resolved.work
-    name = job_name(resolved.source, connected.name, options)
+    name = job_name(resolved.source, target.name, options)
     job = Job(name, run_token(), connected.control, options.allow_eviction, options.keep_record)
     more = _other_commands(work, job)
     commands = examples(work.encoders.always())
     facts = read_server_facts(target, (*commands, *more), stop)
-    require_server(facts.info, target, writes=work.writes)
+    require_server(facts.info, target, writes=work.writes, takes=target.takes)
     may_evict = not work.writes or options.allow_eviction
     if not may_evict:
         expiring = any(map(expires, commands))

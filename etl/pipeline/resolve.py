@@ -1,7 +1,6 @@
 """First step: what options and sources say, before any server is asked.
 
-That is what a record becomes in Redis (``mapping``), what has to be read of it (``projection``), and where it
-goes.
+That is what a record becomes in Redis (``mapping``), and what has to be read of it (``projection``).
 """
 
 from __future__ import annotations
@@ -16,16 +15,14 @@ from etl.output.notice import choose_mode
 from etl.pipeline.projection import projection_of
 from etl.pipeline.work import Work
 from etl.plan import Projection, Source
-from etl.run.sizing import worth
-from etl.sink.address import Address
-from etl.sink.choose import place_of
+from etl.run.choose import worker_count
 from etl.source.choose import choose_source
 from etl.template import Template
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A source, what is done with its records, what is read of them, and where they go.
+    """A source, what is done with its records, what is read of them, and how many workers do it.
 
     ``progress`` is how the run shows itself: ``bar``, ``log`` or ``none``.
     """
@@ -33,7 +30,6 @@ class Resolved:
     source: Source
     work: Work
     projection: Projection
-    place: Address | str
     workers: int
     progress: str
 
@@ -52,7 +48,6 @@ def resolve(sources: Sequence[Any], options: LoadOptions, work_of: Callable[[Sou
     work = work_of(source)
     templates = [template for encoder in work.encoders.always() for template in encoder.templates]
     projection = projection_of(options, templates, source)
-    place = place_of(options)
-    workers = options.workers or worth(source)
+    workers = worker_count(options, source)
     require_descriptors(workers)
-    return Resolved(source, work, projection, place, workers, choose_mode(options.progress))
+    return Resolved(source, work, projection, workers, choose_mode(options.progress))

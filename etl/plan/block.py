@@ -36,8 +36,8 @@ class Block:
     ``offset``, where the payload begins in the file's decompressed text.
     ``records`` is how many there are, where whoever cut the block has counted them.
     ``skip_mask`` has a bit for each record that the pre-pass has decided (None: none of them);
-    ``completed`` are the shares of it that an earlier attempt has done. ``long_bytes`` is the length of the one
-    record that it is, where that is longer than ``--max-record`` allows; None for all other blocks.
+    ``completed`` are the shares of it that an earlier attempt has done. ``long_bytes`` is the length of the
+    one record that it is, where that is longer than ``--max-record`` allows; None for all other blocks.
     """
 
     number: int

@@ -65,6 +65,14 @@ class Target(Protocol):
     """Where the records go: frozen, picklable, no secret in its ``repr``."""
 
     @property
+    def name(self) -> str:
+        """The name for people, and of the target in a job's name: a URL without its secret."""
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """The kinds of servers it can load into beside a single one: ``cluster``, ``sentinel``."""
+
+    @property
     def own(self) -> bool:
         """Return True if nobody else can be connected to it."""
 

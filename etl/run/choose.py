@@ -1,31 +1,57 @@
-"""Running a plan: in the calling process where one worker has something to do, else in worker processes."""
+"""From ``--runner`` and a number of workers to the runner: the door to the runners."""
 
 from __future__ import annotations
 
-import ctypes
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from etl.limits import limit_reached
-from etl.plan import Plan
+from etl.errors import UsageError
+from etl.options import MAX_WORKERS, RunOptions, given
+from etl.options.shelves import RUNNERS
+from etl.plan import Plan, Source
 from etl.report import Counters
-from etl.run.runners.inline import run_inline
-from etl.run.runners.processes import run_processes
+from etl.run.runner import Runner
 from etl.run.signals import StopSignals
+from etl.run.sizing import choose_worker_count
 from etl.worker.messages import ShardResult
 
 
-def make_counters(context: Any, workers: int) -> Counters:
-    """Make counters that worker processes share; ``context`` is None where there will be no processes."""
-    size = Counters.size(workers)
-    try:
-        slots = [0] * size if context is None else context.RawArray(ctypes.c_uint64, size)
-    except OSError as error:  # it is a file, that nobody else sees
-        raise limit_reached(error) or error from None
-    return Counters(slots, workers)
+def worker_count(options: RunOptions, source: Source) -> int:
+    """Return how many workers a run has. Raises UsageError for more than the runner can have."""
+    most: int | None = None if options.runner is None else RUNNERS.member(options.runner).MAX_WORKERS
+    if options.workers is None:
+        return choose_worker_count(source, most or MAX_WORKERS)
+    if most is not None and options.workers > most:
+        raise UsageError(f"--runner {options.runner} has at most {most}, not --workers {options.workers}")
+    return options.workers
 
 
-def run_plan(plan: Plan, context: Any, signals: StopSignals, counters: Counters) -> list[ShardResult]:
-    """Carry out every shard of a plan, counting into ``counters``; give the workers' last words."""
-    if context is None or plan.busy_workers() <= 1:
-        return run_inline(plan, counters, signals)
-    return run_processes(plan, context, signals, counters)
+def open_runner(options: RunOptions, workers: int) -> Runner:
+    """Return the runner that was asked for, ready for plans of so many workers. Raises UsageError."""
+    if options.runner is None:
+        fitting = [one for _, one in RUNNERS.members() if one.suits(1) or one.suits(workers)]
+        return AutomaticRunner([(one.suits, one.open(options, workers)) for one in fitting])
+    chosen = RUNNERS.member(options.runner)
+    for _, other in RUNNERS.members():
+        for name in other.OPTIONS:
+            if name not in chosen.OPTIONS and given(options, name):
+                flag = "--" + name.replace("_", "-")
+                raise UsageError(f"{flag} has no effect with --runner {options.runner}")
+    runner: Runner = chosen.open(options, workers)
+    return runner
+
+
+@dataclass(frozen=True, slots=True)
+class AutomaticRunner:
+    """For each plan the first runner that suits it: as many workers as have something to do."""
+
+    runners: Sequence[tuple[Callable[[int], bool], Runner]]
+
+    def counters(self, workers: int) -> Counters:
+        return self._for(workers).counters(workers)
+
+    def run(self, plan: Plan, counters: Counters, signals: StopSignals) -> list[ShardResult]:
+        return self._for(plan.busy_workers()).run(plan, counters, signals)
+
+    def _for(self, workers: int) -> Runner:
+        return next(runner for suits, runner in self.runners if suits(workers))

@@ -16,9 +16,9 @@ BYTES_WORTH_A_WORKER = 4 * MIB
 """A worker takes about 50 ms to start, in which another one loads this much."""
 
 
-def worth(source: Source) -> int:
-    """Choose the number of workers: one a core, but none that would take longer to start than to help."""
+def choose_worker_count(source: Source, most: int = MAX_WORKERS) -> int:
+    """Return a number of workers up to ``most``: one a core, none whose start takes more than it saves."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if source.nbytes is None:
-        return min(cores, MAX_WORKERS)
-    return max(1, min(cores, MAX_WORKERS, source.nbytes // BYTES_WORTH_A_WORKER))
+        return min(cores, most)
+    return max(1, min(cores, most, source.nbytes // BYTES_WORTH_A_WORKER))

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from etl.errors import UsageError
-from etl.suggest import nearest
-
-SCHEMES = ("redis", "rediss", "unix")
 
 _TLS_PARAMETERS = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs")
 _TLS_FILES = _TLS_PARAMETERS[:-1]
@@ -52,9 +48,9 @@ def parse_address(url: str, *, insecure: bool = False) -> Address:
     Raises UsageError. It quotes nothing of the URL: a password that should have been percent-encoded may
     stand anywhere in it. What redis-py would read in another way than it is shown here is refused too.
     """
-    scheme, separator, _ = url.partition("://")
-    if not separator or scheme not in SCHEMES:
-        raise _no_scheme(url, scheme if separator else "")
+    scheme = url.partition("://")[0]
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise _bad("starts with redis://, rediss:// or unix://")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -78,30 +74,6 @@ def parse_address(url: str, *, insecure: bool = False) -> Address:
     return Address(
         urlunsplit((scheme, f"{host}:{port or 6379}", f"/{database}", "", "")), url, insecure=insecure
     )
-
-
-_HOST_AND_PORT = re.compile(r"(localhost|[A-Za-z0-9-]+([.][A-Za-z0-9-]+)*):[0-9]{1,5}(/[0-9]{1,5})?")
-_HOST = re.compile(r"localhost|[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+")
-_SOCKET = re.compile(r"/[A-Za-z0-9/._-]+")
-
-
-def _no_scheme(url: str, scheme: str) -> UsageError:
-    """Make the error of a URL that is none, with what was probably meant.
-
-    Quotes only what looks like a host with a port, a socket's path or a scheme: no password does.
-    """
-    if _HOST_AND_PORT.fullmatch(url) or _HOST.fullmatch(url):
-        end = "" if "/" in url else "/0"
-        return UsageError(f"--to {url} has no scheme: did you mean redis://{url}{end}?")
-    if _SOCKET.fullmatch(url):
-        return UsageError(f"--to {url} has no scheme: did you mean unix://{url}, or embedded:{url}?")
-    known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-    sentence = f"--to: the target's URL starts with one of {known} or embedded:FOLDER"
-    if re.fullmatch("[a-z][a-z+.-]{1,19}", scheme.lower()):
-        close = nearest(scheme.lower(), SCHEMES)
-        meant = f"; did you mean {close[0]}://?" if close else ""
-        return UsageError(f"{sentence}, not with {scheme}://{meant}")
-    return UsageError(sentence)
 
 
 def require_files(address: Address) -> None:

@@ -3,37 +3,72 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
+from types import ModuleType
 
 from etl.errors import UsageError
-from etl.options import TargetOptions
-from etl.sink.address import Address, parse_address
-from etl.sink.deployments.standalone import StandaloneTarget
-from etl.sink.login import address_of, refuse_login
+from etl.options import TargetOptions, given
+from etl.plan import Target
+from etl.registry import Shelf
+from etl.suggest import did_you_mean
 
-EMBEDDED = "embedded:"
-
-
-def place_of(options: TargetOptions) -> Address | str:
-    """Return the server's address, or the folder of an embedded one. Raises UsageError."""
-    url = options.url()
-    if not url.startswith(EMBEDDED):
-        return address_of(url, options)
-    refuse_login(options)
-    folder = url.removeprefix(EMBEDDED)
-    if not folder:
-        raise UsageError(f"--to {EMBEDDED} needs a folder, where the data are kept: --to {EMBEDDED}FOLDER")
-    return folder
+DEPLOYMENTS = Shelf("etl.sink.deployments", "deployment")
 
 
 @contextlib.contextmanager
-def opened_target(place: Address | str) -> Iterator[tuple[StandaloneTarget, str]]:
-    """Return the target and its name for people; an embedded server runs while this is entered."""
-    if isinstance(place, Address):
-        target = StandaloneTarget(place)
-        yield target, str(target)
-        return
-    from etl.sink.embedded.server import opened
+def opened_target(options: TargetOptions) -> Iterator[Target]:
+    """Yield the target of ``--to``; a server that was started for it runs while this is entered.
 
-    with opened(place) as server_url:
-        yield StandaloneTarget(parse_address(server_url), own=True), f"{EMBEDDED}{place}"
+    Raises UsageError for a URL that cannot be, and for options that have no effect on what it leads to.
+    """
+    url = options.url()
+    members = [module for _, module in DEPLOYMENTS.members()]
+    deployment = _deployment_of(url, members)
+    _refuse_options(options, deployment, members)
+    with deployment.open(url, options) as target:
+        yield target
+
+
+def _deployment_of(url: str, members: Collection[ModuleType]) -> ModuleType:
+    for module in members:
+        if url.startswith(tuple(module.SCHEMES)):
+            return module
+    raise _no_scheme(url, {scheme: rest for module in members for scheme, rest in module.SCHEMES.items()})
+
+
+def _refuse_options(options: TargetOptions, deployment: ModuleType, members: Collection[ModuleType]) -> None:
+    for name in sorted({name for module in members for name in module.OPTIONS} - set(deployment.OPTIONS)):
+        if given(options, name):
+            schemes = [scheme for module in members if name in module.OPTIONS for scheme in module.SCHEMES]
+            flag = "--" + name.strip("_").replace("_", "-")
+            raise UsageError(f"{flag} has no effect with {deployment.NOUN}: it is for {_listed(schemes)}")
+
+
+_HOST_AND_PORT = re.compile(r"(localhost|[A-Za-z0-9-]+([.][A-Za-z0-9-]+)*):[0-9]{1,5}(/[0-9]{1,5})?")
+_HOST = re.compile(r"localhost|[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+")
+_SOCKET = re.compile(r"/[A-Za-z0-9/._-]+")
+
+
+def _no_scheme(url: str, schemes: dict[str, str]) -> UsageError:
+    """Return the error of a URL that is none, with what was probably meant.
+
+    Quotes only what looks like a host with a port, a socket's path or a scheme: no password does.
+    """
+    if _HOST_AND_PORT.fullmatch(url) or _HOST.fullmatch(url):
+        end = "" if "/" in url else "/0"
+        return UsageError(f"--to {url} has no scheme: did you mean redis://{url}{end}?")
+    if _SOCKET.fullmatch(url):
+        return UsageError(f"--to {url} has no scheme: did you mean unix://{url}, or embedded:{url}?")
+    known = _listed([scheme + rest for scheme, rest in schemes.items()], "or")
+    sentence = f"--to: the target's URL starts with one of {known}"
+    scheme, separator, _ = url.partition("://")
+    if separator and re.fullmatch("[a-z][a-z+.-]{1,19}", scheme.lower()):
+        meant = did_you_mean(f"{scheme.lower()}://", schemes)
+        return UsageError(f"{sentence}, not with {scheme}://" + (f"; {meant}" if meant else ""))
+    return UsageError(sentence)
+
+
+def _listed(names: Collection[str], word: str = "and") -> str:
+    *most, last = names
+    return f"{', '.join(most)} {word} {last}" if most else last

@@ -33,19 +33,6 @@ def address_of(url: str, options: TargetOptions, environment: Mapping[str, str] 
     return replace(address, user=options.user, password=_password(address, options, environment))
 
 
-def refuse_login(options: TargetOptions) -> None:
-    """Refuse options that say who connects, for a server of one's own. Raises UsageError."""
-    given = {
-        "--user": options.user,
-        "--password-file": options.password_file,
-        "--ask-password": options.ask_password,
-        "--tls-insecure": options.tls_insecure,
-    }
-    for flag, value in given.items():
-        if value:
-            raise UsageError(f"{flag} has no effect with an embedded server: it has no users")
-
-
 def _password(address: Address, options: TargetOptions, environment: Mapping[str, str]) -> str | None:
     if has_password(address):
         return None

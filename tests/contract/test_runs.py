@@ -17,9 +17,8 @@ from etl.options import START_METHODS
 from etl.output.reject_file import RejectFile
 from etl.plan import Plan, Source
 from etl.report import Budget, Counters
-from etl.run.choose import make_counters
-from etl.run.runners.inline import run_inline
-from etl.run.runners.processes import make_context, run_processes
+from etl.run.runners.inline import InlineRunner
+from etl.run.runners.processes import ProcessRunner, make_context
 from etl.run.signals import StopSignals
 from etl.source.formats.jsonl import Jsonl
 from etl.source.formats.lines import Lines
@@ -38,17 +37,18 @@ LINES = [b"line %d" % number for number in range(100)]
 
 
 def inline(plan: Plan) -> tuple[list[ShardResult], Counters]:
-    counters = make_counters(None, plan.workers)
+    runner = InlineRunner()
+    counters = runner.counters(plan.workers)
     with StopSignals() as signals:
-        return run_inline(plan, counters, signals), counters
+        return runner.run(plan, counters, signals), counters
 
 
 def processes(method: str) -> Run:
     def run(plan: Plan) -> tuple[list[ShardResult], Counters]:
         with StopSignals() as signals:
-            context = make_context(method)
-            counters = make_counters(context, plan.workers)
-            return run_processes(plan, context, signals, counters), counters
+            runner = ProcessRunner(make_context(method))
+            counters = runner.counters(plan.workers)
+            return runner.run(plan, counters, signals), counters
 
     return run
 

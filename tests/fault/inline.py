@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,10 @@ import pytest
 
 import etl.job.lock as lock
 import etl.pipeline.plan as planning
-import etl.sink.choose as choose
+import etl.sink.deployments.standalone as standalone
 import etl.sink.session.pipelined as conversation
 from etl.cli.main import main
-from etl.sink.deployments.standalone import StandaloneTarget
+from etl.options import TargetOptions
 from tests.fault.commands import Ended, connection_of
 from tests.support import RecordingProxy, data_keys
 
@@ -126,7 +125,14 @@ def here(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Here:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server is given up after 0.3 seconds of silence, and not after 30."""
-    monkeypatch.setattr(choose, "StandaloneTarget", functools.partial(StandaloneTarget, read_timeout_s=0.3))
+    opened = standalone.open
+
+    @contextlib.contextmanager
+    def open(url: str, options: TargetOptions) -> Iterator[standalone.StandaloneTarget]:
+        with opened(url, options) as target:
+            yield replace(target, read_timeout_s=0.3)
+
+    monkeypatch.setattr(standalone, "open", open)
 
 
 @pytest.fixture

@@ -33,10 +33,17 @@ from tests.unit.memory import Told
 Ending = Literal["rst", "fin"]
 
 IMPATIENT = """
-import functools
-import etl.sink.choose as choose
-from etl.sink.deployments.standalone import StandaloneTarget
-choose.StandaloneTarget = functools.partial(StandaloneTarget, read_timeout_s=0.5)
+import contextlib
+from dataclasses import replace
+from etl.sink.deployments import standalone
+opened = standalone.open
+
+@contextlib.contextmanager
+def open(url, options):
+    with opened(url, options) as target:
+        yield replace(target, read_timeout_s=0.5)
+
+standalone.open = open
 """
 """A server is given up after half a second of silence, and not after 30 seconds."""
 

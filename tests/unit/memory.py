@@ -134,6 +134,11 @@ class Near:
 
     __slots__ = ()
     own = False
+    takes: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        return str(self)
 
     def connect_reconnecting(self, client_name: str, stop: StopFlag) -> Any:
         return self.connect(client_name)  # type: ignore[attr-defined]

@@ -1,1 +1,15 @@
-"""One file a way to run shards."""
+"""Runners, a file each: who carries out the shards of a plan, ``--runner`` with the file's name.
+
+A file has
+
+- ``suits(workers)``: True if it is for plans in which so many workers have something to do; asked where
+  ``--runner`` names none,
+- ``MAX_WORKERS``: the most workers it can have; None: any number,
+- ``OPTIONS``: the names of options that are for it and not for every other one,
+- ``open(options, workers)``: the Runner (``etl/run/runner.py``). It is opened before the plan is made, so
+  that what it starts gets ready meanwhile. What is heavy is imported in there.
+"""
+
+from etl.registry import shelf_path
+
+__path__ = shelf_path(__name__, __path__)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from etl.errors import EtlError
+from etl.options import RunOptions
 from etl.output.progress import show_progress
 from etl.plan import Block, Plan
 from etl.report import Counters
@@ -13,19 +15,36 @@ from etl.run.stream import stream_blocks
 from etl.worker.messages import Failed, ShardResult
 from etl.worker.run_shard import run_shard
 
+MAX_WORKERS = 1
+OPTIONS: tuple[str, ...] = ()
 
-def run_inline(plan: Plan, counters: Counters, signals: StopSignals) -> list[ShardResult]:
-    """Carry out the shard of worker 0; the other shards must be empty."""
-    signals.immediate = False
-    blocks = _until_stopped(stream_blocks(plan), signals) if plan.blocks is None else None
-    with show_progress(plan, counters):
-        for worker in range(1, plan.workers):
-            counters.add(worker, "finished", 1)
-        try:
-            message: ShardResult = run_shard(plan, 0, counters, signals, blocks)
-        except EtlError as error:
-            message = Failed(0, 0.0, error)
-    return [message]
+
+def suits(workers: int) -> bool:
+    return workers <= 1
+
+
+def open(options: RunOptions, workers: int) -> InlineRunner:
+    return InlineRunner()
+
+
+@dataclass(frozen=True, slots=True)
+class InlineRunner:
+    """A Runner (``etl/run/runner.py``) of plans in which no other worker than 0 has anything to do."""
+
+    def counters(self, workers: int) -> Counters:
+        return Counters([0] * Counters.size(workers), workers)
+
+    def run(self, plan: Plan, counters: Counters, signals: StopSignals) -> list[ShardResult]:
+        signals.immediate = False
+        blocks = _until_stopped(stream_blocks(plan), signals) if plan.blocks is None else None
+        with show_progress(plan, counters):
+            for worker in range(1, plan.workers):
+                counters.add(worker, "finished", 1)
+            try:
+                message: ShardResult = run_shard(plan, 0, counters, signals, blocks)
+            except EtlError as error:
+                message = Failed(0, 0.0, error)
+        return [message]
 
 
 def _until_stopped(blocks: Iterator[Block], signals: StopSignals) -> Iterator[Block]:

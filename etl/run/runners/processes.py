@@ -12,17 +12,32 @@ parent lives, so one that goes on was seen.
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
+from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
 from typing import Any
 
 from etl.errors import UsageError
+from etl.limits import limit_reached
+from etl.options import RunOptions
 from etl.plan import Plan
 from etl.report import Counters
 from etl.run.process.hide_pandas import pandas_is_hidden
 from etl.run.process.supervisor import Supervisor
 from etl.run.signals import StopSignals, blocked_signals
 from etl.worker.messages import ShardResult
+
+MAX_WORKERS = None
+OPTIONS = ("start_method",)
+
+
+def suits(workers: int) -> bool:
+    return workers > 1
+
+
+def open(options: RunOptions, workers: int) -> ProcessRunner:
+    return ProcessRunner(make_context(options.start_method))
 
 
 def make_context(start_method: str | None) -> Any:
@@ -56,15 +71,27 @@ def make_context(start_method: str | None) -> Any:
     return context
 
 
-def run_processes(plan: Plan, context: Any, signals: StopSignals, counters: Counters) -> list[ShardResult]:
-    """Carry out every shard of a plan, each in a process of its own; give their last words."""
-    crew = Supervisor(plan, context, counters.slots, signals)
-    for idle in range(plan.busy_workers(), plan.workers):
-        counters.add(idle, "finished", 1)
-    signals.immediate = False
-    signals.second_raises = False
-    try:
-        return crew.run()
-    finally:
-        crew.kill()
-        signals.second_raises = True
+@dataclass(frozen=True, slots=True)
+class ProcessRunner:
+    """A Runner (``etl/run/runner.py``) with a process for each worker; ``context`` is multiprocessing's."""
+
+    context: Any
+
+    def counters(self, workers: int) -> Counters:
+        try:
+            slots = self.context.RawArray(ctypes.c_uint64, Counters.size(workers))
+        except OSError as error:  # it is a file, that nobody else sees
+            raise limit_reached(error) or error from None
+        return Counters(slots, workers)
+
+    def run(self, plan: Plan, counters: Counters, signals: StopSignals) -> list[ShardResult]:
+        supervisor = Supervisor(plan, self.context, counters.slots, signals)
+        for idle in range(plan.busy_workers(), plan.workers):
+            counters.add(idle, "finished", 1)
+        signals.immediate = False
+        signals.second_raises = False
+        try:
+            return supervisor.run()
+        finally:
+            supervisor.kill()
+            signals.second_raises = True

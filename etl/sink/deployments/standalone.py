@@ -1,23 +1,37 @@
-"""One Redis server (or a primary with replicas): a session is one connection to it."""
+"""One Redis server, or a primary with replicas: a session is one connection to it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from etl.encode.resp.protocol import plain
 from etl.errors import BrokenHandshakeError, HungUpError, TransientError, UnreachedError
+from etl.options import TargetOptions
 from etl.plan import StopFlag
 from etl.sink.address import Address
 from etl.sink.control import ask_through
+from etl.sink.login import address_of
 from etl.sink.session.backoff import Backoff
 from etl.sink.session.pipelined import NO_LIMIT, READ_TIMEOUT_S, Client, InFlightLimit, PipelinedSession
 from etl.sink.session.reconnecting import ReconnectingSession, server_id
+
+SCHEMES = {"redis://": "HOST:PORT/DB", "rediss://": "HOST:PORT/DB", "unix://": "/SOCKET"}
+NOUN = "a Redis server"
+OPTIONS = ("user", "password_file", "ask_password", "tls_insecure")
 
 RETRY_FOR_S = 120.0
 
 STRANGER_S = 10.0
 """How long a server is tried that takes connections, and has never let us in."""
+
+
+@contextlib.contextmanager
+def open(url: str, options: TargetOptions) -> Iterator[StandaloneTarget]:
+    """Yield the server at ``url``; nothing is connected to yet. Raises UsageError."""
+    yield StandaloneTarget(address_of(url, options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +40,8 @@ class StandaloneTarget:
 
     A connection on which it is silent for ``read_timeout_s`` is given up; it is tried to come back for
     ``retry_for_s`` seconds. ``own``: it is a child of this process, and nobody else's. ``known``: it has been
-    reached before; ``server_id`` is its run id then, where it tells that. ``limit`` bounds what a
-    session has in flight.
+    reached before; ``server_id`` is its run id then, where it tells that. ``named`` is its name where that is
+    not its address. ``limit`` bounds what a session has in flight.
     """
 
     address: Address
@@ -36,10 +50,17 @@ class StandaloneTarget:
     server_id: bytes | None = None
     known: bool = False
     own: bool = False
+    named: str | None = None
     limit: InFlightLimit = NO_LIMIT
+
+    takes: ClassVar[frozenset[str]] = frozenset()
 
     def __str__(self) -> str:
         return self.address.shown
+
+    @property
+    def name(self) -> str:
+        return self.named or str(self)
 
     def connect(self, client_name: str) -> PipelinedSession:
         from etl.sink.session.connect import open_connection  # redis is imported where it is used

@@ -25,15 +25,15 @@ still fail the run at its end (``evicted``).
 """
 
 
-def require_server(info: Info, target: object, *, writes: bool) -> None:
-    """Refuse a server of the wrong kind. Raises TargetError."""
-    if info.sentinel:
+def require_server(info: Info, target: object, *, writes: bool, takes: frozenset[str] = frozenset()) -> None:
+    """Refuse a server of a kind that the target does not take. Raises TargetError."""
+    if info.sentinel and "sentinel" not in takes:
         named = f": {', '.join(info.watched)}" if info.watched else ""
         raise TargetError(
             f"{target}: this is a Sentinel, which has no data; give the address of the primary that it"
             f" watches instead{named}"
         )
-    if info.cluster:
+    if info.cluster and "cluster" not in takes:
         raise TargetError(f"{target}: {ERROR_POLICIES['MOVED'].meaning}")
     if writes and info.replica:
         named = f", {info.primary}" if info.primary else ""

@@ -84,6 +84,7 @@ GOOD: list[tuple[str, Any]] = [
     ("strip", True),
     ("max_record", 1_000_000),
     ("workers", 3),
+    ("runner", "processes"),
     ("split", "record"),
     ("max_rejects", "10"),
     ("max_rejects", "0.5%"),

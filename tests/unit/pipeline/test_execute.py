@@ -27,12 +27,12 @@ from etl.job.name import job_name
 from etl.job.state import PrepassResult
 from etl.options import LoadOptions, VerifyOptions
 from etl.pipeline import connect as connecting
-from etl.pipeline import execution as run_module
 from etl.pipeline.execution import Run, _either
 from etl.plan import Plan, Source
 from etl.report import Budget, Report
+from etl.run.runners.inline import InlineRunner
 from etl.run.signals import StopSignals
-from etl.run.sizing import worth
+from etl.run.sizing import choose_worker_count
 from etl.source.text.files import TextFiles
 from etl.verbs.load import load
 from etl.verbs.verify import verify
@@ -113,8 +113,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
     target = ModelTarget(model)
 
     @contextlib.contextmanager
-    def opened(url: str) -> Iterator[tuple[ModelTarget, str]]:
-        yield target, "model"
+    def opened(options: LoadOptions) -> Iterator[ModelTarget]:
+        yield target
 
     monkeypatch.setattr(connecting, "opened_target", opened)
     monkeypatch.chdir(tmp_path)
@@ -463,7 +463,7 @@ def test_a_worker_a_core_but_none_that_takes_longer_to_start_than_it_helps(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
     source: Any = Sized(nbytes)
-    assert worth(source) == workers
+    assert choose_worker_count(source) == workers
 
 
 def first_error(
@@ -483,7 +483,7 @@ def first_error(
     signals = StopSignals()
     if stopping:
         signals.received.append(15)
-    return Run(plan, None, signals, counters).first_error(words)
+    return Run(plan, InlineRunner(), signals, counters).first_error(words)
 
 
 def test_a_failure_counts_before_the_signal_that_may_have_caused_it(tmp_path: Path) -> None:
@@ -543,7 +543,7 @@ def test_a_pass_has_its_own_counts_but_for_the_records_that_it_settled(
     server.keys = {b"1": b"x", b"4": b"x"}
     source = source_of(tmp_path, [b"\n".join(b"%d" % number for number in range(6))])
     plan = plan_for(source, ModelTarget(server), block_bytes=4)
-    run = Run(plan, None, StopSignals(), tally_of(1))
+    run = Run(plan, InlineRunner(), StopSignals(), tally_of(1))
     passed = run.run_prepass(ProbeEncoder(template("{line}"), refuse=False))
     assert passed == PrepassResult(skipped=2, rejected=0, present={0: b"\x02", 2: b"\x01"})
     assert not any(run.counters.slots)
@@ -553,10 +553,10 @@ def test_what_two_workers_have_settled_of_one_block_is_passed_over(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = [Finished(0, 1.0, present={0: b"\x01"}), Finished(1, 1.0, present={0: b"\x02\x01", 1: b"\x08"})]
-    monkeypatch.setattr(run_module, "run_plan", lambda *given: words)
+    monkeypatch.setattr(InlineRunner, "run", lambda *given: words)
     source = source_of(tmp_path, [b"0\n1\n2\n3\n4\n"])
     plan = plan_for(source, ModelTarget(server), block_bytes=4, workers=2, split="record")
-    run = Run(plan, None, StopSignals(), tally_of(2))
+    run = Run(plan, InlineRunner(), StopSignals(), tally_of(2))
     passed = run.run_prepass(ProbeEncoder(template("{line}"), refuse=False))
     assert passed.present == {0: b"\x03\x01", 1: b"\x08"}
 
@@ -564,7 +564,7 @@ def test_what_two_workers_have_settled_of_one_block_is_passed_over(
 def test_a_pass_that_clears_settles_no_record(server: Server, tmp_path: Path) -> None:
     server.keys = {b"1": b"x", b"other": b"x"}
     source = source_of(tmp_path, [b"0\n1\n2\n"])
-    run = Run(plan_for(source, ModelTarget(server)), None, StopSignals(), tally_of(1))
+    run = Run(plan_for(source, ModelTarget(server)), InlineRunner(), StopSignals(), tally_of(1))
     assert run.run_prepass(ClearEncoder(template("{line}"))) == PrepassResult()
     assert server.keys == {b"other": b"x"}
     assert run.counters.total("records_read") == 0

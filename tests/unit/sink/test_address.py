@@ -69,22 +69,11 @@ def test_an_address_is_shown_as_it_is_connected_to(url: str, shown: str, argumen
 @cases(
     ("url", "says"),
     [
-        ("", "starts with one of redis://, rediss://, unix:// or embedded:"),
-        (
-            "host:6379",
-            "--to host:6379 has no scheme: did you mean redis://host:6379/0?",
-        ),
-        ("127.0.0.1:6379/3", "did you mean redis://127.0.0.1:6379/3?"),
-        ("redis.example.com", "did you mean redis://redis.example.com/0?"),
-        ("/run/redis.sock", "did you mean unix:///run/redis.sock, or embedded:/run/redis.sock?"),
-        ("redis:host", "starts with one of"),
-        (
-            "http://host",
-            "starts with one of redis://, rediss://, unix:// or embedded:FOLDER, not with http://",
-        ),
-        ("reddis://host", "not with reddis://; did you mean redis://?"),
-        ("REDIS://host", "not with REDIS://; did you mean redis://?"),
-        (" redis://host", "starts with one of"),
+        ("", "starts with redis://, rediss:// or unix://"),
+        ("redis:host", "starts with"),
+        ("http://host", "starts with"),
+        ("REDIS://host", "starts with"),
+        (" redis://host", "starts with"),
         ("redis://host:port", "host or port"),
         ("redis://host:65536", "host or port"),
         ("redis://[::1", "host or port"),

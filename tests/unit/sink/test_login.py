@@ -14,7 +14,7 @@ import pytest
 from etl.errors import UsageError
 from etl.options import LoadOptions
 from etl.sink.address import Address, connection_arguments
-from etl.sink.login import address_of, refuse_login
+from etl.sink.login import address_of
 from tests.cases import cases
 
 URL = "redis://host:7/1"
@@ -135,13 +135,3 @@ def test_without_a_terminal_nothing_is_read_from_anywhere_else(monkeypatch: pyte
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as outside of these tests, where a warning is no error
         refused("--ask-password needs a terminal", ask_password=True)
-
-
-@pytest.mark.parametrize(
-    "options", [{"user": "me"}, {"password_file": "f"}, {"ask_password": True}, {"tls_insecure": True}]
-)
-def test_an_embedded_server_has_no_users(options: dict[str, Any]) -> None:
-    (name,) = options
-    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} has no effect with an embedded server"):
-        refuse_login(LoadOptions(**options))
-    refuse_login(LoadOptions())

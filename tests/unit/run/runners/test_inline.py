@@ -8,7 +8,7 @@ from typing import Any
 
 from etl.errors import SourceError, TargetError
 from etl.plan import Block, Plan
-from etl.run.runners.inline import run_inline
+from etl.run.runners.inline import InlineRunner
 from etl.run.signals import StopSignals
 from etl.worker.messages import Failed, Finished
 from tests.unit.given import source_of
@@ -22,7 +22,7 @@ def plan_of(folder: Path, content: bytes, target: MemoryTarget, workers: int = 1
 def test_a_shard_is_run_and_the_idle_workers_have_finished(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, b"a\nb\n", MemoryTarget(), workers=3)
     counters = tally_of(3)
-    (message,) = run_inline(plan, counters, StopSignals())
+    (message,) = InlineRunner().run(plan, counters, StopSignals())
     assert isinstance(message, Finished)
     assert counters.finished()
     assert [counters.of(worker, "records_written") for worker in range(3)] == [2, 0, 0]
@@ -31,14 +31,14 @@ def test_a_shard_is_run_and_the_idle_workers_have_finished(tmp_path: Path) -> No
 def test_nothing_to_read_is_done_at_once(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, b"", MemoryTarget())
     counters = tally_of(1)
-    assert isinstance(run_inline(plan, counters, StopSignals())[0], Finished)
+    assert isinstance(InlineRunner().run(plan, counters, StopSignals())[0], Finished)
     assert counters.finished()
 
 
 def test_a_failure_is_the_last_word(tmp_path: Path) -> None:
     target = MemoryTarget(plan={"fails_at": 0, "failure": TargetError("gone")})
     counters = tally_of(1)
-    (message,) = run_inline(plan_of(tmp_path, b"a\n", target), counters, StopSignals())
+    (message,) = InlineRunner().run(plan_of(tmp_path, b"a\n", target), counters, StopSignals())
     assert isinstance(message, Failed)
     assert str(message.error) == "gone"
     assert not counters.finished()
@@ -49,7 +49,7 @@ def test_a_stop_that_was_asked_for_before_is_obeyed(tmp_path: Path) -> None:
     signals.received.append(15)
     target = MemoryTarget()
     counters = tally_of(1)
-    run_inline(plan_of(tmp_path, b"a\n", target), counters, signals)
+    InlineRunner().run(plan_of(tmp_path, b"a\n", target), counters, signals)
     assert target.sessions[0].wires == []
     assert not counters.finished()
 
@@ -80,7 +80,7 @@ def stream_plan(folder: Path, target: MemoryTarget, failure: Exception | None = 
 def test_a_stream_is_cut_and_loaded_by_turns(tmp_path: Path) -> None:
     target = MemoryTarget()
     counters = tally_of(1)
-    (message,) = run_inline(stream_plan(tmp_path, target), counters, StopSignals())
+    (message,) = InlineRunner().run(stream_plan(tmp_path, target), counters, StopSignals())
     assert isinstance(message, Finished)
     assert target.pairs == [(0, b"a"), (1, b"b")]
     assert counters.finished()
@@ -90,7 +90,7 @@ def test_a_stream_that_fails_in_the_middle_is_a_failure_with_what_came_before_co
     target = MemoryTarget(plan={"lag": 5})
     counters = tally_of(1)
     plan = stream_plan(tmp_path, target, SourceError("cut short"))
-    (message,) = run_inline(plan, counters, StopSignals())
+    (message,) = InlineRunner().run(plan, counters, StopSignals())
     assert isinstance(message, Failed)
     assert str(message.error) == "cut short"
     assert counters.total("records_written") == 2
@@ -110,7 +110,7 @@ def test_a_signal_ends_a_wait_for_a_stream_and_what_came_before_counts(tmp_path:
     target = MemoryTarget(plan={"lag": 5})
     counters = tally_of(1)
     idle: Any = Idle(plan_of(tmp_path, b"a\nb\n", target))
-    (message,) = run_inline(plan_for(idle, target), counters, signals)
+    (message,) = InlineRunner().run(plan_for(idle, target), counters, signals)
     assert isinstance(message, Finished)
     assert counters.total("records_written") == 2
     assert not counters.finished()

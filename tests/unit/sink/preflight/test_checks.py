@@ -129,6 +129,7 @@ def test_a_replica_is_refused_for_writing_and_its_primary_named() -> None:
 @pytest.mark.parametrize("writes", [True, False])
 def test_a_cluster_is_refused(writes: bool) -> None:
     said = refusal(require_server, Info(cluster=True), "t", writes=writes)
+    require_server(Info(cluster=True), "t", writes=writes, takes=frozenset({"cluster"}))
     assert said == "t: the server is part of a Redis Cluster, which cannot be loaded into yet"
 
 
