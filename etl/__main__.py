@@ -6,13 +6,13 @@ import os
 import sys
 
 from etl.cli.main import main
-from etl.run.process.hide_pandas import hide_pandas
+from etl.run.process.hide_libraries import hide_libraries
 
 
 def run() -> None:
     """Run the command line and exit with its code."""
     _reserve_standard_descriptors()
-    hide_pandas()
+    hide_libraries()
     sys.exit(main(sys.argv[1:]))
 
 

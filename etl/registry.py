@@ -4,8 +4,8 @@ A format, a Redis type, a deployment, a runner, a verb is one module on its shel
 what lies in its folder, so a new member is one new file and nothing that lists it. Another distribution
 adds one in the same way: a folder of the same name (``etl/source/formats/``) anywhere on ``sys.path``.
 
-Two failures stay apart: there is no member of that name (UsageError, from here), and a member's library
-is not installed (MissingExtraError, from the member).
+Two failures stay apart: there is no member of that name (UsageError), and a member's library is not
+installed (MissingExtraError, from the member, which knows what to install, or else from here).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
-from etl.errors import UsageError
+from etl.errors import MissingExtraError, UsageError
 from etl.suggest import did_you_mean
 
 
@@ -50,12 +50,15 @@ class Shelf:
         )
 
     def member(self, name: str) -> ModuleType:
-        """Import and return the member of that name. Raises UsageError where there is none."""
+        """Import and return the member of that name. Raises UsageError where that cannot be."""
         names = self.names()
         if name not in names:
             hint = did_you_mean(name, names) or f"there are {', '.join(names)}"
             raise UsageError(f"there is no {self.noun} {name!r}; {hint}")
-        return importlib.import_module(f"{self.package}.{name}")
+        try:
+            return importlib.import_module(f"{self.package}.{name}")
+        except ImportError as error:
+            raise MissingExtraError(f"the {self.noun} {name} cannot be imported: {error}") from None
 
     def members(self) -> Iterator[tuple[str, ModuleType]]:
         """Yield every member with its name, sorted by name; all of them are imported."""

@@ -24,6 +24,9 @@ def main(argv: Sequence[str]) -> int:
         arguments = parse(argv)
     except SystemExit as end:  # argparse has printed what is wrong, or the help that was asked for
         return end.code if isinstance(end.code, int) else 2
+    except EtlError as error:  # a verb of another distribution cannot be imported
+        complain(str(error))
+        return error.exit_code
     try:
         report = _carry_out(arguments)
     except EtlError as error:

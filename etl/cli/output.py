@@ -18,7 +18,7 @@ UNWRITTEN_REPORT = 74  # EX_IOERR
 
 
 def print_report(report: Report, arguments: argparse.Namespace) -> int:
-    """Print the report to stdout; give 0 (also when nobody reads it any more) or an exit code."""
+    """Print the report to stdout; return 0 (also where the reader of a pipe has gone) or an exit code."""
     text = json.dumps(report.as_dict()) if arguments.json else report.summary()
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:

@@ -35,9 +35,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    """Make the parser of a command line: a command a verb, its options from their one declaration.
+    """Return the parser of a command line: a command a verb, its options from their one declaration.
 
-    A verb that is no word of the command line has no options: to declare them takes time.
+    Where the first word is a verb, only that one is imported and declared: both take time.
     """
     parser = Parser(
         prog="redis-etl",
@@ -48,10 +48,13 @@ def make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"redis-etl {etl.__version__}")
     commands = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for name, verb in VERBS.members():
+    names = VERBS.names()
+    for name in argv[:1] if argv and argv[0] in names else names:
+        verb = VERBS.member(name)
         command = commands.add_parser(
             name,
             help=verb.HELP,
+            usage=f"redis-etl {name} [OPTION ...] [SOURCE ...]",
             description=f"{verb.HELP[0].upper()}{verb.HELP[1:]}.",
             epilog=EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,

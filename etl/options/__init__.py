@@ -1,6 +1,6 @@
 """Options: each declared once, checked and parsed, in groups; a verb has some of the groups."""
 
-from etl.options.declare import Options, flag
+from etl.options.declare import Options, Parsed, Value, flag, option, options_class
 from etl.options.effects import COMMAND, OBJECT, QUERY, given, refuse_for_format, refuse_for_kind
 from etl.options.identity import job_identity
 from etl.options.parser import add_options, from_namespace, merged
@@ -22,10 +22,12 @@ __all__ = [
     "START_METHODS",
     "LoadOptions",
     "Options",
+    "Parsed",
     "RecordOptions",
     "RunOptions",
     "SourceOptions",
     "TargetOptions",
+    "Value",
     "VerifyOptions",
     "add_options",
     "flag",
@@ -34,6 +36,8 @@ __all__ = [
     "job_identity",
     "markdown_table",
     "merged",
+    "option",
+    "options_class",
     "refuse_for_format",
     "refuse_for_kind",
     "shows_options",

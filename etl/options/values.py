@@ -20,17 +20,19 @@ from etl.template import Milliseconds, Template, parse_template
 from etl.times import A_DURATION, AN_INSTANT, MAX_MS, parse_duration, parse_instant
 from etl.units import MAX_RECORD_BYTES
 
-MOST_PACKED = 512
+MAX_PACKED = 512
 """The most fields of a hash that Redis keeps as a listpack (``hash-max-listpack-entries``)."""
 
 
 def switch(value: Any) -> bool:
+    """Return True or False, and take nothing else for it."""
     if not isinstance(value, bool):
         raise TypeError("must be True or False")
     return value
 
 
 def as_text(value: Any) -> str:
+    """Return a text, or the text of a path."""
     try:
         text = os.fspath(value)
     except TypeError:
@@ -41,10 +43,12 @@ def as_text(value: Any) -> str:
 
 
 def whole_number(value: Any) -> int:
+    """Return a whole number from 1."""
     return _whole(value, "must be a whole number from 1", least=1)
 
 
 def count(value: Any) -> int:
+    """Return a whole number from 0."""
     return _whole(value, "must be a whole number from 0", least=0)
 
 
@@ -92,11 +96,12 @@ def keeping(value: Any) -> float:
 
 
 def rate(value: Any) -> Rate:
+    """Return records or bytes a second: of ``5000``, ``50MB``."""
     return value if isinstance(value, Rate) else parse_rate(str(value))
 
 
 def record_bytes(value: Any) -> int:
-    """Read ``64MB``, ``500kB``, ``1MiB`` or a number of bytes."""
+    """Return the bytes of ``64MB``, ``500kB``, ``1MiB`` or a number."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKM]?)(i?)B?", str(value))
     if isinstance(value, bool) or match is None or bool(match[3]) > bool(match[2]):
         raise ValueError("must be a size like 64MB, 500kB or 1MiB")
@@ -108,6 +113,7 @@ def record_bytes(value: Any) -> int:
 
 
 def job_name(text: str) -> str:
+    """Return a name that can be part of a key in any database, and of a file's name."""
     text = as_text(text)
     if not text or len(text) > 200 or not text.isprintable() or any(letter in "{}:/" for letter in text):
         raise ValueError("must be a name of up to 200 characters without { } : /")
@@ -115,9 +121,10 @@ def job_name(text: str) -> str:
 
 
 def pack(value: Any) -> int:
-    rule = f"must be a whole number from 2 to {MOST_PACKED}"
+    """Return how many strings go into a hash."""
+    rule = f"must be a whole number from 2 to {MAX_PACKED}"
     number = _whole(value, rule, least=2)
-    if number > MOST_PACKED:
+    if number > MAX_PACKED:
         raise ValueError(rule)
     return number
 
@@ -171,6 +178,7 @@ def _duration_ms(text: str) -> int:
 
 
 def reject_limit(value: Any) -> Budget:
+    """Return how many records may be refused: of ``10``, ``0.5%``."""
     return value if isinstance(value, Budget) else parse_budget(str(value))
 
 
@@ -211,6 +219,7 @@ def renaming_text(pair: tuple[str, str]) -> str:
 
 
 def character(value: Any) -> str:
+    """Return one ASCII character; ``\\t`` is a tab."""
     text = as_text(value)
     text = {"\\t": "\t"}.get(text, text)
     if len(text) != 1 or not text.isascii() or text in "\r\n":
@@ -219,4 +228,5 @@ def character(value: Any) -> str:
 
 
 def quote(value: Any) -> str:
+    """Return one ASCII character, or empty text for none."""
     return "" if value == "" else character(value)

@@ -158,7 +158,7 @@ class Report:
                 f"{format_bytes(self.bytes)} in {format_seconds(self.seconds)}"
                 f" ({counted(round(self.rate), 'record')}/s), {counted(len(self.workers), 'worker')},"
                 f" {self.target}",
-                f"{format_count(read)} read = {parts}",
+                f"{format_count(read)} read" + (f" = {parts}" if parts else ""),
             ]
         )
 

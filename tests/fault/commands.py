@@ -16,7 +16,8 @@ from typing import IO, Any
 import pytest
 
 from etl.cli.main import main
-from tests.support import REPO, RecordingProxy, alive, children_of, end_cli, in_session, wait_until
+from tests.support import REPO, RecordingProxy, Started, alive, children_of, end_cli, in_session, wait_until
+from tests.support.launcher import FORK_SERVER, RESOURCE_TRACKER
 
 START_METHODS = ("fork", "forkserver", "spawn")
 
@@ -34,9 +35,10 @@ RUNS_THE_COMMAND = """\
 import contextlib, sys
 from etl.cli.main import main
 import etl.run.process.child
-from etl.run.process.hide_pandas import hide_pandas
-hide_pandas()  # as ``python -m etl`` does
-etl.run.process.child.main_hidden = contextlib.nullcontext  # workers import this script, and so the patch
+from etl.run.process.hide_libraries import hide_libraries
+hide_libraries()  # as ``python -m etl`` does
+# Workers import this script, and so the patch.
+etl.run.process.child.main_hidden = lambda instead: contextlib.nullcontext()
 {patch}
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
@@ -80,7 +82,7 @@ class Ended:
 class Command:
     """A command in a session of its own."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Started) -> None:
         self._process = process
         self.pid = process.pid
 
@@ -115,10 +117,13 @@ class Command:
         """Return the process ids of the workers, in the order in which they were started."""
         workers: list[int] = []
         for child in children_of(self.pid):
-            command = _read(f"/proc/{child}/cmdline")
+            command, name = _read(f"/proc/{child}/cmdline"), _read(f"/proc/{child}/comm").strip()
             if "multiprocessing.resource_tracker" in command or "redis-server" in command:
                 continue
-            workers += children_of(child) if "multiprocessing.forkserver" in command else [child]
+            if name == RESOURCE_TRACKER:
+                continue
+            is_fork_server = "multiprocessing.forkserver" in command or name == FORK_SERVER
+            workers += children_of(child) if is_fork_server else [child]
         return workers
 
     def wait_for_workers(self, count: int) -> list[int]:

@@ -23,13 +23,13 @@ def start(tmp_path: Path) -> Iterator[StartCommand]:
     """
     commands: list[Command] = []
 
-    def start(*args: str | os.PathLike[str], patch: str = "") -> Command:
+    def start(*args: str | os.PathLike[str], patch: str = "", fresh: bool = False) -> Command:
         shown = () if "--progress" in args else ("--progress", "none")
-        if patch:
+        if patch and "spawn" in args:  # its workers start anew, and import the patch with the script
             script = tmp_path / f"command_{len(commands)}.py"
             command = Command(start_script(script, *args, *shown, "--json", patch=patch))
         else:
-            command = Command(start_cli(*args, *shown, "--json"))
+            command = Command(start_cli(*args, *shown, "--json", patch=patch, fresh=fresh))
         commands.append(command)
         return command
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import resource
 import subprocess
 import sys
@@ -23,6 +24,8 @@ def limited(kind: int, limit: int, *args: str | Path) -> Ended:
         stderr=subprocess.PIPE,
         text=True,
         cwd=REPO,
+        # Python takes a short write for a whole one: it would leave half a compiled module to the others.
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         start_new_session=True,
         preexec_fn=functools.partial(resource.setrlimit, kind, (limit, limit)),
     )

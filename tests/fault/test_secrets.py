@@ -125,7 +125,7 @@ def test_no_command_line_of_any_process_and_no_file_has_the_password(
 ) -> None:
     hold_in_the_middle(proxy)
     options = ("--password-file", password_file, "--workers", "2", "--start-method", method)
-    command = start("load", big_file, "--to", proxy.url, *options)
+    command = start("load", big_file, "--to", proxy.url, *options, fresh=True)
     wait_for_the_middle(proxy, 2)
     pids = in_session(command.pid)
     assert len(pids) > 2

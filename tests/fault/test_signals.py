@@ -273,7 +273,8 @@ AT_STAGES = [
 def test_ctrl_c_at_any_stage_of_the_start_ends_without_a_traceback(
     start: StartCommand, big_file: Path, proxy: RecordingProxy, stage: str, method: str
 ) -> None:
-    command = started(start, big_file, proxy.url, "2", method)
+    options = ("--to", proxy.url, "--workers", "2", "--start-method", method)
+    command = start("load", big_file, *options, fresh=True)
     wait_until(lambda: STAGES[stage](command, proxy), what=stage)
     command.signal(SIGINT, to_all=True)
     ended = command.end(soon_s=30)  # a fork server imports to the end before it sees that nobody is there

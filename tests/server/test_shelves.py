@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -90,13 +91,51 @@ class ToyRunner:
         return [run_shard(plan, worker, counters, signals) for worker in range(plan.workers)]
 '''
 
+VERB = '''
+"""The verb toy: counts the keys of a server."""
+
+from etl.options import TargetOptions, Value, option, options_class
+from etl.report import Report
+
+HELP = "count the keys of a server"
+COUNTS = ("read",)
+
+
+@options_class
+class ToyOptions(TargetOptions):
+    """Where to count, and what."""
+
+    TITLE = "toy options"
+
+    pattern: str = option(default="*", help="which keys", value=Value(metavar="GLOB"), shown="all")
+
+
+OPTIONS = ToyOptions
+
+
+def run(options, sources):
+    import redis
+
+    with redis.Redis.from_url(options.url()) as client:
+        count = sum(len(client.keys(pattern)) for pattern in sources or [options.pattern])
+    return Report(
+        verb="toy", status="complete", job=None, target=options.url(), records={"read": count},
+        bytes=0, seconds=0.0, workers=(),
+    )
+'''
+
 LINES = many_lines(3_000)
 
 
 @pytest.fixture
 def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder on PYTHONPATH with a type, a deployment and a runner, each called toy."""
-    for shelf, text in {"encode/types": TYPE, "sink/deployments": DEPLOYMENT, "run/runners": RUNNER}.items():
+    """A folder on PYTHONPATH with a type, a deployment, a runner and a verb, each called toy."""
+    for shelf, text in {
+        "encode/types": TYPE,
+        "sink/deployments": DEPLOYMENT,
+        "run/runners": RUNNER,
+        "verbs": VERB,
+    }.items():
         folder = tmp_path / "elsewhere" / "etl" / shelf
         folder.mkdir(parents=True)
         (folder / "toy.py").write_text(text)
@@ -130,3 +169,25 @@ def test_a_type_a_deployment_and_a_runner_are_one_file_each(real_server: RealSer
     help = run_cli("load", "--help").stdout
     assert "--as hash|json|list|set|stream|string|toy|zset" in help
     assert "--runner inline|processes|toy" in help
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_verb_is_one_file_with_its_help_its_options_and_what_it_does(real_server: RealServer) -> None:
+    real_server.client().mset({"a:1": "x", "a:2": "x", "b:1": "x"})
+    assert re.search(r"    toy +count the keys of a server\n", run_cli("--help").stdout)
+    help = run_cli("toy", "--help").stdout
+    assert "target options:" in help
+    assert "toy options:\n  --pattern GLOB" in help
+    assert "--key" not in help
+
+    ended = run_cli("toy", "--to", real_server.url, "--pattern", "a:*")
+    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "2 read")
+    ended = run_cli("toy", "b:*", "--to", real_server.url, "--json")
+    assert json.loads(ended.stdout)["records"] == {"read": 1}
+
+    ended = run_cli("toy", "--patern", "a:*")
+    says = "redis-etl: toy has no option --patern; did you mean --pattern? (see redis-etl toy --help)\n"
+    assert (ended.returncode, ended.stderr) == (2, says)
+    ended = run_cli("toi")
+    says = "redis-etl: there is no command 'toi'; did you mean toy? (see redis-etl --help)\n"
+    assert (ended.returncode, ended.stderr) == (2, says)

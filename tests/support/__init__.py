@@ -3,6 +3,7 @@
 from tests.support.data import data_keys, data_size
 from tests.support.processes import (
     REPO,
+    Started,
     alive,
     children_of,
     descendants_of,
@@ -32,6 +33,7 @@ __all__ = [
     "RecordingProxy",
     "ScriptedServer",
     "StartServer",
+    "Started",
     "alive",
     "bulk",
     "children_of",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -11,9 +12,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-REPO = Path(__file__).resolve().parents[2]
+from tests.support.launcher import REPO as REPO
+from tests.support.launcher import Launched, Launcher
 
 T = TypeVar("T")
+
+Started = subprocess.Popen[str] | Launched
+"""A command that runs, or has run."""
+
+
+@functools.cache
+def launcher() -> Launcher:
+    """Return the process that this one's commands are forked from; it is started when first asked for."""
+    return Launcher()
 
 
 def run_cli(
@@ -22,21 +33,26 @@ def run_cli(
     input: str | None = None,
     timeout: float = 60,
     cwd: str | os.PathLike[str] | None = None,
+    fresh: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run ``python -m etl ARGS`` to its end and return exit code, stdout and stderr as text.
 
-    ``env`` is added to this process's environment, from which REDIS_URL is taken away. Without ``input``
-    stdin is empty. After ``timeout`` seconds the whole process group is killed: nothing is left behind.
+    ``env``, ``cwd`` and ``fresh`` are those of ``start_cli``. Without ``input`` stdin is empty. After
+    ``timeout`` seconds the whole process group is killed: nothing is left behind.
     """
     process = start_cli(
-        *args, env=env, cwd=cwd, stdin=subprocess.DEVNULL if input is None else subprocess.PIPE
+        *args,
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+        fresh=fresh,
     )
     try:
         stdout, stderr = process.communicate(input, timeout=timeout)
     except BaseException:
         end_cli(process)
         raise
-    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+    return subprocess.CompletedProcess(process.args, process.wait(), stdout, stderr)
 
 
 def start_cli(
@@ -44,27 +60,49 @@ def start_cli(
     env: Mapping[str, str] | None = None,
     cwd: str | os.PathLike[str] | None = None,
     stdin: int = subprocess.DEVNULL,
-) -> subprocess.Popen[str]:
+    patch: str = "",
+    fresh: bool = False,
+) -> Started:
     """Start ``python -m etl ARGS`` in a session (and process group) of its own, for tests with signals.
 
-    stdout and stderr are pipes: end with ``communicate()`` or ``end_cli()``.
+    stdout and stderr are pipes: end with ``communicate()`` or ``end_cli()``. The command is forked from a
+    process that has imported what it needs (``tests/support/launcher.py``), unless it is to be ``fresh`` or
+    the environment has something to say to Python. ``patch`` is Python that a forked one runs first.
     """
-    environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
-    paths = (str(REPO), environment.get("PYTHONPATH", ""))
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    environment = environment_of_commands(env or {})
+    words = [os.fspath(arg) for arg in args]
+    if not fresh and _said_to_python(environment) == _SAID_TO_PYTHON:
+        return launcher().start(words, env=environment, cwd=cwd, stdin=stdin, patch=patch)
+    assert not patch
     return subprocess.Popen(
-        [sys.executable, "-m", "etl", *(os.fspath(arg) for arg in args)],
+        [sys.executable, "-m", "etl", *words],
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
-        env={**environment, **(env or {})},
+        env=environment,
         start_new_session=True,
     )
 
 
-def end_cli(process: subprocess.Popen[str]) -> tuple[str, str]:
+def environment_of_commands(more: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment without REDIS_URL, with this project on PYTHONPATH, and ``more``."""
+    environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
+    paths = (str(REPO), environment.get("PYTHONPATH", ""))
+    return {**environment, "PYTHONPATH": os.pathsep.join(path for path in paths if path), **more}
+
+
+def _said_to_python(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what tells Python where to look for modules, and how to read and write."""
+    whatever = "PYTHONDONTWRITEBYTECODE"  # forked or not, it changes nothing that a test sees
+    return {n: value for n, value in environment.items() if n.startswith("PYTHON") and n != whatever}
+
+
+_SAID_TO_PYTHON = _said_to_python(environment_of_commands({}))
+
+
+def end_cli(process: Started) -> tuple[str, str]:
     """Kill what is left of a started command and its group, and return its stdout and stderr."""
     for pid in in_session(process.pid):
         _kill(pid)

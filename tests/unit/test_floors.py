@@ -200,6 +200,15 @@ def test_only_the_command_line_prints_and_only_main_exits(module: str) -> None:
 
 
 @cases("module", MODULES)
+def test_no_option_is_read_by_a_text_that_a_type_checker_cannot_follow(module: str) -> None:
+    for node in nodes(module):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "isinstance"):
+            subject, what = map(ast.unparse, node.args[:2])
+            about_options = subject.split(".")[-1] == "options" and module != "etl.options.declare"
+            assert not about_options or what == "name", f"{module}: {ast.unparse(node)}"
+
+
+@cases("module", MODULES)
 def test_no_module_evaluates_text_or_unpickles(module: str) -> None:
     assert not calls(module) & {"eval", "exec", "pickle.loads", "pickle.load", "os.system"}
 

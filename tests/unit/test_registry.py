@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.errors import UsageError
+from etl.errors import MissingExtraError, UsageError
 from etl.registry import Shelf, shelf_path
 
 
@@ -47,6 +47,13 @@ def test_an_unknown_member_is_refused_with_the_nearest_or_all(shelf: Shelf) -> N
         shelf.member("bal")
     with pytest.raises(UsageError, match="there is no toy 'zeppelin'; there are ball, kite"):
         shelf.member("zeppelin")
+
+
+def test_a_member_that_cannot_be_imported_is_named(shelf: Shelf, tmp_path: Path) -> None:
+    (tmp_path / "other" / "toys" / "shelf" / "drum.py").write_text("import no_such_library\n")
+    with pytest.raises(MissingExtraError, match="the toy drum cannot be imported: No module named 'no_such_"):
+        shelf.member("drum")
+    assert shelf.member("kite")
 
 
 def test_a_folder_is_on_a_shelf_once(shelf: Shelf, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from etl.errors import DiedError, WorkerError
 from etl.plan import Plan
 from etl.run.process.feed import Line
+from etl.run.process.hide_libraries import libraries_are_hidden
 from etl.run.process.hide_main import main_hidden
 from etl.run.process.worker_main import SHOW_STACK, work
 from etl.run.signals import WORKER_NAME, blocked_signals, signal_name
@@ -34,8 +35,10 @@ class Child:
             name=f"{WORKER_NAME}{worker}",
             daemon=True,
         )
+        # A forked worker has what its parent has, and the fork server its own preload.
+        alone = context.get_start_method() == "spawn" and libraries_are_hidden()
         try:
-            with blocked_signals(), main_hidden():
+            with blocked_signals(), main_hidden("etl.run.process.spawned_alone" if alone else None):
                 self.process.start()
         except OSError as error:
             self.connection.close()

@@ -19,8 +19,11 @@ _SAYS_MAIN = ("init_main_from_path", "init_main_from_name")
 
 
 @contextlib.contextmanager
-def main_hidden() -> Iterator[None]:
-    """Have processes that this thread starts meanwhile not import ``__main__``; those of others do."""
+def main_hidden(instead: str | None = None) -> Iterator[None]:
+    """Have processes that this thread starts meanwhile not import ``__main__``; those of others do.
+
+    They import the module ``instead``, if one is named, before they are sent anything.
+    """
     with _HIDING:
         prepared, ours = spawn.get_preparation_data, threading.get_ident()
 
@@ -29,6 +32,8 @@ def main_hidden() -> Iterator[None]:
             if threading.get_ident() == ours:
                 for what in _SAYS_MAIN:
                     data.pop(what, None)
+                if instead is not None:
+                    data["init_main_from_name"] = instead
             return data
 
         spawn.get_preparation_data = without_main

@@ -23,7 +23,7 @@ from etl.limits import limit_reached
 from etl.options import RunOptions
 from etl.plan import Plan
 from etl.report import Counters
-from etl.run.process.hide_pandas import pandas_is_hidden
+from etl.run.process.hide_libraries import libraries_are_hidden
 from etl.run.process.supervisor import Supervisor
 from etl.run.signals import StopSignals, blocked_signals
 from etl.worker.messages import ShardResult
@@ -64,7 +64,7 @@ def make_context(start_method: str | None) -> Any:
         with blocked_signals():
             resource_tracker.ensure_running()
     if method == "forkserver":
-        preload = "etl.run.process.preload_alone" if pandas_is_hidden() else "etl.run.process.preload"
+        preload = "etl.run.process.preload_alone" if libraries_are_hidden() else "etl.run.process.preload"
         context.set_forkserver_preload([preload])
         with blocked_signals():  # the preload lets them go
             forkserver.ensure_running()

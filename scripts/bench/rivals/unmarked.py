@@ -19,7 +19,7 @@ from etl.pipeline.execution import Ended, Run
 from etl.pipeline.loading import Load
 from etl.pipeline.preflight import Preflight
 from etl.pipeline.resolve import Resolved
-from etl.run.process.hide_pandas import hide_pandas
+from etl.run.process.hide_libraries import hide_libraries
 from etl.sink.preflight.facts import Findings
 
 
@@ -34,7 +34,7 @@ def run(self: Load, run: Run, *_: Any) -> Ended:
 
 
 if __name__ == "__main__":
-    hide_pandas()
+    hide_libraries()
     setattr(preflight, "read_server_facts", lambda *_: Findings())  # noqa: B010 - patched, on purpose
     setattr(execute, "claim", claim)  # noqa: B010
     setattr(Load, "run", run)  # noqa: B010

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import etl.verbs
 from etl.cli import main as cli
 from etl.errors import (
     EtlError,
@@ -301,6 +302,19 @@ def test_a_mistyped_command_line_is_answered_by_one_sentence_that_helps(
     }.items():
         assert cli.main(line.split()) == 2
         assert capsys.readouterr() == ("", f"redis-etl: {says}\n")
+
+
+def test_a_verb_that_cannot_be_imported_is_named_and_stops_no_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Any
+) -> None:
+    (tmp_path / "drum.py").write_text("import no_such_library")
+    monkeypatch.setattr("etl.verbs.__path__", [*etl.verbs.__path__, str(tmp_path)])
+    says = "redis-etl: the command drum cannot be imported: No module named 'no_such_library'\n"
+    for argv in (["drum"], ["--help"]):
+        assert cli.main(argv) == 2
+        assert capsys.readouterr() == ("", says)
+    replaced(monkeypatch, REPORT)
+    assert cli.main(["load", "a"]) == 0
 
 
 def test_sources_may_stand_before_and_behind_options(monkeypatch: pytest.MonkeyPatch) -> None:
