@@ -1,4 +1,4 @@
-"""A load as a job: it goes on where an earlier run was, and where a dead worker or a restarted server was.
+"""A load as a job: it resumes where an earlier run, a dead worker or a restarted server has left it.
 
 An attempt runs the plan over what the checkpoints leave. It ends with the last record or with an error. From
 some errors the run recovers by itself (``EtlError.restartable``): all workers are let go, the checkpoints are
@@ -64,12 +64,12 @@ def run_attempts(run: Run, job_run: JobRun) -> Ended:
         stalled = stalled + 1 if again.counts() == done.counts() else 0
         if stalled >= MAX_STALLED_ATTEMPTS:
             return Ended(tuple(results), error)
-        log_notice(run.plan.progress, f"{error}; going on from the marks")
+        log_notice(run.plan.progress, f"{error}; resuming from the checkpoints")
         done, attempt = again, attempt + 1
 
 
 def _miscounted(run: Run, job: Job) -> EtlError | None:
-    """Hold what was counted, by this run and by those before it, against the records of the sources."""
+    """Compare what was counted, by this run and by those before it, with the records of the sources."""
     planned, read = run.plan.records(), run.counters.total("records_read")
     if planned is None or planned == read:
         return None
@@ -101,9 +101,11 @@ def _attempt(run: Run, job: Job, number: int, done: Completed, passed: PrepassRe
     run.counters.clear()
     for name, count in counts.items():
         run.counters.set(plan.workers, name, count)
-    marks = job.begin_attempt(plan.workers, plan.split)
+    writer = job.begin_attempt(plan.workers, plan.split)
     rate = None if plan.rate is None else replace(plan.rate, since=time.monotonic())
-    return replace(run, plan=replace(plan, blocks=blocks, marks=marks, done=done, rejects=rejects, rate=rate))
+    return replace(
+        run, plan=replace(plan, blocks=blocks, marks=writer, done=done, rejects=rejects, rate=rate)
+    )
 
 
 def _write_refused(plan: Plan, done: Completed) -> None:

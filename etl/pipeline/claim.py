@@ -46,7 +46,7 @@ def claim(
     with contextlib.ExitStack() as claimed:
         resume_point = ResumePoint()
         if checked.work.writes:
-            if not checked.target.own:
+            if not checked.target.embedded:
                 claimed.enter_context(locked(job, options.wait_lock, signals, signals.stop_for))
             resume_point = job.resume_point(spec, restart=options.restart)
         if resume_point.unchanged and not _nothing_to_do(job, resume_point, checked, options):

@@ -29,8 +29,8 @@ def connect(options: LoadOptions, stop: StopFlag) -> Iterator[Connected]:
     """
     mode = choose_mode(options.progress)
     with opened_target(options) as opened:
-        # A server of our own that ends does not come back.
-        retry_for_s = 0.0 if opened.own else options.retry_for
+        # An embedded server that ends does not come back.
+        retry_for_s = 0.0 if opened.embedded else options.retry_for
         target = opened.identify("redis-etl", stop, retry_for_s, lambda text: log_notice(mode, text))
         with contextlib.closing(ControlConnection(target, stop)) as control:
             yield Connected(target, control)

@@ -1,4 +1,4 @@
-"""What ``load`` decides: the lock, what an earlier run has done, the reject file, how hashes travel."""
+"""What ``load`` decides: what becomes of records and how, and where its rejects go."""
 
 from __future__ import annotations
 

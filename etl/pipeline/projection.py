@@ -13,7 +13,7 @@ from etl.template import ALL, JSON, LINE, NUMBER, Template
 
 
 def projection_of(options: RecordOptions, templates: Iterable[Template], source: Source) -> Projection:
-    """Say what has to be read of each record for these templates. Raises UsageError for unknown fields."""
+    """Return what has to be read of each record for these templates. Raises UsageError for unknown fields."""
     templates = tuple(templates)
     names = frozenset(name for template in templates for name in template.fields)
     projection = Projection(

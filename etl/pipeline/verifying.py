@@ -1,4 +1,4 @@
-"""What ``verify`` decides: it claims no job, writes no rejects, and reads lists in a second half."""
+"""What ``verify`` decides: how records are compared, in a second half for lists, and where differences go."""
 
 from __future__ import annotations
 

@@ -14,20 +14,20 @@ T = TypeVar("T")
 
 
 class Session(Protocol):
-    """One worker's conversation with the target."""
+    """One worker's connection to the target."""
 
     def submit(self, wire: Wire, token: Any) -> Iterator[Response]:
-        """Hand one wire to the server; give the answers that have come in meanwhile, oldest first.
+        """Send one wire; return the responses that have come in meanwhile, the oldest first.
 
         Blocks, before it returns, only while the bounds in flight are reached. Raises TargetError, or has
-        the iterator raise it behind the answers that came in before the failure.
+        the iterator raise it after the responses that came in before the failure.
         """
 
     def drain(self) -> Iterator[Response]:
-        """Wait for every outstanding reply and give the answers. Raises TargetError as ``submit`` does."""
+        """Wait for every outstanding response; return them. Raises TargetError as ``submit`` does."""
 
     def close(self) -> None:
-        """End the conversation. May be called twice."""
+        """Close the connection. May be called twice."""
 
 
 class RenewableSession(Session, Protocol):
@@ -73,11 +73,11 @@ class Target(Protocol):
         """The kinds of servers it can load into beside a single one: ``cluster``, ``sentinel``."""
 
     @property
-    def own(self) -> bool:
-        """Return True if nobody else can be connected to it."""
+    def embedded(self) -> bool:
+        """Return True if it is a server of this run, to which no other client connects."""
 
     def connect(self, client_name: str) -> Session:
-        """Open a session of one's own. Raises TargetError."""
+        """Open a session. Raises TargetError."""
 
     def identify(
         self,
@@ -86,7 +86,7 @@ class Target(Protocol):
         retry_for_s: float | None = None,
         told: Callable[[str], None] = ...,
     ) -> Target:
-        """Connect; give the target, knowing its server, and how long it is to be waited for.
+        """Connect; return the target, which knows its server then, and for how long it is waited for.
 
         ``told`` hears why it is waited for. Raises TargetError.
         """
@@ -95,7 +95,7 @@ class Target(Protocol):
         """Open a session that comes back when its connection breaks. Raises TargetError when it cannot."""
 
     def bounded(self, records: int | None, nbytes: int | None) -> Target:
-        """Return the target for sessions that have no more than this under way (None: what is usual)."""
+        """Return the target for sessions that have no more than this in flight (None: what is usual)."""
 
     def backoff(self, stop: StopFlag) -> RetryTimer:
         """Return the way to wait for a server that refuses for now."""
@@ -103,7 +103,7 @@ class Target(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The server's answer to one wire: ``replies`` is None when they were exactly the expected bytes."""
+    """The server's response to one wire: ``replies`` is None when they were exactly the expected bytes."""
 
     token: Any
     wire: Wire

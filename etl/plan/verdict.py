@@ -29,7 +29,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What became of the records of one batch. The counts of all verdicts add up to the records read."""
+    """What became of the records of one batch. The counts of all results add up to the records read."""
 
     written: int = 0
     skipped: int = 0

@@ -1,7 +1,7 @@
 """What an error reply means and what is done about it: one table, by the reply's first word.
 
 A reply is classified where it comes in (``error_reply``, for what redis-py has read ``classified``), and
-carries its policy from there on: nobody else reads the words of a server's error.
+carries its policy from there on: no other module reads the words of a server's error.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def first_word(text: str) -> str:
 
 
 def _policy_of(text: str, word: str) -> ErrorPolicy:
-    """Return what is done about a reply. What no row is about is the record's own fault.
+    """Return what is done about a reply. What is not in the table concerns the record alone.
 
     That is a bad number, a bad score, a module's own error.
     """

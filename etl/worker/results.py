@@ -16,7 +16,7 @@ MAX_EXAMPLES = 5
 
 
 class ResultRecorder:
-    """One worker's results. ``present``: what a later pass passes over, a bit a record."""
+    """One worker's results. ``present``: what the load skips after a pre-pass, a bit a record."""
 
     def __init__(self, plan: Plan, worker: int, counters: Counters, ledger: Ledger) -> None:
         self._plan = plan
@@ -107,7 +107,7 @@ class ResultRecorder:
 
 
 def describe(reject: Reject) -> str:
-    """Say of a reject where it stands and why it was refused."""
+    """Return where a reject stands and why it was refused."""
     record = "a record" if reject.record is None else f"record {reject.record:,}"
     where = "" if reject.offset is None else f" (byte {reject.offset:,})"
     return f"{record} of {reject.file}{where} was refused: {reject.reason}"

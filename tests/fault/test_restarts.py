@@ -49,7 +49,7 @@ def test_a_server_that_is_killed_and_restarted_ends_with_everything_once(
             steps.append(server.client().save)
         with meanwhile(*steps, server.restart, proxy.release):
             ended = complete(here.load(file, proxy.url, kind, "--progress", "log"))
-    assert "was restarted, or is another server by now; going on from the marks\n" in ended.stderr
+    assert "was restarted, or is another server by now; resuming from the checkpoints\n" in ended.stderr
     assert_loaded(server.client(), kind)
     assert_no_leftovers(server.client())
 

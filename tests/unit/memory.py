@@ -133,7 +133,7 @@ class Near:
     """What a target in memory is spared: connections that break, and servers that change."""
 
     __slots__ = ()
-    own = False
+    embedded = False
     takes: frozenset[str] = frozenset()
 
     @property

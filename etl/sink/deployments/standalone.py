@@ -39,7 +39,8 @@ class StandaloneTarget:
     """A Target (``etl/plan/target.py``): the server at ``address``.
 
     A connection on which it is silent for ``read_timeout_s`` is given up; it is tried to come back for
-    ``retry_for_s`` seconds. ``own``: it is a child of this process, and nobody else's. ``known``: it has been
+    ``retry_for_s`` seconds. ``embedded``: it is a child of this process,
+    and no other client's. ``known``: it has been
     reached before; ``server_id`` is its run id then, where it tells that. ``named`` is its name where that is
     not its address. ``limit`` bounds what a session has in flight.
     """
@@ -49,7 +50,7 @@ class StandaloneTarget:
     retry_for_s: float = RETRY_FOR_S
     server_id: bytes | None = None
     known: bool = False
-    own: bool = False
+    embedded: bool = False
     named: str | None = None
     limit: InFlightLimit = NO_LIMIT
 

@@ -30,11 +30,11 @@ _ENDED_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
 def open_connection(address: Address, client_name: str, *, timeout_s: float) -> tuple[Any, int | None]:
-    """Connect, authenticate, select the database; give the redis-py connection and its number there.
+    """Connect, authenticate, select the database; return the redis-py connection and its number there.
 
     ``timeout_s`` bounds each answer of the handshake. Raises TargetError, which quotes no secret: LostError
     where it cannot be had just now, and of that BrokenHandshakeError where the connection broke,
-    UnreachedError where nobody took it, LoadingError where the server loads its data set.
+    UnreachedError where it was not accepted, LoadingError where the server loads its data set.
     """
     arguments = connection_arguments(address)
     kind = arguments.pop("connection_class", Connection)
@@ -102,7 +102,7 @@ def _reply(connection: Any) -> Any:
 
 
 def _refusal(address: Address, reply: ErrorReply) -> TargetError:
-    """Return the error of a server that lets nobody in, or not now."""
+    """Return the error of a server that refuses the connection, LostError if only for now."""
     if has_cause(reply, Cause.LOADING):
         return LoadingError(f"{address}: {reply.explained}")
     kind = LostError if reply.policy.action is Action.AGAIN else TargetError
@@ -111,7 +111,7 @@ def _refusal(address: Address, reply: ErrorReply) -> TargetError:
 
 
 def _kind_of_loss(error: BaseException, *, taken: bool) -> type[TargetError]:
-    """Say what a failure to connect means: only what broke off may go well the next time."""
+    """Return the kind of a failure to connect: only what broke off may go well the next time."""
     broken = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, *_ENDED_TLS)
     causes = list(_causes(error))
     if any(isinstance(cause, broken) for cause in causes):
@@ -129,7 +129,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _cause(error: BaseException) -> str:
-    """Say in one line why; redis-py wraps the system's or OpenSSL's error, which says it best."""
+    """Return in one line why; redis-py wraps the system's or OpenSSL's error, which says it best."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message}"

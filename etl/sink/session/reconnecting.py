@@ -1,7 +1,7 @@
 """A session that outlives its connections: what has no answer is sent again.
 
 NOTE(unknown): a broken connection leaves it unknown whether what it has not answered was applied, and bytes
-that still lie in the server's socket may be applied later: behind what is sent again, or only the DEL of a
+that still lie in the server's socket may be applied later: after what is sent again, or only the DEL of a
 DEL and HSET. So the old connection is ended on the server (CLIENT KILL) before anything is sent again. What
 must not be applied twice at all goes through a fence (``etl/encode/fence.py``).
 """
