@@ -150,8 +150,9 @@ class Shard:
         self._ledger.answered(piece.block, again=again)
 
     def _on_commit_reply(self, commit: PendingCommit, response: Response) -> None:
-        self._error = self._error or self._commits.on_commit_reply(commit, response)
-        if self._error is None and self._commits.refused is None:
+        error = self._commits.on_commit_reply(commit, response)
+        self._error = self._error or error
+        if error is None and self._commits.refused is None:
             self._backoff.reset()
 
     def _next_commit(self) -> tuple[Wire, PendingCommit] | None:
