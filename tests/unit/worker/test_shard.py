@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.errors import EtlError, RejectedError, SourceError, TargetError
-from etl.plan import Batch, BatchResult, Block, Difference, Plan, Refusal, Reject, Wire
+from etl.plan import Batch, BatchResult, Block, CheckpointWriter, Difference, Plan, Refusal, Reject, Wire
 from etl.report import Budget, Counters, Example
 from etl.sink.error_replies import error_reply
 from etl.source.formats.jsonl import Jsonl
@@ -25,7 +25,7 @@ from etl.worker.messages import Finished
 from etl.worker.run_shard import run_shard
 from tests.cases import cases
 from tests.examples import examples
-from tests.unit.given import source_of
+from tests.unit.given import source_of, stream_of
 from tests.unit.memory import (
     BAD,
     LACKING,
@@ -36,6 +36,7 @@ from tests.unit.memory import (
     Told,
     pairs_in,
     plan_for,
+    refusing,
     tally_of,
 )
 
@@ -213,6 +214,19 @@ def test_an_error_reply_that_every_record_would_get_ends_the_shard_and_what_was_
     assert ran.counters.total("records_read") == ran.counters.total("records_written")
     assert ran.counters.total("finished") == 0
     assert sink.rejects == []
+
+
+@pytest.mark.parametrize("lag", [0, 1, 3, 100])
+def test_commits_that_are_in_flight_when_the_run_fails_are_answered_too(tmp_path: Path, lag: int) -> None:
+    def answer(wire: Wire) -> Sequence[Any] | None:
+        return None if b"HSET" in stream_of(wire) else refusing(wire)
+
+    marks = CheckpointWriter(b"etl:{j}", 0)
+    plan = plan_of(tmp_path, lag=lag, answers={4: [OOM, "OK"]}, answer=answer, marks=marks, budget=ANY)
+    ran = run(plan)
+    assert isinstance(ran.error, TargetError)
+    assert target_of(plan).sessions[0].waiting == []
+    require_reconciled(ran.counters)
 
 
 def test_a_failure_of_the_target_leaves_what_was_answered_counted(tmp_path: Path) -> None:
