@@ -61,6 +61,10 @@ class Shelf:
             raise MissingExtraError(f"the {self.noun} {name} cannot be imported: {error}") from None
 
     def members(self) -> Iterator[tuple[str, ModuleType]]:
-        """Yield every member with its name, sorted by name; all of them are imported."""
+        """Yield every member that can be imported, with its name, sorted: a broken one stops no other."""
         for name in self.names():
-            yield name, self.member(name)
+            try:
+                module = self.member(name)
+            except MissingExtraError:
+                continue
+            yield name, module

@@ -19,7 +19,7 @@ CommandArgs = tuple[bytes, ...]
 EXAMPLE = b"1000000007"
 """What the example holds in every field: text, a number and JSON in one, so that any command takes it.
 
-A key with this in it is nobody's; one without it (of literals and ``{#}``) is the first record's own.
+A key with this in it is of no record; one without it (of literals and ``{#}``) is the first record's own.
 """
 
 _MEMBERS = 6  # comes out even for commands that take their arguments one by one, in pairs or by threes
@@ -62,7 +62,7 @@ def _commands_in(data: bytes) -> list[CommandArgs]:
     def number() -> int:
         nonlocal position
         end = data.index(b"\r\n", position)
-        value = int(data[position + 1 : end])  # behind the * or $
+        value = int(data[position + 1 : end])  # after the * or $
         position = end + 2
         return value
 

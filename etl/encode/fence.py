@@ -3,7 +3,7 @@
 A script applies the commands of some records together with the worker's mark, and only if the mark is the one
 that it was made for. So what is sent again after a lost connection, or arrives late from an old one, finds
 the mark moved on and is not applied; it is answered with what the first time was answered. (MULTI and EXEC
-with a mark inside are not enough: bytes of an abandoned connection may arrive behind the ones that were sent
+with a mark inside are not enough: bytes of an abandoned connection may arrive after the ones that were sent
 again, and the errors inside of a lost EXEC are lost. https://redis.io/docs/latest/develop/programmability/)
 
 The script gets the commands as one string, the very bytes of the wire, and reads them as the server would.

@@ -17,7 +17,7 @@ class Runner(Protocol):
         """Return counters, all 0, that the workers of a plan and the caller share."""
 
     def run(self, plan: Plan, counters: Counters, signals: StopSignals) -> list[ShardResult]:
-        """Carry out every shard of a plan; return the workers' last words, in the order in which they came.
+        """Carry out every shard of a plan; return the workers' results, in the order in which they came.
 
-        A worker that failed has a Failed one. ``signals`` ask for an end. Raises what is a bug.
+        That of a worker that failed is a Failed one. ``signals`` ask for an end. Raises what is a bug.
         """

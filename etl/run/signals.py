@@ -40,7 +40,7 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.received: list[int] = []
-        self.immediate = True
+        self.raise_on_signal = True
         self.second_raises = True
         self._cause: EtlError | None = None
         self._arrived = threading.Event()
@@ -128,7 +128,7 @@ class StopSignals:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.received.append(number)
         self._arrived.set()
-        if self.immediate or (self.now and self.second_raises and number != signal.SIGHUP):
+        if self.raise_on_signal or (self.now and self.second_raises and number != signal.SIGHUP):
             raise self.error()
 
 

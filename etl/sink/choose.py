@@ -34,6 +34,8 @@ def _deployment_of(url: str, members: Collection[ModuleType]) -> ModuleType:
     for module in members:
         if url.startswith(tuple(module.SCHEMES)):
             return module
+    if (scheme := url.partition(":")[0]) in DEPLOYMENTS.names():
+        DEPLOYMENTS.member(scheme)  # that it cannot be imported says more
     raise _no_scheme(url, {scheme: rest for module in members for scheme, rest in module.SCHEMES.items()})
 
 

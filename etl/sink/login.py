@@ -19,7 +19,7 @@ from etl.sink.address import Address, has_password, parse_address, require_files
 
 PASSWORD_VARIABLE = "REDISCLI_AUTH"
 
-_MOST_BYTES = 1 << 16
+_MAX_BYTES = 1 << 16
 
 
 def address_of(url: str, options: TargetOptions, environment: Mapping[str, str] = os.environ) -> Address:
@@ -47,7 +47,7 @@ def _of_file(path: str) -> str:
     option = f"--password-file {path}"
     try:
         with open(path, "rb") as file:
-            line = file.readline(_MOST_BYTES)
+            line = file.readline(_MAX_BYTES)
     except (OSError, ValueError) as error:
         raise UsageError(f"{option} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     line = line.removesuffix(b"\n").removesuffix(b"\r")

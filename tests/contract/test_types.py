@@ -21,9 +21,9 @@ import pytest
 
 import etl
 from etl.errors import RejectedError, UsageError
+from tests.cases import cases
 from tests.support import FakeServer, RealServer
 
-IF_EXISTS = ("replace", "merge", "skip", "fail")
 EXPIRIES: dict[str, dict[str, Any]] = {
     "no-expiry": {},
     "ttl": {"ttl": 5000},
@@ -208,27 +208,34 @@ def real(servers: dict[str, Served], tmp_path: Path) -> Place:
     return placed("real", servers, tmp_path)
 
 
-KINDS_ON_SERVERS = [pytest.param("real" if kind.real else "fake", kind, id=kind.name) for kind in KINDS]
-"""A load into fakeredis takes six times as long, for its polls: it has what a real server does not, and below
-one load of each other type, as a second opinion."""
+every_kind = cases("kind", KINDS, ids=[kind.name for kind in KINDS])
 
-EXPIRIES_ON_SERVERS = [
-    pytest.param(*case.values, expiry, if_exists, id=f"{case.id}-{expiry}-{if_exists}")
-    for case in KINDS_ON_SERVERS
-    for expiry in EXPIRIES
-    for if_exists in IF_EXISTS
-    if case.values[0] == "real" or expiry in ("no-expiry", "ttl-field")
-] + [
-    pytest.param("fake", kind, "no-expiry", "replace", id=f"{kind.name}-on-fakeredis")
-    for kind in KINDS
-    if kind.real
+
+def server_of(kind: Kind) -> str:
+    """Return the server that a type is tried on.
+
+    A load into fakeredis takes six times as long, for its polls: it has what a real server does not, and one
+    load of each other type, as a second opinion.
+    """
+    return "real" if kind.real else "fake"
+
+
+def named(*names: str) -> list[Kind]:
+    return [kind for kind in KINDS if kind.name in names]
+
+
+WAYS = [
+    *(("replace", expiry) for expiry in EXPIRIES),
+    ("merge", "no-expiry"),
+    ("merge", "ttl"),
+    ("skip", "no-expiry"),
+    ("skip", "ttl-field"),
+    ("fail", "no-expiry"),
+    ("fail", "expire-at"),
 ]
-SPLITS_ON_SERVERS = [
-    pytest.param(*case.values, split, if_exists, id=f"{case.id}-{split}-{if_exists}")
-    for case in KINDS_ON_SERVERS
-    for split, if_exists in [("record", "replace"), ("block", "skip"), ("record", "skip"), ("block", "fail")]
-    if case.values[0] == "real" or if_exists == "replace"
-]
+"""Every --if-exists with and without an expiry, and every form of an expiry."""
+
+FAKE_WAYS = [("replace", "ttl-field"), ("merge", "no-expiry"), ("skip", "no-expiry"), ("fail", "no-expiry")]
 
 
 def expected(kind: Kind, if_exists: str) -> dict[int, Any]:
@@ -243,16 +250,19 @@ def expected(kind: Kind, if_exists: str) -> dict[int, Any]:
     return contents
 
 
-@pytest.mark.parametrize(("server", "kind", "expiry", "if_exists"), EXPIRIES_ON_SERVERS)
-def test_what_if_exists_says_is_what_happens(
-    server: str,
-    kind: Kind,
-    if_exists: str,
-    expiry: str,
-    servers: dict[str, Served],
-    tmp_path: Path,
-) -> None:
-    place = placed(server, servers, tmp_path)
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
+def test_what_if_exists_says_is_what_happens(kind: Kind, servers: dict[str, Served], tmp_path: Path) -> None:
+    for at, (if_exists, expiry) in enumerate(WAYS if kind.real else FAKE_WAYS):
+        folder = tmp_path / f"{at}-{if_exists}-{expiry}"
+        folder.mkdir()
+        load_and_look(placed(server_of(kind), servers, folder), kind, if_exists, expiry)
+    if kind.real:
+        (tmp_path / "fake").mkdir()
+        load_and_look(placed("fake", servers, tmp_path / "fake"), kind, "replace", "no-expiry")
+
+
+def load_and_look(place: Place, kind: Kind, if_exists: str, expiry: str) -> None:
+    tmp_path = place.file.parent
     for n in there(kind, if_exists):
         kind.old(place.client, f"k:{n}")
         place.client.expire(f"k:{n}", OLD_TTL_S)
@@ -280,6 +290,8 @@ def test_what_if_exists_says_is_what_happens(
     if if_exists == "fail":
         _check_rejects(tmp_path / "rejects.jsonl", place.file)
 
+    if expiry != "no-expiry":  # verify does not look at it
+        return
     if not kind.verified:
         with pytest.raises(UsageError, match="verify cannot compare a stream"):
             place.verify(**options)
@@ -311,16 +323,26 @@ def _check_rejects(path: Path, source: Path) -> None:
         assert reject["raw"].startswith(f"{reject['record']},n")
 
 
-@pytest.mark.parametrize(("server", "kind", "split", "if_exists"), SPLITS_ON_SERVERS)
+@pytest.mark.parametrize(
+    ("kinds", "if_exists", "split"),
+    [
+        (named("string", "hash", "hash-by-hset", "json", "set"), "replace", "record"),
+        (named("hash-by-hset", "list"), "skip", "block"),
+        (named("string", "hash", "zset"), "skip", "record"),
+        (named("hash", "stream"), "fail", "block"),
+    ],
+    ids=["replace", "skip-by-block", "skip-by-record", "fail"],
+)
 def test_many_workers_do_the_same(
-    server: str,
-    kind: Kind,
-    if_exists: str,
-    split: str,
-    servers: dict[str, Served],
-    tmp_path: Path,
+    kinds: list[Kind], if_exists: str, split: str, servers: dict[str, Served], tmp_path: Path
 ) -> None:
-    place = placed(server, servers, tmp_path)
+    for kind in kinds:
+        folder = tmp_path / kind.name
+        folder.mkdir()
+        with_many_workers(placed(server_of(kind), servers, folder), kind, if_exists, split)
+
+
+def with_many_workers(place: Place, kind: Kind, if_exists: str, split: str) -> None:
     for n in there(kind, if_exists):
         kind.old(place.client, f"k:{n}")
     report = place.load(
@@ -329,17 +351,17 @@ def test_many_workers_do_the_same(
         workers=3,
         split=split,
         max_rejects="50%",
-        rejects=tmp_path / "rejects.jsonl",
+        rejects=place.file.parent / "rejects.jsonl",
     )
     assert report.records["read"] == 6
     assert {n: kind.holds(place.client, f"k:{n}") for n in IDS} == expected(kind, if_exists)
 
 
-@pytest.mark.parametrize(("server", "kind"), KINDS_ON_SERVERS)
+@every_kind
 def test_a_load_that_skips_can_be_repeated_and_then_writes_nothing(
-    server: str, kind: Kind, servers: dict[str, Served], tmp_path: Path
+    kind: Kind, servers: dict[str, Served], tmp_path: Path
 ) -> None:
-    place = placed(server, servers, tmp_path)
+    place = placed(server_of(kind), servers, tmp_path)
     options = {**kind.options, "if_exists": "skip"}
     assert place.load(**options).records["written"] == 6
     assert place.load(**options).records == {"read": 6, "written": 0, "skipped": 6, "rejected": 0}
@@ -348,11 +370,11 @@ def test_a_load_that_skips_can_be_repeated_and_then_writes_nothing(
         assert place.verify(**options).records["equal"] == 6
 
 
-@pytest.mark.parametrize(("server", "kind"), KINDS_ON_SERVERS)
+@every_kind
 def test_fail_stops_the_run_unless_rejects_are_allowed(
-    server: str, kind: Kind, servers: dict[str, Served], tmp_path: Path
+    kind: Kind, servers: dict[str, Served], tmp_path: Path
 ) -> None:
-    place = placed(server, servers, tmp_path)
+    place = placed(server_of(kind), servers, tmp_path)
     kind.old(place.client, "k:1")
     with pytest.raises(RejectedError, match="its key exists") as caught:
         place.load(**kind.options, if_exists="fail", rejects=tmp_path / "rejects.jsonl")
@@ -360,8 +382,9 @@ def test_fail_stops_the_run_unless_rejects_are_allowed(
     assert kind.holds(place.client, "k:1") == kind.old_content
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.real], ids=lambda kind: kind.name)
+@cases("kind", [kind for kind in KINDS if kind.real], ids=lambda kind: kind.name)
 def test_another_type_is_replaced_where_keys_are_replaced(real: Place, kind: Kind) -> None:
+    real.client.flushall()
     if kind.name in ("set", "string"):
         real.client.rpush("k:1", "other")
     else:
@@ -370,10 +393,11 @@ def test_another_type_is_replaced_where_keys_are_replaced(real: Place, kind: Kin
     assert kind.holds(real.client, "k:1") == kind.new(1)
 
 
-@pytest.mark.parametrize("kind", ["hash", "list", "set", "zset", "stream"])
+@cases("kind", ["hash", "list", "set", "zset", "stream"])
 def test_a_key_of_another_type_is_a_reject_of_its_record_where_records_are_merged(
     real: Place, kind: str, tmp_path: Path
 ) -> None:
+    real.client.flushall()
     real.client.set("k:2", "a string")
     options: dict[str, Any] = {"as_": kind, "if_exists": "merge"}
     options |= {} if kind in ("hash", "stream") else {"value": "{name}"}
@@ -412,21 +436,23 @@ ONE_KEY: dict[str, tuple[dict[str, Any], Callable[[Any], Any], Any, Any]] = {
 
 
 ONE_KEY_CASES = [
-    *(("real", expiry, 1) for expiry in EXPIRIES),
-    ("real", "ttl", 2),
-    ("fake", "no-expiry", 1),
+    *((kind, if_exists, expiry, "real", 1) for kind in ONE_KEY for if_exists, expiry in WAYS[:7]),
+    *((kind, "fail", "no-expiry", "real", 1) for kind in ONE_KEY),
+    *((kind, "replace", "no-expiry", "fake", 1) for kind in ONE_KEY),
+    ("list", "replace", "ttl", "real", 2),
+    ("set", "merge", "ttl", "real", 2),
+    ("zset", "skip", "ttl", "real", 2),
+    ("list", "fail", "ttl", "real", 2),
 ]
 
 
-@pytest.mark.parametrize(("server", "expiry", "workers"), ONE_KEY_CASES)
-@pytest.mark.parametrize("if_exists", IF_EXISTS)
-@pytest.mark.parametrize("kind", ONE_KEY)
+@cases(("kind", "if_exists", "expiry", "server", "workers"), ONE_KEY_CASES)
 def test_one_key_for_all_records(
-    server: str,
     kind: str,
     if_exists: str,
-    workers: int,
     expiry: str,
+    server: str,
+    workers: int,
     servers: dict[str, Served],
     tmp_path: Path,
 ) -> None:
@@ -496,10 +522,16 @@ COMMANDS: dict[str, tuple[list[str], Callable[[Any], Any], Any, bool]] = {
 }
 
 
-@pytest.mark.parametrize(("server", "workers"), [("fake", 1), ("real", 2)])
-@pytest.mark.parametrize("name", COMMANDS)
+COMMANDS_ON_SERVERS = [
+    *((name, "real", 1) for name in COMMANDS),
+    *((name, "real", 2) for name in ("several", "xadd", "incrby")),
+    *((name, "fake", 1) for name in ("zadd-options", "geoadd", "several", "xadd", "setbit")),
+]
+
+
+@cases(("name", "server", "workers"), COMMANDS_ON_SERVERS)
 def test_a_command_is_carried_out_for_every_record(
-    server: str, name: str, workers: int, servers: dict[str, Served], tmp_path: Path
+    name: str, server: str, workers: int, servers: dict[str, Served], tmp_path: Path
 ) -> None:
     place = placed(server, servers, tmp_path)
     commands, look, found, verified = COMMANDS[name]
@@ -516,7 +548,7 @@ def test_a_command_is_carried_out_for_every_record(
             place.verify(**options)
 
 
-@pytest.mark.parametrize("option", ["if_exists", "as_", "value", "ttl", "expire_at"])
+@cases("option", ["if_exists", "as_", "value", "ttl", "expire_at"])
 def test_beside_a_command_options_of_a_type_are_refused(real: Place, option: str) -> None:
     value = {"if_exists": "replace", "as_": "hash", "value": "{id}", "ttl": 5, "expire_at": "{at}"}[option]
     with pytest.raises(UsageError, match="has no effect with --command"):

@@ -54,6 +54,7 @@ def test_a_member_that_cannot_be_imported_is_named(shelf: Shelf, tmp_path: Path)
     with pytest.raises(MissingExtraError, match="the toy drum cannot be imported: No module named 'no_such_"):
         shelf.member("drum")
     assert shelf.member("kite")
+    assert [name for name, _ in shelf.members()] == ["ball", "kite"]
 
 
 def test_a_folder_is_on_a_shelf_once(shelf: Shelf, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.encode.rdb.listpack import element
-from etl.encode.resp.lookup import fused, lookup
+from etl.encode.resp.lookup import join_lookups, lookup
 from etl.encode.resp.protocol import BINARY, Piece, argument, join_column
 from etl.template import Field, Template
 
@@ -52,14 +52,14 @@ class Buckets:
         return [numbers if isinstance(part, Field) else part for part in template.parts]
 
     def joined(self, pieces: Sequence[Any]) -> pa.Array:
-        """Join pieces record by record (for ``lookup.fused``); give what each bucket's records make."""
-        column = join_column(fused(pieces), len(self.fields))
+        """Join pieces record by record (for ``join_lookups``); return what each bucket's records make."""
+        column = join_column(join_lookups(pieces), len(self.fields))
         _, offsets, data = column.buffers()
         ends = pa.Array.from_buffers(pa.int32(), len(column) + 1, [None, offsets]).take(self.bounds)
         return pa.Array.from_buffers(BINARY, len(self), [None, ends.buffers()[1], data])
 
     def without(self, marked: pa.Array) -> pa.Array:
-        """Say which buckets have none of the ``marked`` records."""
+        """Return which buckets have none of the ``marked`` records."""
         marks = pc.cumulative_sum(marked.cast(pa.int32()))
         marks = pa.concat_arrays([_FIRST, marks]).take(self.bounds)
         return pc.equal(marks.slice(1), marks.slice(0, len(self)))
@@ -75,12 +75,12 @@ class Buckets:
 
     @property
     def arguments(self) -> Any:
-        """Return the fields as arguments of commands, a piece for ``lookup.fused``."""
+        """Return the fields as arguments of commands, a piece for ``lookup.join_lookups``."""
         return lookup(_field_argument, self.fields, self.size - 1)
 
     @property
     def elements(self) -> Any:
-        """Return the fields as elements of listpacks, a piece for ``lookup.fused``."""
+        """Return the fields as elements of listpacks, a piece for ``lookup.join_lookups``."""
         return lookup(_field_element, self.fields, self.size - 1)
 
 
@@ -100,7 +100,7 @@ def buckets_of(numbers: pa.Array, size: int) -> Buckets:
 
 
 def value_arguments(values: pa.Array) -> list[Any]:
-    """Return values (``binary``, no null) as arguments or as bulk replies, pieces for ``lookup.fused``."""
+    """Return values (``binary``, no null) as arguments or as bulk replies, pieces for ``join_lookups``."""
     lengths = pc.binary_length(values)
     return [lookup(_value_head, lengths, pc.max(lengths).as_py()), values]
 

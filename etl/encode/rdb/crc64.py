@@ -19,7 +19,7 @@ _CRC_RECORDS = 256  # bodies that are made bytes at once; so few stay in the pro
 
 
 Start = Callable[[int], bytes]
-"""Gives the bytes before a body, by its length. A module's function: tables are kept by its identity."""
+"""Returns the bytes before a body, by its length. A module's function: tables are kept by its identity."""
 
 
 @lru_cache(maxsize=1)

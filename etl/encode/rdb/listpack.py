@@ -33,7 +33,7 @@ import pyarrow.compute as pc
 from etl.encode.resp.lookup import lookup
 from etl.encode.resp.protocol import BINARY
 
-MOST_STRING_BYTES = 4095
+MAX_STRING_BYTES = 4095
 """Longest string with a two-byte head; ``string_pieces`` makes no longer ones."""
 
 HEADER_BYTES = 6
@@ -65,7 +65,7 @@ def string_head(length: int) -> bytes:
     """Return the encoding of a string of this many bytes."""
     if length < 64:
         return bytes((0x80 | length,))
-    if length <= MOST_STRING_BYTES:
+    if length <= MAX_STRING_BYTES:
         return bytes((0xE0 | length >> 8, length & 255))
     return b"\xf0" + length.to_bytes(4, "little")
 
@@ -98,7 +98,7 @@ def element(text: bytes) -> bytes:
 def element_pieces(values: pa.Array, *, before: bytes) -> list[Any]:
     """Return the pieces of one element a record, with the bytes ``before`` in front; nothing where null.
 
-    ``values`` is ``binary``, no value longer than MOST_STRING_BYTES. Pieces are for ``lookup.fused``.
+    ``values`` is ``binary``, no value longer than MAX_STRING_BYTES. Pieces are for ``lookup.join_lookups``.
     """
     lengths = pc.binary_length(values)
     bounds = pc.min_max(lengths).as_py()
@@ -134,7 +134,7 @@ def string_pieces(
 
 
 def integer_mask(values: pa.Array, lengths: pa.Array, shortest: int, longest: int) -> pa.Array | None:
-    """Say which values Redis would keep as integers: a boolean column, false or null for null values.
+    """Return which values Redis would keep as integers: a boolean column, false or null for null values.
 
     None stands for none of them, which most columns of text are found to be in two cheap looks.
     """
@@ -160,7 +160,7 @@ def integer_mask(values: pa.Array, lengths: pa.Array, shortest: int, longest: in
 
 
 def _in_range(digits: pa.Array, signed: pa.Array) -> pa.Array:
-    """Say which decimals without sign and leading zeros fit into 64 bits, given whether they had a sign."""
+    """Return which decimals without sign and leading zeros fit into 64 bits; ``signed``: which had a sign."""
     lengths = pc.binary_length(digits)
     limit = pc.if_else(signed, pa.scalar(_SMALLEST.decode()), pa.scalar(_LARGEST.decode()))
     just = pc.and_(pc.equal(lengths, len(_LARGEST)), pc.less_equal(digits, limit))

@@ -32,8 +32,8 @@ import pyarrow.compute as pc
 from etl.encode.rdb import ziplist
 from etl.encode.rdb.crc64 import CRC_BYTES, Start, crcs
 from etl.encode.rdb.length import rdb_length
-from etl.encode.rdb.listpack import END, MOST_STRING_BYTES, element, element_pieces
-from etl.encode.resp.lookup import fused, lookup
+from etl.encode.rdb.listpack import END, MAX_STRING_BYTES, element, element_pieces
+from etl.encode.resp.lookup import join_lookups, lookup
 from etl.encode.resp.protocol import BINARY, CRLF, join_column
 
 HASH = b"\x04"
@@ -43,10 +43,10 @@ VERSION_BYTES = 2
 
 _SIZE_BYTES = 4
 
-MOST_FIELDS = 512
+MAX_FIELDS = 512
 """Fields of a hash that is sent as a listpack: Redis's own bound (``hash-max-listpack-entries``)."""
 
-MOST_LISTPACK_BYTES = 64 * 1024
+MAX_LISTPACK_BYTES = 64 * 1024
 """Size of a hash that is sent as a listpack: what Redis's own bounds, 512 fields of 64 bytes, come to."""
 
 
@@ -59,7 +59,7 @@ class HashEncoding:
     """How small hashes are written: ``encoding`` is what the server's OBJECT ENCODING calls it.
 
     ``version`` is the RDB version of the payload; servers take those of older ones. ``start`` and ``head``
-    give what is before a body, without and with the RESP length of the argument.
+    return what is before a body, without and with the RESP length of the argument.
     """
 
     encoding: str
@@ -89,21 +89,21 @@ def hashes(fields: Fields, records: int, form: HashEncoding) -> Payloads:
     bad = unfit(fields, records, form)
     if bad is None:
         made = _sealed(form.pieces(fields, records), records, form.start, form.head, form.version)
-        bad = _longer(pc.binary_length(made.body), MOST_LISTPACK_BYTES)
+        bad = _longer(pc.binary_length(made.body), MAX_LISTPACK_BYTES)
         if bad is None:
             return made
     return _mixed(fields, bad, form)
 
 
 def unfit(fields: Fields, records: int, form: HashEncoding) -> pa.Array | None:
-    """Say which records do not suit a listpack or ziplist, but for their size; None: all of them do.
+    """Return which records do not suit a listpack or ziplist, but for their size; None: all of them do.
 
-    Those with more than MOST_FIELDS fields, a value of more than MOST_STRING_BYTES, or too long a name.
+    Those with more than MAX_FIELDS fields, a value of more than MAX_STRING_BYTES, or too long a name.
     """
-    masks = [_longer(pc.binary_length(values), MOST_STRING_BYTES) for _, values in fields]
+    masks = [_longer(pc.binary_length(values), MAX_STRING_BYTES) for _, values in fields]
     masks += [values.is_valid() for name, values in fields if len(name) > form.most_name_bytes]
-    if len(fields) > MOST_FIELDS:
-        masks.append(_longer(_counts(fields, records), MOST_FIELDS))
+    if len(fields) > MAX_FIELDS:
+        masks.append(_longer(_counts(fields, records), MAX_FIELDS))
     bad: pa.Array | None = None
     for mask in masks:
         if mask is not None:
@@ -112,7 +112,7 @@ def unfit(fields: Fields, records: int, form: HashEncoding) -> pa.Array | None:
 
 
 def _longer(lengths: pa.Array, most: int) -> pa.Array | None:
-    """Say which lengths are over ``most`` (a null is not); None: none of them."""
+    """Return which lengths are over ``most`` (a null is not); None: none of them."""
     longest = pc.max(lengths).as_py()
     if longest is None or longest <= most:
         return None
@@ -190,8 +190,8 @@ def _element_count(fields: int) -> bytes:
 
 
 def _sealed(pieces: Sequence[Any], records: int, start: Start, head: Start, version: bytes) -> Payloads:
-    """Join the bodies, and add what goes before (by ``start`` and ``head``) and behind them: NOTE(body)."""
-    body = join_column(fused([*pieces, version]), records)
+    """Join the bodies, and add what goes before (by ``start`` and ``head``) and after them: NOTE(body)."""
+    body = join_column(join_lookups([*pieces, version]), records)
     lengths = pc.binary_length(body)
     longest = pc.max(lengths).as_py()
     return Payloads(lookup(head, lengths, longest), body, crcs(body, lengths, longest, start))
@@ -235,7 +235,7 @@ def _argument_head(start: bytes, body_bytes: int) -> bytes:
 LISTPACK = HashEncoding(
     "listpack",
     (10).to_bytes(VERSION_BYTES, "little"),
-    MOST_STRING_BYTES,
+    MAX_STRING_BYTES,
     _listpack_pieces,
     _listpack_start,
     _listpack_head,
@@ -245,7 +245,7 @@ LISTPACK = HashEncoding(
 ZIPLIST = HashEncoding(
     "ziplist",
     (9).to_bytes(VERSION_BYTES, "little"),
-    ziplist.MOST_NAME_BYTES,
+    ziplist.MAX_NAME_BYTES,
     _ziplist_pieces,
     _ziplist_start,
     _ziplist_head,

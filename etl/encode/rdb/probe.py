@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from etl.encode.rdb.listpack import MOST_STRING_BYTES
+from etl.encode.rdb.listpack import MAX_STRING_BYTES
 from etl.encode.rdb.payload import HashEncoding, payload
 from etl.encode.resp.protocol import plain
 from etl.plan import Wire
@@ -28,7 +28,7 @@ _COMPACT = (
 )
 """A value of more than 64 bytes: HSET would make a hash table of it, RESTORE leaves it compact."""
 
-_LONG = ((b"short", b"1"), (b"long", b"x" * (MOST_STRING_BYTES + 1)))
+_LONG = ((b"short", b"1"), (b"long", b"x" * (MAX_STRING_BYTES + 1)))
 
 
 def _checks(form: HashEncoding) -> tuple[tuple[str, Any], ...]:
@@ -56,7 +56,7 @@ def probe(key: bytes, form: HashEncoding) -> Wire:
 
 
 def objection(replies: Sequence[Any], form: HashEncoding) -> str | None:
-    """Say why hashes cannot go by RESTORE in this form, given the answers to ``probe``; None: they can.
+    """Return why hashes cannot go by RESTORE in this encoding, from the answers to ``probe``; None: they can.
 
     The sentence quotes a server's error reply, no data.
     """
@@ -65,7 +65,7 @@ def objection(replies: Sequence[Any], form: HashEncoding) -> str | None:
             return f"{what} was refused: {reply}"
         if isinstance(wanted, tuple):
             if not isinstance(reply, list) or _pairs(reply) != sorted(wanted):
-                return f"{what} does not give the hash back"
+                return f"{what} does not return the hash"
         elif reply != wanted:
             return f"{what} answered {reply!r} instead of {wanted!r}"
     return None

@@ -13,9 +13,9 @@ one before it (``prevlen``), its encoding, its data.
 
 Texts stay strings here, numbers too: a server reads them as well, and only writes numbers shorter.
 
-NOTE(seams): what stands before a value is the name's entry and the value's encoding. The first depends on the
-size of the *value* before it and on nothing else, as no name here is long (MOST_NAME_BYTES); so it is looked
-up like everything else that depends on a length (``lookup``).
+NOTE(ziplist lookups): what stands before a value is the name's entry and the value's encoding. The first
+depends on the size of the *value* before it and on nothing else, as no name here is long (MAX_NAME_BYTES); so
+it is looked up like everything else that depends on a length (``lookup``).
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.encode.resp.lookup import fused, lookup
+from etl.encode.resp.lookup import join_lookups, lookup
 from etl.encode.resp.protocol import BINARY, join_column
 
-MOST_NAME_BYTES = 240
-"""A longer name's entry could have 254 bytes, and the value behind it a longer prevlen."""
+MAX_NAME_BYTES = 240
+"""A longer name's entry could have 254 bytes, and the value after it a longer prevlen."""
 
 HEADER_BYTES = 10
 END = b"\xff"
@@ -52,7 +52,7 @@ def string_head(length: int) -> bytes:
 
 @lru_cache(maxsize=512)
 def name_entry(name: bytes) -> Callable[[int], bytes]:
-    """Return the function that makes a name's entry, and the prevlen behind it, from its own prevlen.
+    """Return the function that makes a name's entry, and the prevlen after it, from its own prevlen.
 
     Always the same function for a name: tables are kept by its identity.
     """
@@ -67,7 +67,7 @@ def name_entry(name: bytes) -> Callable[[int], bytes]:
 def entries(fields: Sequence[tuple[bytes, pa.Array]], records: int) -> tuple[pa.Array, pa.Array]:
     """Return each record's entries in a row (``binary``), and the size of the last one (int32).
 
-    ``fields`` are names, none longer than MOST_NAME_BYTES, and ``binary`` values (null: no such field).
+    ``fields`` are names, none longer than MAX_NAME_BYTES, and ``binary`` values (null: no such field).
     """
     pieces: list[Any] = []
     before = pa.repeat(pa.scalar(0, pa.int32()), records)
@@ -85,7 +85,7 @@ def entries(fields: Sequence[tuple[bytes, pa.Array]], records: int) -> tuple[pa.
         second = pc.greater_equal(lengths, _LONG_STRING).cast(pa.int32())
         size = pc.add(pc.add(lengths, second), pa.scalar(2, pa.int32()))
         before = pc.coalesce(size, before) if lengths.null_count else size
-    return join_column(fused(pieces), records), before
+    return join_column(join_lookups(pieces), records), before
 
 
 def pieces(fields: Sequence[tuple[bytes, pa.Array]], counts: Any, records: int) -> list[Any]:

@@ -77,7 +77,7 @@ def split(
 ) -> tuple[Batch, list[Refusal]]:
     """Part the records that have every field the templates name from those that lack one.
 
-    Gives the good records and the others as refusals, with those that ``more`` refuses. A record for which
+    Returns the good records and the others as refusals, with those that ``more`` refuses. A record for which
     all fields of one of the ``keys`` are empty is refused: all such records would share one key. What
     ``integers`` (an expiry) give has to be a positive whole number: a server would notice only after it has
     written the record, or delete the record for a zero without a word.

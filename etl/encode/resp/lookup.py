@@ -1,8 +1,8 @@
 """Bytes that depend on nothing but a length: made once for every length, then looked up.
 
-NOTE(seams): every piece of a join costs about as much as a short value does. What stands between two values
-(the end of one, a constant, the head of the next) depends on their two lengths only, so it is *one* lookup
-in a table of all pairs of lengths. ``fused`` makes such seams of neighbours where the table is small.
+NOTE(joined lookups): every piece of a join costs about as much as a short value does. What stands between
+two values (the end of one, a constant, the head of the next) depends on their two lengths only, so it is
+*one* lookup in a table of all pairs of lengths. ``join_lookups`` joins neighbours where the table is small.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from etl.encode.resp.protocol import BINARY
 LONGEST_TABLE = 1 << 13
 """Longer values are rare or worth their while: their bytes are made for the lengths that occur."""
 
-MOST_PAIRS = 1 << 12
-MOST_SEAMS = 32
+MAX_PAIRS = 1 << 12
+MAX_JOINED = 32
 _SMALLEST = 16
 
 
@@ -34,31 +34,31 @@ class Span:
     size: int
 
 
-Atom = bytes | Span
+Part = bytes | Span
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A piece made of ``atoms``; ``index`` says which entry of their table a record has (null: nothing)."""
+    """A piece made of ``parts``; ``index`` says which entry of their table a record has (null: nothing)."""
 
-    atoms: tuple[Atom, ...]
+    parts: tuple[Part, ...]
     index: pa.Array
 
     @property
     def entries(self) -> int:
         entries = 1
-        for atom in self.atoms:
-            entries *= 1 if isinstance(atom, bytes) else atom.size
+        for part in self.parts:
+            entries *= 1 if isinstance(part, bytes) else part.size
         return entries
 
     def column(self) -> pa.Array:
         """Look the bytes up: a ``binary`` column."""
-        table = seams if len(self.spans) > 1 else texts
-        return table(self.atoms).take(self.index)
+        table = joined_texts if len(self.spans) > 1 else texts
+        return table(self.parts).take(self.index)
 
     @property
     def spans(self) -> list[Span]:
-        return [atom for atom in self.atoms if isinstance(atom, Span)]
+        return [part for part in self.parts if isinstance(part, Span)]
 
 
 def lookup(
@@ -85,30 +85,30 @@ def _by_value(make: Callable[[int], bytes], lengths: pa.Array, before: bytes, af
     return pa.array(made, BINARY).take(encoded.indices)
 
 
-def fused(pieces: Sequence[Any]) -> list[Any]:
-    """Return the same pieces in fewer, as bytes and columns: see NOTE(seams)."""
+def join_lookups(pieces: Sequence[Any]) -> list[Any]:
+    """Return the same pieces in fewer, as bytes and columns: see NOTE(joined lookups)."""
     merged: list[Any] = []
-    seams_made = 0
+    joins_made = 0
     for piece in pieces:
-        both = _together(merged[-1], piece, seams_made < MOST_SEAMS) if merged else None
+        both = _together(merged[-1], piece, joins_made < MAX_JOINED) if merged else None
         if both is None:
             merged.append(piece)
         else:
             merged[-1] = both
-            seams_made += isinstance(both, Lookup) and len(both.spans) > 1
+            joins_made += isinstance(both, Lookup) and len(both.spans) > 1
     return [piece.column() if isinstance(piece, Lookup) else piece for piece in merged]
 
 
-def _together(left: Any, right: Any, seam: bool) -> Any:
+def _together(left: Any, right: Any, may_join: bool) -> Any:
     if isinstance(left, bytes) and isinstance(right, bytes):
         return left + right
     if isinstance(left, bytes) and _everywhere(right):
-        return Lookup((left, *right.atoms), right.index)
+        return Lookup((left, *right.parts), right.index)
     if _everywhere(left) and isinstance(right, bytes):
-        return Lookup((*left.atoms, right), left.index)
-    if seam and _everywhere(left) and _everywhere(right) and left.entries * right.entries <= MOST_PAIRS:
+        return Lookup((*left.parts, right), left.index)
+    if may_join and _everywhere(left) and _everywhere(right) and left.entries * right.entries <= MAX_PAIRS:
         index = pc.add(pc.multiply(left.index, pa.scalar(right.entries, pa.int32())), right.index)
-        return Lookup(left.atoms + right.atoms, index)
+        return Lookup(left.parts + right.parts, index)
     return None
 
 
@@ -117,13 +117,13 @@ def _everywhere(piece: Any) -> bool:
     return isinstance(piece, Lookup) and not piece.index.null_count
 
 
-def _table(atoms: tuple[Atom, ...]) -> pa.Array:
+def _table(parts: tuple[Part, ...]) -> pa.Array:
     choices = [
-        [atom] if isinstance(atom, bytes) else list(map(atom.make, range(atom.size))) for atom in atoms
+        [part] if isinstance(part, bytes) else list(map(part.make, range(part.size))) for part in parts
     ]
     return pa.array(map(b"".join, product(*choices)), BINARY)
 
 
 # A process keeps the tables of its columns: at most some ten megabytes for very wide or very long records.
 texts = lru_cache(maxsize=512)(_table)
-seams = lru_cache(maxsize=2 * MOST_SEAMS)(_table)
+joined_texts = lru_cache(maxsize=2 * MAX_JOINED)(_table)

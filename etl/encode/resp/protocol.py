@@ -3,10 +3,10 @@
 NOTE(join): ``pyarrow.compute.binary_join_element_wise`` over literals, lengths and columns gives an array
 whose data buffer *is* the wire and whose offsets are the record boundaries; no record is touched by Python.
 
-NOTE(leading): a line break is written before each argument instead of behind it: ``*3`` then
+NOTE(leading): a line break is written before each argument instead of after it: ``*3`` then
 ``\\r\\n$3\\r\\nSET`` and so on, and ``\\r\\n`` at a command's end. So an argument is a prefix and a value;
 where the value is null the prefix (taken by the value's length) is null too: the join skips both, and an
-absent field leaves no byte behind.
+absent field leaves no byte.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Joined:
         self.offsets: Sequence[int] = memoryview(offsets).cast("i")[: len(array) + 1] if len(array) else [0]
         self.data: memoryview = memoryview(data if data is not None else b"").cast("B")[: self.offsets[-1]]
 
-    def split_encodable(self, start: int, stop: int) -> memoryview:
+    def slice(self, start: int, stop: int) -> memoryview:
         """Return the bytes of the records from ``start`` up to ``stop``."""
         return self.data[self.offsets[start] : self.offsets[stop]]
 
@@ -149,7 +149,7 @@ def text_column(pieces: Sequence[Piece], records: int) -> pa.Array:
 
 
 def plain(*commands: Sequence[bytes]) -> Wire:
-    """Make the wire of some commands, given as their words; their replies are not foretold."""
+    """Return the wire of some commands, given as their words; their replies are not predicted."""
     sent = b"".join(b"*%d%b%b" % (len(words), b"".join(map(argument, words)), CRLF) for words in commands)
     return Wire((sent,), range(2), None, len(sent), commands_per_group=len(commands))
 
@@ -157,7 +157,7 @@ def plain(*commands: Sequence[bytes]) -> Wire:
 def groups(offsets: Sequence[int], *, records: int, nbytes: int) -> list[int]:
     """Cut a batch into groups of at most ``records`` records and ``nbytes`` bytes (but at least one record).
 
-    Gives the boundaries: group ``j`` is ``[boundaries[j], boundaries[j + 1])``.
+    Returns the boundaries: group ``j`` is ``[boundaries[j], boundaries[j + 1])``.
     """
     last = len(offsets) - 1
     boundaries = [0]

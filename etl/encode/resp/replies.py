@@ -15,5 +15,5 @@ def wrong_type(reply: Any) -> bool:
 
 
 def odd_reply(command: bytes, reply: Any) -> str:
-    """Say that a reply is of no kind that this command has."""
+    """Return the sentence that a reply is of no kind that this command has."""
     return f"{command.decode()} answered with {type(reply).__name__}"

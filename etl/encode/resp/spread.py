@@ -14,7 +14,7 @@ from etl.plan import Batch, Refusal
 from etl.template import Field, Template
 
 
-def part_spread(
+def split_spread(
     commands: Sequence[Command], batch: Batch, integers: Sequence[Template] = ()
 ) -> tuple[Batch, list[Refusal]]:
     """Part the records that these commands can be made of from those that lack a field.
@@ -97,11 +97,11 @@ def spread_counts(word: Template, columns: Columns) -> pa.Array:
 def _members(word: Template, columns: Columns) -> pa.Array:
     """Return all members of an array field as arguments, one piece a record."""
     members = columns.members(next(iter(word.lists)))
-    assert members is not None  # ``part_spread`` has refused the others
+    assert members is not None  # ``split_spread`` has refused the others
     values = members.flatten()
     parts = [values if isinstance(part, Field) else part for part in word.parts]
     each = join(arguments(parts), len(values))
-    # Members lie one behind the other in the buffer, so a record's are the bytes between two of its ends.
+    # Members lie one after the other in the buffer, so a record's are the bytes between two of its ends.
     ends = pc.cumulative_sum(pc.list_value_length(members)).to_pylist()
     offsets = [0, *(each.offsets[end] for end in ends)]
     return pa.Array.from_buffers(

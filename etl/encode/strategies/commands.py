@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from etl.encode.resp.columns import Columns
 from etl.encode.resp.command import Command
 from etl.encode.resp.protocol import Piece, integer_reply, join
-from etl.encode.resp.spread import command_pieces, part_spread, spread_counts
+from etl.encode.resp.spread import command_pieces, split_spread, spread_counts
 from etl.plan import Batch, BatchResult, Refusal, Wire
 from etl.template import Template
 
@@ -33,7 +33,7 @@ class CommandsEncoder:
         return tuple(word for command in self.commands for word in command.arguments)
 
     def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
-        return part_spread(self.commands, batch, self.integers)
+        return split_spread(self.commands, batch, self.integers)
 
     def encode(self, batch: Batch) -> Wire:
         columns = Columns(batch)

@@ -52,10 +52,10 @@ def mergeable(command: Command) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class MembersEncoder:
-    """A ``mergeable`` command for groups of records; ``then`` is a constant command behind each group."""
+    """A ``mergeable`` command for groups of records; ``expire`` is a constant command after each group."""
 
     command: Command
-    then: Command | None = None
+    expire: Command | None = None
 
     @property
     def templates(self) -> tuple[Template, ...]:
@@ -74,18 +74,18 @@ class MembersEncoder:
         joined = join(members, columns.records)
         boundaries = groups(joined.offsets, records=GROUP_RECORDS, nbytes=GROUP_BYTES)
         start_of = argument(self.command.name) + b"".join(map(_constant, head))
-        then = b"" if self.then is None else _whole(self.then)
+        expire = b"" if self.expire is None else _whole(self.expire)
         buffers: list[Buffer] = []
         for start, stop in pairwise(boundaries):
             buffers.append(b"*%d%b" % (1 + len(head) + each * (stop - start), start_of))
-            buffers.append(joined.split_encodable(start, stop))
-            buffers.append(CRLF + then)
+            buffers.append(joined.slice(start, stop))
+            buffers.append(CRLF + expire)
         return Wire(
             buffers=tuple(buffers),
             boundaries=boundaries,
             expected=self._expected(boundaries),
             nbytes=sum(map(len, buffers)),
-            commands_per_group=1 if self.then is None else 2,
+            commands_per_group=1 if self.expire is None else 2,
         )
 
     def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
@@ -102,8 +102,8 @@ class MembersEncoder:
     def _expected(self, boundaries: Sequence[int]) -> bytes | None:
         if self.command.name not in (b"SADD", b"ZADD", b"HSET", b"GEOADD"):
             return None
-        then = b"" if self.then is None else b":1\r\n"
-        return b"".join(b":%d\r\n%b" % (stop - start, then) for start, stop in pairwise(boundaries))
+        expire = b"" if self.expire is None else b":1\r\n"
+        return b"".join(b":%d\r\n%b" % (stop - start, expire) for start, stop in pairwise(boundaries))
 
 
 def _constant(word: Template) -> bytes:

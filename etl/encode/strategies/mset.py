@@ -45,7 +45,7 @@ class MsetEncoder:
         buffers: list[Buffer] = []
         for start, stop in pairwise(boundaries):
             buffers.append(b"*%d%b" % (1 + 2 * (stop - start), argument(b"MSET")))
-            buffers.append(pairs.split_encodable(start, stop))
+            buffers.append(pairs.slice(start, stop))
             buffers.append(CRLF)
         return Wire(
             buffers=tuple(buffers),

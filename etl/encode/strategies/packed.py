@@ -12,7 +12,7 @@ Where a record is found afterwards says NOTE(bucket) in ``encode/rdb/buckets.py`
 So no two workers overwrite each other's half of a bucket. What ``--if-exists replace`` promises of a string
 holds of a packed one: an expiry that was there goes (``PERSIST``), and so does a string in the place of a
 bucket, as a load without ``--pack`` leaves it (``GETDEL``, which removes nothing else). What no record has
-may stay, as a key would: the fields of an earlier load behind the last record.
+may stay, as a key would: the fields of an earlier load after the last record.
 
 https://redis.io/docs/latest/commands/restore/, ``hset``, ``persist``, ``pexpire``, ``getdel``.
 """
@@ -28,10 +28,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.encode.rdb.buckets import Buckets, buckets_of, value_arguments
-from etl.encode.rdb.listpack import END, HEADER_BYTES, MOST_STRING_BYTES, element_pieces
-from etl.encode.rdb.payload import MOST_LISTPACK_BYTES, listpacks
+from etl.encode.rdb.listpack import END, HEADER_BYTES, MAX_STRING_BYTES, element_pieces
+from etl.encode.rdb.payload import MAX_LISTPACK_BYTES, listpacks
 from etl.encode.resp.columns import Columns, split
-from etl.encode.resp.lookup import fused
+from etl.encode.resp.lookup import join_lookups
 from etl.encode.resp.protocol import (
     BINARY,
     CRLF,
@@ -48,7 +48,7 @@ from etl.encode.resp.replies import odd_reply, wrong_type
 from etl.plan import Batch, BatchResult, Refusal, Wire
 from etl.template import Template
 
-_MOST_ELEMENT_BYTES = MOST_LISTPACK_BYTES - HEADER_BYTES - len(END)
+_MAX_ELEMENT_BYTES = MAX_LISTPACK_BYTES - HEADER_BYTES - len(END)
 _OK = pa.scalar(b"+OK\r\n", BINARY)
 
 
@@ -148,7 +148,7 @@ class PackEncoder:
             *listpacks(elements.take(whole), self.size).pieces,
             b"".join(map(argument, flags)) + CRLF,
         ]
-        return join_column(fused(pieces), len(whole)), pa.repeat(_OK, len(whole))
+        return join_column(join_lookups(pieces), len(whole)), pa.repeat(_OK, len(whole))
 
     def _sets(self, buckets: Buckets, values: pa.Array) -> tuple[pa.Array, pa.Array]:
         """Return the commands and the good answers of each bucket, by HSET."""
@@ -174,12 +174,12 @@ def _elements(buckets: Buckets, values: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Return each bucket's listpack elements, and say which buckets are whole and suit a listpack."""
     suited = pc.equal(buckets.counts, buckets.size)
     lengths = pc.binary_length(values)
-    if pc.max(lengths).as_py() > MOST_STRING_BYTES:
-        long = pc.greater(lengths, MOST_STRING_BYTES)
+    if pc.max(lengths).as_py() > MAX_STRING_BYTES:
+        long = pc.greater(lengths, MAX_STRING_BYTES)
         suited = pc.and_(suited, buckets.without(long))
         values = pc.if_else(long, pa.scalar(b"", BINARY), values)
     elements = buckets.joined([buckets.elements, *element_pieces(values, before=b"")])
-    return elements, pc.and_(suited, pc.less_equal(pc.binary_length(elements), _MOST_ELEMENT_BYTES))
+    return elements, pc.and_(suited, pc.less_equal(pc.binary_length(elements), _MAX_ELEMENT_BYTES))
 
 
 def _taken(pieces: Sequence[Piece], indices: pa.Array) -> list[Piece]:
@@ -187,7 +187,7 @@ def _taken(pieces: Sequence[Piece], indices: pa.Array) -> list[Piece]:
 
 
 def _error(reply: Any) -> Exception | str | None:
-    """Say what is wrong with a reply to RESTORE, HSET, PERSIST or PEXPIRE; None: nothing."""
+    """Return what is wrong with a reply to RESTORE, HSET, PERSIST or PEXPIRE; None: nothing."""
     if reply == b"OK" or type(reply) is int:
         return None
     return reply if isinstance(reply, Exception) else odd_reply(b"RESTORE or HSET", reply)

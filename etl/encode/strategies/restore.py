@@ -1,4 +1,4 @@
-"""Hashes as finished things: RESTORE of what DUMP would give, instead of HSET.
+"""Hashes as finished things: RESTORE of what DUMP would return, instead of HSET.
 
 https://redis.io/docs/latest/commands/restore/. Most of a server's work on HSET is to parse the arguments and
 to build the hash; a listpack made here (before Redis 7.0: a ziplist) it only checks and copies. It also stays
@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 from etl.encode.rdb.payload import HashEncoding, hashes
 from etl.encode.resp.columns import Columns, survivors
 from etl.encode.resp.command import command
-from etl.encode.resp.lookup import fused, lookup
+from etl.encode.resp.lookup import join_lookups, lookup
 from etl.encode.resp.protocol import CRLF, Piece, argument, join
-from etl.encode.resp.spread import part_spread, spread_fields
+from etl.encode.resp.spread import split_spread, spread_fields
 from etl.plan import Batch, BatchResult, Refusal, Wire
 from etl.plan.error_reply import Cause, has_cause
 from etl.template import ALL, Field, Template
@@ -57,9 +57,9 @@ class RestoreEncoder:
         integers = self.expiry[1:]
         large = _too_large(batch)
         if not large:
-            return part_spread(commands, batch, integers)
+            return split_spread(commands, batch, integers)
         rest = survivors(len(batch), large)
-        good, refusals = part_spread(commands, batch.take(pa.array(rest, pa.int64())), integers)
+        good, refusals = split_spread(commands, batch.take(pa.array(rest, pa.int64())), integers)
         reason = f"its hash has more than {MAX_RECORD_BYTES // MIB} MB, the most that RESTORE can carry"
         refusals = [Refusal(rest[refusal.index], refusal.reason) for refusal in refusals]
         refusals += [Refusal(index, reason) for index in large]
@@ -78,7 +78,7 @@ class RestoreEncoder:
             *self._ttl(columns),
             *payloads.pieces,
         ]
-        joined = join(fused(pieces), columns.records)
+        joined = join(join_lookups(pieces), columns.records)
         return Wire(
             buffers=(joined.data[len(end) :], end),
             boundaries=range(columns.records + 1),
@@ -118,7 +118,7 @@ def _word(word: Template) -> bytes:
 
 
 def _argument(pieces: Sequence[Piece]) -> list[Piece]:
-    """Return the pieces of one argument a record, for ``fused``."""
+    """Return the pieces of one argument a record, for ``join_lookups``."""
     arrays = [piece for piece in pieces if not isinstance(piece, bytes)]
     fixed = sum(len(piece) for piece in pieces if isinstance(piece, bytes))
     if not arrays:

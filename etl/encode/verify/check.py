@@ -12,7 +12,7 @@ from etl.plan import Buffer
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """``commands`` commands, and the reply stream if all is well (None: it cannot be foretold)."""
+    """``commands`` commands, and the reply stream if all is well (None: it is unknown before)."""
 
     buffers: tuple[Buffer, ...]
     expected: tuple[Buffer, ...] | None
@@ -34,7 +34,7 @@ class Mismatch:
 
     @property
     def rank(self) -> int:
-        """Of several findings about a record the highest counts: an error, a difference, an absence."""
+        """Of several mismatches about a record the highest counts: an error, a difference, an absence."""
         if self.error is not None:
             return 2
         return 0 if self.found is None else 1
@@ -46,8 +46,8 @@ class Check(Protocol):
     def uneven(self, columns: Columns) -> list[int]:
         """Return the records whose arguments do not come out even, which a server refuses."""
 
-    def ask(self, columns: Columns) -> ReadRequest:
-        """Make the question for a batch."""
+    def request(self, columns: Columns) -> ReadRequest:
+        """Make the request for a batch."""
 
-    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Mismatch]:
-        """Yield what is not as the source has it; takes as many replies as the question has commands."""
+    def compare(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Mismatch]:
+        """Yield what is not as the source has it; takes as many replies as the request has commands."""

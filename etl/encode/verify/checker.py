@@ -50,7 +50,7 @@ class Checker:
 
     @property
     def of_lists(self) -> bool:
-        """Whether records are elements of lists, which are settled when all of them were read."""
+        """True if records are elements of lists, which are compared when all of them were read."""
         return any(isinstance(check, ListCheck) for check in self.checks)
 
     @property
@@ -70,14 +70,14 @@ class Checker:
 
     def encode(self, batch: Batch) -> Wire:
         columns = Columns(batch)
-        questions = [check.ask(columns) for check in self.checks]
-        buffers = tuple(buffer for question in questions for buffer in question.buffers)
+        requests = [check.request(columns) for check in self.checks]
+        buffers = tuple(buffer for request in requests for buffer in request.buffers)
         return Wire(
             buffers=buffers,
             boundaries=(0, columns.records),
-            expected=_joined([question.expected for question in questions]),
+            expected=_joined([request.expected for request in requests]),
             nbytes=sum(map(len, buffers)),
-            commands_per_group=sum(question.commands for question in questions),
+            commands_per_group=sum(request.commands for request in requests),
         )
 
     def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
@@ -85,14 +85,14 @@ class Checker:
         if replies is None:
             return BatchResult(equal=wire.records)
         columns = Columns(batch)
-        findings: dict[int, Mismatch] = {}
+        mismatches: dict[int, Mismatch] = {}
         for check, answers in self._answers(columns, replies):
-            for finding in check.look(columns, iter(answers)):
-                known = findings.get(finding.index)
-                if known is None or finding.rank > known.rank:
-                    findings[finding.index] = finding
-        result = _verdict(wire.records, [findings[index] for index in sorted(findings)])
-        gathered = self._gathered(columns, replies, findings) if self.of_lists else None
+            for mismatch in check.compare(columns, iter(answers)):
+                known = mismatches.get(mismatch.index)
+                if known is None or mismatch.rank > known.rank:
+                    mismatches[mismatch.index] = mismatch
+        result = _verdict(wire.records, [mismatches[index] for index in sorted(mismatches)])
+        gathered = self._gathered(columns, replies, mismatches) if self.of_lists else None
         return result if gathered is None else replace(result, gathered=gathered)
 
     def _answers(self, columns: Columns, replies: Sequence[Any]) -> Iterator[tuple[Check, Sequence[Any]]]:
@@ -102,14 +102,14 @@ class Checker:
             return
         start = 0
         for check in self.checks:
-            stop = start + check.ask(columns).commands
+            stop = start + check.request(columns).commands
             yield check, replies[start:stop]
             start = stop
 
-    def _gathered(self, columns: Columns, replies: Sequence[Any], findings: Iterable[int]) -> Gathered:
+    def _gathered(self, columns: Columns, replies: Sequence[Any], mismatches: Iterable[int]) -> Gathered:
         """Gather the elements of the records about which nothing was found."""
         gathered = Gathered()
-        without = set(findings)
+        without = set(mismatches)
         for check, answers in self._answers(columns, replies):
             if isinstance(check, ListCheck):
                 lengths = check.lengths(columns, iter(answers))
@@ -124,12 +124,12 @@ def _joined(streams: Sequence[Sequence[bytes | memoryview] | None]) -> bytes | N
     return b"".join(buffer for stream in streams for buffer in stream or ())
 
 
-def _verdict(records: int, findings: Sequence[Mismatch]) -> BatchResult:
-    refusals = tuple(Refusal(f.index, f.error) for f in findings if f.error is not None)
-    differences = tuple(_difference(finding) for finding in findings if finding.error is None)
+def _verdict(records: int, mismatches: Sequence[Mismatch]) -> BatchResult:
+    refusals = tuple(Refusal(f.index, f.error) for f in mismatches if f.error is not None)
+    differences = tuple(_difference(mismatch) for mismatch in mismatches if mismatch.error is None)
     missing = sum(difference.found is None for difference in differences)
     return BatchResult(
-        equal=records - len(findings),
+        equal=records - len(mismatches),
         missing=missing,
         different=len(differences) - missing,
         refusals=refusals,
@@ -137,5 +137,5 @@ def _verdict(records: int, findings: Sequence[Mismatch]) -> BatchResult:
     )
 
 
-def _difference(finding: Mismatch) -> Difference:
-    return Difference(finding.index, finding.key, finding.expected, finding.found)
+def _difference(mismatch: Mismatch) -> Difference:
+    return Difference(mismatch.index, mismatch.key, mismatch.expected, mismatch.found)

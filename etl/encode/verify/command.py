@@ -10,7 +10,7 @@ from etl.encode.verify.hash import HashCheck
 from etl.encode.verify.items import ItemsCheck
 from etl.encode.verify.json import JsonCheck
 from etl.encode.verify.list import ListCheck
-from etl.encode.verify.read_commands import FIELD, MEMBER, PLACE, STRING, ReadCommand, score_way
+from etl.encode.verify.read_commands import FIELD, MEMBER, PLACE, STRING, ReadCommand, score_command
 from etl.errors import UsageError
 from etl.template import Field, Template
 
@@ -85,15 +85,15 @@ def _json(command: Command) -> Check | None:
 def _zset(command: Command) -> Check | None:
     if b"INCR" in command.flags:
         return None
-    return _members(command, score_way(command.flags))
+    return _members(command, score_command(command.flags))
 
 
-def _members(command: Command, way: ReadCommand) -> Check | None:
+def _members(command: Command, read: ReadCommand) -> Check | None:
     key, *words = command.arguments
     words = words[len(command.flags) :]
-    if key.spreads or not _even(words, way.each):
+    if key.spreads or not _even(words, read.each):
         return None
-    return ItemsCheck(way, key, tuple(words))
+    return ItemsCheck(read, key, tuple(words))
 
 
 def _elements(command: Command) -> Check | None:

@@ -1,6 +1,6 @@
 """64-bit digests of texts, vectorised: equal texts have equal ones, others hardly ever.
 
-Two different texts share a digest with a probability of about 2**-64, and nobody can make two that do: the
+Two different texts share a digest with a probability of about 2**-64, and two that do cannot be made: the
 seed is a random number of the run. Each step is that of splitmix64: multiply, and fold the high bits down.
 """
 

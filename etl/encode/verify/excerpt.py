@@ -31,5 +31,5 @@ def _common_prefix(one: bytes, other: bytes) -> int:
 
 def _cut(value: bytes, start: int) -> bytes:
     before = b"..." if start else b""
-    behind = b"..." if len(value) > start + SHOWN else b""
-    return before + value[start : start + SHOWN] + behind
+    after = b"..." if len(value) > start + SHOWN else b""
+    return before + value[start : start + SHOWN] + after

@@ -44,7 +44,7 @@ class HashCheck:
     def uneven(self, columns: Columns) -> list[int]:
         return []
 
-    def ask(self, columns: Columns) -> ReadRequest:
+    def request(self, columns: Columns) -> ReadRequest:
         counts = self._counts(columns)
         key = arguments(columns.pieces(self.key))
         names: list[Piece] = []
@@ -63,7 +63,7 @@ class HashCheck:
             commands=columns.records * (1 + self.exact),
         )
 
-    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Mismatch]:
+    def compare(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Mismatch]:
         keys = text_column(columns.pieces(self.key), columns.records).to_pylist()
         pairs = [pair.texts(columns.records) for pair in self._pairs(columns)]
         for index in range(columns.records):
@@ -71,9 +71,9 @@ class HashCheck:
             length = next(replies) if self.exact else None
             fields = ((names[index], values[index]) for names, values in pairs)
             wanted = [(name, value) for name, value in fields if value is not None]
-            finding = _judge(index, keys[index], wanted, reply, length)
-            if finding is not None:
-                yield finding
+            mismatch = _judge(index, keys[index], wanted, reply, length)
+            if mismatch is not None:
+                yield mismatch
 
     def _counts(self, columns: Columns) -> pa.Array:
         plain = sum(1 for word in self.words if not word.everything) // 2

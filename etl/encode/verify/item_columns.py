@@ -71,7 +71,7 @@ def uneven_records(words: Sequence[Template], each: int, columns: Columns) -> li
 def _flattened(words: Sequence[Template], columns: Columns) -> tuple[pa.Array, pa.Array]:
     """Return all arguments of all records, record by record, and the record each belongs to."""
     every = pa.array(range(columns.records), pa.int64())
-    slots: list[tuple[pa.Array, pa.Array]] = []  # texts and their records, one behind the other
+    slots: list[tuple[pa.Array, pa.Array]] = []  # texts and their records, one after the other
     for word in words:
         if word.everything:
             for name, value in spread_fields(columns):

@@ -36,68 +36,68 @@ class ItemsCheck:
     GROUP_REPLY_BYTES.
     """
 
-    way: ReadCommand
+    read: ReadCommand
     key: Template | None
     words: tuple[Template, ...]
 
     def uneven(self, columns: Columns) -> list[int]:
-        return uneven_records(self.words, self.way.each, columns)
+        return uneven_records(self.words, self.read.each, columns)
 
-    def ask(self, columns: Columns) -> ReadRequest:
+    def request(self, columns: Columns) -> ReadRequest:
         items = self._items(columns)
-        asked = arguments(items.parts[self.way.asked])
+        asked = arguments(items.parts[self.read.asked])
         if self._many is not None:
-            return self._ask_many(self._many, items, asked)
+            return self._request_many(self._many, items, asked)
         key = arguments(items.key)
-        joined = join([b"*3", argument(self.way.one), *key, *asked, CRLF], items.count)
+        joined = join([b"*3", argument(self.read.one), *key, *asked, CRLF], items.count)
         return ReadRequest((joined.data,), self._expected_one(items), items.count)
 
-    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Mismatch]:
+    def compare(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Mismatch]:
         items = self._items(columns)
-        way = self.way
+        read = self.read
         answers = list(self._answers(items, replies))
-        if way.answer is not None:
-            wanted: list[Any] = items.texts(way.answer)
+        if read.answer is not None:
+            wanted: list[Any] = items.texts(read.answer)
         else:
-            wanted = [_UNKNOWN if way.constant is None else way.constant] * items.count
+            wanted = [_UNKNOWN if read.constant is None else read.constant] * items.count
         if answers == wanted:
             return
-        texts = list(zip(*(items.texts(part) for part in range(way.each)), strict=True))
+        texts = list(zip(*(items.texts(part) for part in range(read.each)), strict=True))
         amiss = [
             i
             for i, answer in enumerate(answers)
-            if answer != wanted[i] and not (type(answer) is way.kind and _good(way, texts[i], answer))
+            if answer != wanted[i] and not (type(answer) is read.kind and _good(read, texts[i], answer))
         ]
         if not amiss:
             return
-        keys = items.texts(way.asked) if self.key is None else items.keys()
+        keys = items.texts(read.asked) if self.key is None else items.keys()
         records = range(items.count) if items.records is None else items.records.to_pylist()
         for i in amiss:
-            yield self._finding(records[i], keys[i], texts[i], answers[i])
+            yield self._mismatch(records[i], keys[i], texts[i], answers[i])
 
     @property
     def _many(self) -> bytes | None:
-        return self.way.many if self.key is None or self.key.constant else None
+        return self.read.many if self.key is None or self.key.constant else None
 
     def _items(self, columns: Columns) -> Items:
         key = _NO_KEY if self.key is None else self.key
-        return items_of(key, self.words, self.way.each, columns)
+        return items_of(key, self.words, self.read.each, columns)
 
-    def _finding(self, index: int, key: bytes, item: Sequence[bytes], answer: Any) -> Mismatch:
-        way = self.way
+    def _mismatch(self, index: int, key: bytes, item: Sequence[bytes], answer: Any) -> Mismatch:
+        read = self.read
         if wrong_type(answer):
-            return Mismatch(index, key, way.show(item, None), WRONG_TYPE)
+            return Mismatch(index, key, read.show(item, None), WRONG_TYPE)
         if isinstance(answer, Exception | str):
             return Mismatch(index, error=answer)
-        if answer == way.absent:
-            return Mismatch(index, key, way.show(item, None))
-        if not isinstance(answer, way.kind):
-            return Mismatch(index, error=odd_reply(self._many or way.one, answer))
-        return Mismatch(index, key, way.show(item, None), way.show(item, answer))
+        if answer == read.absent:
+            return Mismatch(index, key, read.show(item, None))
+        if not isinstance(answer, read.kind):
+            return Mismatch(index, error=odd_reply(self._many or read.one, answer))
+        return Mismatch(index, key, read.show(item, None), read.show(item, answer))
 
     # Many items a command
 
-    def _ask_many(self, many: bytes, items: Items, asked: list[Piece]) -> ReadRequest:
+    def _request_many(self, many: bytes, items: Items, asked: list[Piece]) -> ReadRequest:
         head = 1 if self.key is None else 2
         start_of = argument(many) + b"".join(self._constant_key(items))
         joined = join(asked, items.count)
@@ -107,11 +107,11 @@ class ItemsCheck:
         expected: list[Buffer] = []
         for start, stop in pairwise(boundaries):
             buffers.append(b"*%d%b" % (head + stop - start, start_of))
-            buffers.append(joined.split_encodable(start, stop))
+            buffers.append(joined.slice(start, stop))
             buffers.append(CRLF)
             expected.append(b"*%d" % (stop - start))
             if isinstance(answers, Joined):
-                expected += (answers.split_encodable(start, stop), CRLF)
+                expected += (answers.slice(start, stop), CRLF)
             else:
                 expected.append(CRLF + b":%d\r\n" % (answers or 0) * (stop - start))
         known = None if answers is None else tuple(expected)
@@ -122,9 +122,9 @@ class ItemsCheck:
 
     def _answer_stream(self, items: Items) -> Joined | int | None:
         """Return the answers to all items, each with its line break in front, or the one they all have."""
-        if self.way.answer is None:
-            return self.way.constant
-        return join(arguments(items.parts[self.way.answer]), items.count)
+        if self.read.answer is None:
+            return self.read.constant
+        return join(arguments(items.parts[self.read.answer]), items.count)
 
     def _boundaries(self, items: Items, asked: Joined, answers: Joined | int | None) -> list[int]:
         longest = answers if isinstance(answers, Joined) else asked
@@ -142,7 +142,7 @@ class ItemsCheck:
         if self._many is None:
             yield from islice(replies, items.count)
             return
-        asked = join(arguments(items.parts[self.way.asked]), items.count)
+        asked = join(arguments(items.parts[self.read.asked]), items.count)
         boundaries = self._boundaries(items, asked, self._answer_stream(items))
         for start, stop in pairwise(boundaries):
             reply = next(replies)
@@ -153,8 +153,8 @@ class ItemsCheck:
                 yield from [answer] * (stop - start)
 
 
-def _good(way: ReadCommand, item: Sequence[bytes], answer: Any) -> bool:
+def _good(read: ReadCommand, item: Sequence[bytes], answer: Any) -> bool:
     try:
-        return answer != way.absent and way.good(item, answer)
+        return answer != read.absent and read.good(item, answer)
     except ValueError:  # the source's text is no number: whatever is there, it is another
         return False

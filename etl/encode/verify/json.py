@@ -36,8 +36,8 @@ class JsonCheck:
     def uneven(self, columns: Columns) -> list[int]:
         return []
 
-    def ask(self, columns: Columns) -> ReadRequest:
-        # Of the root ".", which gives the value alone: "$" would give an array of the one match.
+    def request(self, columns: Columns) -> ReadRequest:
+        # Of the root ".", which answers the value alone: "$" would answer an array of the one match.
         path = _ROOT if self._root else self.path
         asked: list[Piece] = [argument(b"JSON.GET"), *arguments(columns.pieces(self.key))]
         joined = join([b"*3", *asked, *arguments(columns.pieces(path)), CRLF], columns.records)
@@ -47,13 +47,13 @@ class JsonCheck:
         expected = (answers.data[2:], CRLF) if columns.records else ()
         return ReadRequest((joined.data,), expected, columns.records)
 
-    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Mismatch]:
+    def compare(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Mismatch]:
         keys = text_column(columns.pieces(self.key), columns.records).to_pylist()
         wanted = text_column(columns.pieces(self.value), columns.records).to_pylist()
         for index in range(columns.records):
-            finding = self._judge(index, keys[index], wanted[index], next(replies))
-            if finding is not None:
-                yield finding
+            mismatch = self._judge(index, keys[index], wanted[index], next(replies))
+            if mismatch is not None:
+                yield mismatch
 
     @property
     def _root(self) -> bool:

@@ -1,4 +1,4 @@
-"""Lists: LLEN while the source is read, LRANGE of all lists behind it.
+"""Lists: LLEN while the source is read, LRANGE of all lists after it.
 
 See NOTE(lists) in ``plan/gathered.py``.
 
@@ -41,12 +41,12 @@ class ListCheck:
     def uneven(self, columns: Columns) -> list[int]:
         return []
 
-    def ask(self, columns: Columns) -> ReadRequest:
+    def request(self, columns: Columns) -> ReadRequest:
         keys = self._keys(columns).unique()
         asked = join([b"*2", argument(b"LLEN"), *arguments([keys]), CRLF], len(keys))
         return ReadRequest((asked.data,), None, len(keys))
 
-    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Mismatch]:
+    def compare(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Mismatch]:
         items = self._items(columns)
         keys = self._keys(columns)
         lengths = {key: next(replies) for key in keys.unique().to_pylist()}
@@ -56,7 +56,7 @@ class ListCheck:
         elements = items.texts(0)
         for index, key, element in zip(_records(items), keys.to_pylist(), elements, strict=True):
             if key in absent:
-                yield _finding(index, key, element, lengths[key])
+                yield _mismatch(index, key, element, lengths[key])
 
     def gather(
         self, columns: Columns, lengths: dict[bytes, int], without: Collection[int], seed: int, wanted: Any
@@ -97,7 +97,7 @@ def _records(items: Items) -> Sequence[int]:
     return range(items.count) if items.records is None else items.records.to_pylist()
 
 
-def _finding(index: int, key: bytes, element: bytes, length: Any) -> Mismatch:
+def _mismatch(index: int, key: bytes, element: bytes, length: Any) -> Mismatch:
     if wrong_type(length):
         return Mismatch(index, key, element, WRONG_TYPE)
     if isinstance(length, Exception):

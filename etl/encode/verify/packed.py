@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.encode.rdb.buckets import Buckets, buckets_of, value_arguments
-from etl.encode.rdb.payload import MOST_LISTPACK_BYTES
+from etl.encode.rdb.payload import MAX_LISTPACK_BYTES
 from etl.encode.resp.columns import Columns
 from etl.encode.resp.protocol import BINARY, CRLF, argument, arguments, arity, join, join_column, text_column
 from etl.encode.resp.replies import WRONG_TYPE, odd_reply, wrong_type
@@ -37,7 +37,7 @@ class PackCheck:
     def uneven(self, columns: Columns) -> list[int]:
         return []
 
-    def ask(self, columns: Columns) -> ReadRequest:
+    def request(self, columns: Columns) -> ReadRequest:
         buckets, values = self._buckets(columns)
         counts = buckets.counts
         pairs = buckets.joined([buckets.arguments, *value_arguments(values)])
@@ -58,7 +58,7 @@ class PackCheck:
         expected = join([arity(0, answers), pairs, CRLF], len(buckets))
         return ReadRequest((asked.data,), (expected.data,), len(buckets))
 
-    def look(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Mismatch]:
+    def compare(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Mismatch]:
         buckets, values = self._buckets(columns)
         keys = text_column(buckets.keys(self.key), len(buckets)).to_pylist()
         wanted: list[bytes] = values.to_pylist()
@@ -71,7 +71,7 @@ class PackCheck:
                 continue
             for index, answer in enumerate(answers, start):
                 if answer != wanted[index]:
-                    yield _finding(index, key, b"%d=" % fields[index], wanted[index], answer)
+                    yield _mismatch(index, key, b"%d=" % fields[index], wanted[index], answer)
 
     def _buckets(self, columns: Columns) -> tuple[Buckets, pa.Array]:
         values = text_column(columns.pieces(self.value), columns.records)
@@ -79,9 +79,9 @@ class PackCheck:
 
 
 def _whole(buckets: Buckets, pairs: pa.Array) -> pa.Array:
-    """Say which buckets are asked for with HGETALL: whole ones that are likely to be listpacks."""
+    """Return which buckets are asked for with HGETALL: whole ones that are likely to be listpacks."""
     return pc.and_(
-        pc.equal(buckets.counts, buckets.size), pc.less_equal(pc.binary_length(pairs), MOST_LISTPACK_BYTES)
+        pc.equal(buckets.counts, buckets.size), pc.less_equal(pc.binary_length(pairs), MAX_LISTPACK_BYTES)
     )
 
 
@@ -96,7 +96,7 @@ def _answers(reply: Any, fields: list[int], whole: bool) -> list[Any]:
     return [there.get(b"%d" % field) for field in fields]
 
 
-def _finding(index: int, key: bytes, field: bytes, wanted: bytes, answer: Any) -> Mismatch:
+def _mismatch(index: int, key: bytes, field: bytes, wanted: bytes, answer: Any) -> Mismatch:
     if wrong_type(answer):
         return Mismatch(index, key, field + wanted, WRONG_TYPE)
     if isinstance(answer, Exception | str):

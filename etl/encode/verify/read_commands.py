@@ -1,4 +1,4 @@
-"""Ways to ask for one item: the question, the answer that is expected, and when an answer is good enough."""
+"""Ways to ask for one item: the request, the answer that is expected, and when an answer is good enough."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _show_place(item: Item, reply: Any) -> bytes:
 class ReadCommand:
     """How items of ``each`` arguments are asked for.
 
-    ``asked`` is the argument that the question names; the answer expected is the argument ``answer``, or
+    ``asked`` is the argument that the request names; the answer expected is the argument ``answer``, or
     ``constant``, or (both None) unknown. ``one`` asks for one item, ``many`` for many of one key
     (None: there is no such command). ``absent`` is the answer that says that there is nothing. ``good``
     says whether an answer (of the type ``kind``) that is not the expected one will do. ``show`` writes an
@@ -125,7 +125,7 @@ SCORE_AT_MOST = ReadCommand(2, 1, b"ZSCORE", b"ZMSCORE", _at_most, _show_score, 
 PLACE = ReadCommand(3, 2, b"ZSCORE", b"ZMSCORE", _at_place, _show_place)
 
 
-def score_way(flags: Collection[bytes]) -> ReadCommand:
+def score_command(flags: Collection[bytes]) -> ReadCommand:
     """Return the way to ask for what a ZADD with these flags has written."""
     if b"GT" in flags:
         return SCORE_AT_LEAST

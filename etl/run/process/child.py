@@ -9,7 +9,7 @@ from typing import Any
 
 from etl.errors import DiedError, WorkerError
 from etl.plan import Plan
-from etl.run.process.feed import Line
+from etl.run.process.feed import WorkerPipe
 from etl.run.process.hide_libraries import libraries_are_hidden
 from etl.run.process.hide_main import main_hidden
 from etl.run.process.worker_main import SHOW_STACK, work
@@ -22,13 +22,13 @@ SHOW_S = 0.5
 
 
 class Child:
-    """One worker process and the parent's end of its Pipe. ``message`` is its last word."""
+    """One worker process and the parent's end of its Pipe. ``message`` is its result."""
 
     def __init__(self, plan: Plan, worker: int, context: Any, slots: Any) -> None:
         self.worker = worker
         self.message: ShardResult | None = None
         self.connection, theirs = context.Pipe(duplex=True)
-        self.line = Line(self.connection)
+        self.pipe = WorkerPipe(self.connection)
         self.process = context.Process(
             target=work,
             args=(plan.for_worker(worker), worker, slots, theirs),
@@ -52,12 +52,12 @@ class Child:
 
     @property
     def closed(self) -> bool:
-        """Return True if it has ended and its last word, or its silence, was noted."""
+        """Return True if it has ended and its result, or that there is none, was noted."""
         return self.message is not None and self.ended
 
     def stop(self) -> None:
         """Ask the worker to end after what is in flight; a dead one does not mind."""
-        self.line.send(Stop(), timeout_s=1.0)
+        self.pipe.send(Stop(), timeout_s=1.0)
 
     def kill(self) -> None:
         """End the worker now, and let go of it."""
@@ -66,13 +66,13 @@ class Child:
             self.process.join()
         self.connection.close()
 
-    def listen(self) -> None:
-        """Take what the worker says, up to its last word."""
+    def receive(self) -> None:
+        """Receive what the worker sends, up to its result."""
         with contextlib.suppress(EOFError, OSError):
             while self.message is None and self.connection.poll():
                 said = self.connection.recv()
                 if isinstance(said, BlockStarted):
-                    self.line.room.release()
+                    self.pipe.room.release()
                 else:
                     self.message = said
 
@@ -88,7 +88,7 @@ class Child:
         self.message = Failed(self.worker, 0.0, DiedError(f"{what}; where it stood is shown above"))
 
     def exit_error(self) -> WorkerError:
-        """Return how a worker ended that left no word."""
+        """Return how a worker ended that left no result."""
         code = self.process.exitcode
         if code is not None and code < 0:
             hint = ", usually for want of memory" if -code == signal.SIGKILL else ""

@@ -23,7 +23,7 @@ MAX_QUEUED_BLOCKS = 3
 """Blocks that a worker may have been sent and not begun: so memory is bounded, and no worker waits."""
 
 
-class Line:
+class WorkerPipe:
     """The parent's sending end to one worker; two threads use it, one message at a time."""
 
     def __init__(self, connection: Any) -> None:
@@ -44,10 +44,10 @@ class Line:
 class Feeder(threading.Thread):
     """Cuts the stream and sends its blocks. ``error`` says why it ended early; ``ended`` wakes a wait."""
 
-    def __init__(self, plan: Plan, lines: list[Line]) -> None:
+    def __init__(self, plan: Plan, pipes: list[WorkerPipe]) -> None:
         super().__init__(name="feeder", daemon=True)
         self._plan = plan
-        self._lines = lines
+        self._pipes = pipes
         self._stopping = threading.Event()
         self.error: EtlError | Exception | None = None
         self.ended, self._end = socket.socketpair()
@@ -55,29 +55,29 @@ class Feeder(threading.Thread):
     def run(self) -> None:
         try:
             for block in stream_blocks(self._plan):
-                for line in self._takers(block):
-                    line.room.acquire()
+                for pipe in self._pipes_of(block):
+                    pipe.room.acquire()
                     if self._stopping.is_set():
                         return
-                    line.send(Feed(block))
+                    pipe.send(Feed(block))
         except Exception as error:  # noqa: BLE001 - a thread ends here; the supervisor raises it
             self.error = error
         finally:
-            for line in self._lines:
-                line.send(Feed(None))
+            for pipe in self._pipes:
+                pipe.send(Feed(None))
             self._end.close()
 
-    def _takers(self, block: Block) -> list[Line]:
+    def _pipes_of(self, block: Block) -> list[WorkerPipe]:
         """Return whom a block is for: with ``--split record`` all, as each takes every N-th record."""
         if self._plan.split == "record":
-            return self._lines
-        return [self._lines[owner(block, self._plan.workers)]]
+            return self._pipes
+        return [self._pipes[owner(block, self._plan.workers)]]
 
     def stop(self) -> None:
         """Make the feeder end at the next block it would send."""
         self._stopping.set()
-        for line in self._lines:
-            line.room.release()
+        for pipe in self._pipes:
+            pipe.room.release()
 
 
 class BlockQueue:

@@ -25,7 +25,7 @@ class _Seen:
 
 
 class StallClock:
-    """Says of each worker whether it has stalled; ``stall_s`` is how many seconds that takes."""
+    """Tells which workers have stalled; ``stall_s`` is how many seconds that takes."""
 
     def __init__(self, stall_s: float) -> None:
         self._stall_s = stall_s

@@ -1,4 +1,4 @@
-"""The loop of the parent: it listens to all workers and ends them."""
+"""The loop of the parent: it receives from all workers and ends them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GRACE_S = 10.0
 
 
 class Supervisor:
-    """The crew: starts every worker, waits for all of them, and ends them together."""
+    """Starts every worker, waits for all of them, and ends them together."""
 
     def __init__(self, plan: Plan, context: Any, slots: Any, signals: StopSignals) -> None:
         self._plan = plan
@@ -32,7 +32,7 @@ class Supervisor:
         self._cells = slots
         self._signals = signals
         self._children: list[Child] = []
-        self._last_words: list[ShardResult] = []
+        self._results: list[ShardResult] = []
         self._told_to_stop = False
         self._deadline: float | None = None
         self._feeder: Feeder | None = None
@@ -41,21 +41,21 @@ class Supervisor:
     def run(self) -> list[ShardResult]:
         """Run all shards to their end.
 
-        Gives each worker's last word (a Failed one for a silent death) in the order in which they came: the
+        Returns each worker's result (a Failed one for a silent death) in the order in which they came: the
         first failure is the cause of those that follow it.
         """
         for worker in range(self._plan.busy_workers()):
             self._children.append(Child(self._plan, worker, self._context, self._cells))
         if self._plan.blocks is None:
-            self._feeder = Feeder(self._plan, [child.line for child in self._children])
+            self._feeder = Feeder(self._plan, [child.pipe for child in self._children])
             self._feeder.start()
         while open_children := [child for child in self._children if not child.closed]:
             self._wait(open_children)
             self.step(time.monotonic())
-        return self._last_words + self._feeders_word()
+        return self._results + self._feeder_result()
 
     def step(self, now: float) -> None:
-        """Take what the workers and signals say, and act on it. ``now`` is a monotonic time in seconds."""
+        """Act on what workers have sent and signals ask. ``now`` is a monotonic time in seconds."""
         for child in self._children:
             self._attend(child)
         self._end_stalled(now)
@@ -83,9 +83,9 @@ class Supervisor:
             if stalled:
                 child.end_stalled(stall_s)
                 assert child.message is not None
-                self._last_words.append(child.message)
+                self._results.append(child.message)
 
-    def _feeders_word(self) -> list[ShardResult]:
+    def _feeder_result(self) -> list[ShardResult]:
         error = self._feeder.error if self._feeder is not None else None
         if error is None:
             return []
@@ -94,7 +94,7 @@ class Supervisor:
         return [Failed(0, 0.0, error)]
 
     def kill(self) -> None:
-        """Leave no worker behind, however the run ends."""
+        """End every worker that is left, however the run ends."""
         if self._feeder is not None:
             self._feeder.stop()
             self._feeder.ended.close()
@@ -129,11 +129,11 @@ class Supervisor:
         if child.message is not None:
             return
         ended = child.ended  # asked first: what it said before it ended is in the Pipe by now
-        child.listen()
+        child.receive()
         if ended and child.message is None:
             child.message = Failed(child.worker, 0.0, self._fate(child))
         if child.message is not None:
-            self._last_words.append(child.message)
+            self._results.append(child.message)
 
     def _fate(self, child: Child) -> EtlError:
         # A signal to the whole group may end a worker that has not yet learned to be deaf to it.

@@ -37,14 +37,14 @@ ORPHAN_GRACE_S = 5.0
 
 
 class Inbox(threading.Thread):
-    """The worker's ear: hears Stop, and the death of the parent, whatever the worker is doing."""
+    """The worker's receiver thread: for Stop, and the death of the parent, whatever the worker is doing."""
 
-    def __init__(self, connection: Connection, larder: BlockQueue, worker: int, counters: Counters) -> None:
+    def __init__(self, connection: Connection, queue: BlockQueue, worker: int, counters: Counters) -> None:
         super().__init__(name="inbox", daemon=True)
         self._worker = worker
         self._counters = counters
         self._connection = connection
-        self._larder = larder
+        self._queue = queue
         self.stop = threading.Event()
 
     def run(self) -> None:
@@ -56,21 +56,21 @@ class Inbox(threading.Thread):
             ):
                 self._counters.set(self._worker, "cpu_ms", int(time.process_time() * 1000))
                 if ready:
-                    self._hear(self._connection.recv())
-        self._hear(Stop())
+                    self._receive(self._connection.recv())
+        self._receive(Stop())
         threading.Event().wait(ORPHAN_GRACE_S)
         os._exit(1)  # see NOTE(orphans)
 
-    def _hear(self, message: Any) -> None:
+    def _receive(self, message: Any) -> None:
         if isinstance(message, Feed):
-            self._larder.put(message.block)
+            self._queue.put(message.block)
         else:
             self.stop.set()
-            self._larder.put(None)
+            self._queue.put(None)
 
 
 def work(plan: Plan, worker: int, slots: Any, connection: Any) -> None:
-    """Be a worker process: run one shard, say how it went, and (worker 0) draw until all are done."""
+    """Run one shard in a worker process, report how it went, and (worker 0) draw until all are done."""
     ignore_stop_signals()
     with contextlib.suppress(RuntimeError, ValueError, AttributeError):  # stderr is closed
         faulthandler.register(SHOW_STACK, chain=False)
@@ -84,12 +84,12 @@ def work(plan: Plan, worker: int, slots: Any, connection: Any) -> None:
             return
         if not _parent_lives():  # see NOTE(orphans)
             return
-    larder = BlockQueue(worker, connection, counters)
-    inbox = Inbox(connection, larder, worker, counters)
+    queue = BlockQueue(worker, connection, counters)
+    inbox = Inbox(connection, queue, worker, counters)
     inbox.start()
     with show_progress(plan, counters) if worker == 0 else contextlib.nullcontext():
-        message = _outcome(plan, worker, counters, inbox.stop, larder)
-        with contextlib.suppress(OSError):  # the parent is gone: nobody to tell
+        message = _outcome(plan, worker, counters, inbox.stop, queue)
+        with contextlib.suppress(OSError):  # the parent is gone
             connection.send(message)
         if worker == 0 and isinstance(message, Finished):
             inbox.stop.wait()
@@ -100,10 +100,10 @@ def _parent_lives() -> bool:
     return parent is not None and parent.is_alive()
 
 
-def _outcome(plan: Plan, worker: int, counters: Counters, stop: StopFlag, larder: BlockQueue) -> ShardResult:
+def _outcome(plan: Plan, worker: int, counters: Counters, stop: StopFlag, queue: BlockQueue) -> ShardResult:
     started_at = time.monotonic()
     try:
-        return run_shard(plan, worker, counters, stop, larder if plan.blocks is None else None)
+        return run_shard(plan, worker, counters, stop, queue if plan.blocks is None else None)
     except EtlError as error:
         return Failed(worker, time.monotonic() - started_at, error)
     except Exception as error:  # noqa: BLE001 - the process ends here; the parent shows the traceback

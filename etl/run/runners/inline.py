@@ -35,7 +35,7 @@ class InlineRunner:
         return Counters([0] * Counters.size(workers), workers)
 
     def run(self, plan: Plan, counters: Counters, signals: StopSignals) -> list[ShardResult]:
-        signals.immediate = False
+        signals.raise_on_signal = False
         blocks = _until_stopped(stream_blocks(plan), signals) if plan.blocks is None else None
         with show_progress(plan, counters):
             for worker in range(1, plan.workers):
@@ -52,14 +52,14 @@ def _until_stopped(blocks: Iterator[Block], signals: StopSignals) -> Iterator[Bl
     while True:
         block = None
         try:
-            signals.immediate = True
+            signals.raise_on_signal = True
             if not signals.stopping:
                 block = next(blocks, None)
         except EtlError:
             if not signals.stopping:
                 raise
         finally:
-            signals.immediate = False
+            signals.raise_on_signal = False
         if block is None:
             return
         yield block

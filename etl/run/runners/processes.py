@@ -80,7 +80,7 @@ class ProcessRunner:
     def counters(self, workers: int) -> Counters:
         try:
             slots = self.context.RawArray(ctypes.c_uint64, Counters.size(workers))
-        except OSError as error:  # it is a file, that nobody else sees
+        except OSError as error:  # it is a file without a name
             raise limit_reached(error) or error from None
         return Counters(slots, workers)
 
@@ -88,7 +88,7 @@ class ProcessRunner:
         supervisor = Supervisor(plan, self.context, counters.slots, signals)
         for idle in range(plan.busy_workers(), plan.workers):
             counters.add(idle, "finished", 1)
-        signals.immediate = False
+        signals.raise_on_signal = False
         signals.second_raises = False
         try:
             return supervisor.run()

@@ -91,12 +91,12 @@ class StandaloneTarget:
         retry_for_s: float | None = None,
         told: Callable[[str], None] = lambda text: None,
     ) -> StandaloneTarget:
-        """Connect; give the target, which knows its server then, and comes back for ``retry_for_s`` seconds.
+        """Connect; return the target, which knows its server then and comes back for ``retry_for_s`` s.
 
         A server that loads its data set is waited for, and so is one that was reached before. Of another one,
         whoever takes no connection is more likely a wrong address; and whoever breaks them all before he has
         let anybody in, a wrong port (one with TLS, or for clients with a certificate): he has STRANGER_S
-        seconds. ``told`` hears why a server is waited for, the first time. Raises TargetError.
+        seconds. ``told`` is called with why a server is waited for, the first time. Raises TargetError.
         """
         if retry_for_s is not None:
             return replace(self, retry_for_s=retry_for_s).identify(client_name, stop, told=told)

@@ -3,7 +3,7 @@
 NOTE(two locks). ``etl.lock`` is held by the command that has the folder open. ``server.lock`` is held by
 the server itself, which inherits the locked descriptor: it is free exactly when no server has the data
 in its memory, however the command ended, and no process id has to be trusted. A command that gets the
-first lock but not the second has met the server of a command that was killed: it has that server save
+first lock but not the second has found the server of a command that was killed: it has that server save
 and end, and only then starts one of its own.
 
 NOTE(what keeps the data). Nothing is saved while the command runs, so that the load has the disk and the

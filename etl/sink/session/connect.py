@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from inspect import signature
 from typing import Any
 
 from redis import exceptions
 from redis.backoff import NoBackoff
-from redis.connection import Connection, SSLConnection
+from redis.connection import AbstractConnection, Connection, SSLConnection
 from redis.retry import Retry
 
 from etl.errors import BrokenHandshakeError, LoadingError, LostError, TargetError, UnreachedError
@@ -20,6 +21,9 @@ CONNECT_TIMEOUT_S = 10.0
 
 _NOT_TOLD = ("driver_info", "lib_name", "lib_version")
 """What redis-py would tell the server of itself (CLIENT SETINFO), under the names of its versions."""
+
+_TELLS_NOTHING = {"driver_info": None} if "driver_info" in signature(AbstractConnection).parameters else {}
+"""Spares redis-py the search for its own version, which takes most of the time that a connection costs."""
 
 _FULL = "max number of clients reached"
 """What a server says that takes no more connections; redis-py has no class for it."""
@@ -49,6 +53,7 @@ def open_connection(address: Address, client_name: str, *, timeout_s: float) -> 
 
     connection = kind(
         **arguments,
+        **_TELLS_NOTHING,
         protocol=2,
         socket_timeout=timeout_s,
         redis_connect_func=log_in,

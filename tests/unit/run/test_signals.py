@@ -27,7 +27,7 @@ def handlers_put_back() -> Iterator[None]:
 
 def test_the_first_signal_asks_for_a_graceful_end_the_second_for_one_now() -> None:
     with StopSignals() as signals:
-        signals.immediate = signals.second_raises = False
+        signals.raise_on_signal = signals.second_raises = False
         assert (signals.stopping, signals.now) == (False, False)
         signal.raise_signal(signal.SIGTERM)
         assert (signals.stopping, signals.now) == (True, False)
@@ -38,7 +38,7 @@ def test_the_first_signal_asks_for_a_graceful_end_the_second_for_one_now() -> No
 
 def test_sighup_never_asks_for_an_end_now() -> None:
     with StopSignals() as signals:
-        signals.immediate = False
+        signals.raise_on_signal = False
         for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, signal.SIGHUP):
             signal.raise_signal(number)
             assert (signals.stopping, signals.now) == (True, False)
@@ -58,7 +58,7 @@ def test_a_signal_raises_where_it_arrives_while_nothing_is_in_flight(number: int
 
 def test_the_second_signal_raises_where_that_is_wanted() -> None:
     with StopSignals() as signals:
-        signals.immediate = False
+        signals.raise_on_signal = False
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(InterruptedRunError, match="stopped by SIGINT"):
             signal.raise_signal(signal.SIGTERM)
@@ -66,7 +66,7 @@ def test_the_second_signal_raises_where_that_is_wanted() -> None:
 
 def test_a_signal_wakes_up_a_wait() -> None:
     with StopSignals() as signals:
-        signals.immediate = False
+        signals.raise_on_signal = False
         wakeup = signals.wakeup()
         assert wakeup is not None
         with pytest.raises(BlockingIOError):
@@ -123,7 +123,7 @@ def test_the_wakeup_of_somebody_else_is_put_back_and_no_descriptor_left_open() -
 
 def test_held_signals_arrive_afterwards() -> None:
     with StopSignals() as signals, contextlib.ExitStack() as stack:
-        signals.immediate = False
+        signals.raise_on_signal = False
         stack.enter_context(blocked_signals())
         signal.raise_signal(signal.SIGTERM)  # to this thread: Arrow's threads hold nothing back
         assert not signals.stopping

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode.rdb import listpack
-from etl.encode.resp.lookup import fused
+from etl.encode.resp.lookup import join_lookups
 from etl.encode.resp.protocol import join_column
 from tests.cases import cases
 from tests.unit.encode import rdb_oracle
@@ -41,7 +41,7 @@ LENGTHS = [0, 1, 62, 63, 64, 65, 124, 125, 126, 127, 128, 255, 4093, 4094, 4095]
 
 def made(values: list[bytes | None], before: bytes = b"<", after: bytes = b">") -> list[bytes]:
     column = pa.array(values, pa.binary())
-    pieces = fused([*listpack.element_pieces(column, before=before), after])
+    pieces = join_lookups([*listpack.element_pieces(column, before=before), after])
     texts: list[bytes] = join_column(pieces, len(values)).to_pylist()
     return texts
 
@@ -76,7 +76,7 @@ def test_a_slice_of_a_column_has_the_elements_of_a_column_of_its_own(
     values: list[bytes | None], start: int
 ) -> None:
     column = pa.array(values, pa.binary()).slice(start)
-    pieces = fused([*listpack.element_pieces(column, before=b"<"), b">"])
+    pieces = join_lookups([*listpack.element_pieces(column, before=b"<"), b">"])
     assert join_column(pieces, len(column)).to_pylist() == wanted(values[start:])
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.encode.resp.lookup import LONGEST_TABLE, Lookup, fused, lookup
+from etl.encode.resp.lookup import LONGEST_TABLE, Lookup, join_lookups, lookup
 from etl.encode.resp.protocol import join_column
 from tests.cases import cases
 
@@ -53,7 +53,7 @@ pieces = st.one_of(
 
 @given(st.lists(pieces, min_size=1, max_size=8))
 def test_fused_pieces_say_what_the_pieces_say(parts: list[Any]) -> None:
-    assert joined(fused(parts), 3) == joined([plain(part) for part in parts], 3)
+    assert joined(join_lookups(parts), 3) == joined([plain(part) for part in parts], 3)
 
 
 @cases("lengths", LENGTHS)
@@ -64,14 +64,14 @@ def test_a_length_gives_its_bytes_and_null_gives_nothing(lengths: pa.Array) -> N
 
 
 def test_two_lookups_and_the_constant_between_become_one_column() -> None:
-    (column,) = fused([b"<", looked_up(LENGTHS[0]), b"|", looked_up(LENGTHS[1]), b">"])
+    (column,) = join_lookups([b"<", looked_up(LENGTHS[0]), b"|", looked_up(LENGTHS[1]), b">"])
     assert column.to_pylist() == [b"<0,|100,>", b"<1,|15,>", b"<2,|16,>"]
 
 
 def test_a_constant_beside_a_lookup_with_nulls_is_there_for_every_record() -> None:
-    assert joined(fused([b"<", looked_up(LENGTHS[2]), b">"]), 3) == [b"<3,>", b"<>", b"<5,>"]
+    assert joined(join_lookups([b"<", looked_up(LENGTHS[2]), b">"]), 3) == [b"<3,>", b"<>", b"<5,>"]
 
 
 def test_pairs_of_long_lengths_stay_apart() -> None:
     long = pa.array([500, 600], pa.int32())
-    assert len(fused([looked_up(long), looked_up(long)])) == 2
+    assert len(join_lookups([looked_up(long), looked_up(long)])) == 2

@@ -109,9 +109,9 @@ def test_no_records_are_no_bytes() -> None:
 
 def test_a_part_of_what_was_joined_is_the_bytes_of_its_records() -> None:
     joined = join([column([b"a", b"bb", b"", b"c"]), b"-"], 4)
-    assert bytes(joined.split_encodable(1, 3)) == b"bb--"
-    assert bytes(joined.split_encodable(0, 4)) == b"a-bb--c-"
-    assert bytes(joined.split_encodable(2, 2)) == b""
+    assert bytes(joined.slice(1, 3)) == b"bb--"
+    assert bytes(joined.slice(0, 4)) == b"a-bb--c-"
+    assert bytes(joined.slice(2, 2)) == b""
 
 
 # Heads and integers

@@ -123,10 +123,10 @@ def payloads(records: Records, form: HashEncoding = LISTPACK) -> list[bytes]:
 def fits(pairs: Pairs) -> bool:
     """Say from the documented bounds whether a record goes as a listpack."""
     longest = max(len(word) for pair in pairs for word in pair)
-    if len(pairs) > dump.MOST_FIELDS or longest > 4095:
+    if len(pairs) > dump.MAX_FIELDS or longest > 4095:
         return False
     listpack = rdb_oracle.write_listpack([word for pair in pairs for word in pair])
-    return len(listpack) + len(listpack[:2] + b"\n\0") - 6 <= dump.MOST_LISTPACK_BYTES
+    return len(listpack) + len(listpack[:2] + b"\n\0") - 6 <= dump.MAX_LISTPACK_BYTES
 
 
 names = st.sampled_from(
@@ -439,11 +439,11 @@ def test_a_server_that_answers_as_it_should_has_no_objection() -> None:
     [
         (0, error_reply("NOPERM no permissions"), "RESTORE of a listpack was refused: NOPERM"),
         (0, b"QUEUED", "RESTORE of a listpack answered b'QUEUED' instead of b'OK'"),
-        (1, [b"a", b"b"], "HGETALL of a listpack does not give the hash back"),
-        (1, [], "HGETALL of a listpack does not give the hash back"),
+        (1, [b"a", b"b"], "HGETALL of a listpack does not return the hash"),
+        (1, [], "HGETALL of a listpack does not return the hash"),
         (2, b"hashtable", "OBJECT ENCODING answered b'hashtable' instead of b'listpack'"),
         (3, error_reply("ERR Bad data format"), "RESTORE of a hash table was refused: ERR Bad"),
-        (4, None, "HGETALL of a hash table does not give the hash back"),
+        (4, None, "HGETALL of a hash table does not return the hash"),
         (5, 0, "DEL answered 0 instead of 1"),
     ],
 )

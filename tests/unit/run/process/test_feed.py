@@ -12,7 +12,7 @@ import pytest
 
 from etl.errors import SourceError
 from etl.plan import Block, Checkpoint, Completed, Plan
-from etl.run.process.feed import MAX_QUEUED_BLOCKS, BlockQueue, Feeder, Line
+from etl.run.process.feed import MAX_QUEUED_BLOCKS, BlockQueue, Feeder, WorkerPipe
 from etl.run.stream import stream_blocks
 from etl.worker.messages import BlockStarted, Feed, Stop
 from tests.unit.memory import plan_for, tally_of
@@ -80,7 +80,7 @@ class Feeding:
     def __init__(self, stream: Stream, workers: int, pipes: list[Pipe] | None, split: str) -> None:
         self.stream = stream
         self.pipes = pipes or [Pipe() for _ in range(workers)]
-        self.lines = [Line(pipe) for pipe in self.pipes]
+        self.lines = [WorkerPipe(pipe) for pipe in self.pipes]
         self.feeder = Feeder(replace(plan_of(stream, workers), split=split), self.lines)
 
     def make_room(self, blocks: int = 1000) -> None:
@@ -188,7 +188,7 @@ def test_a_dead_worker_does_not_keep_the_others_from_their_blocks() -> None:
 def test_a_message_waits_for_the_one_before_it_and_gives_up_when_its_time_is_up() -> None:
     let_go = threading.Event()
     pipe = Pipe(held=let_go)
-    line = Line(pipe)
+    line = WorkerPipe(pipe)
     first = threading.Thread(target=line.send, args=(Feed(None),))
     first.start()
     assert pipe.inside.wait(WAIT_S)
@@ -201,7 +201,7 @@ def test_a_message_waits_for_the_one_before_it_and_gives_up_when_its_time_is_up(
 
 
 def test_a_line_to_a_dead_worker_takes_every_message() -> None:
-    line = Line(Pipe(broken=True))
+    line = WorkerPipe(Pipe(broken=True))
     for _ in range(2):  # the lock is let go of
         line.send(Stop(), timeout_s=0.001)
 
@@ -217,27 +217,27 @@ def test_blocks_of_a_stream_are_cut_as_the_plan_says_and_those_that_are_done_lef
 
 def test_a_worker_takes_its_blocks_in_order_and_says_so_for_each() -> None:
     pipe = Pipe()
-    larder = BlockQueue(4, pipe, tally_of(5))
+    queue = BlockQueue(4, pipe, tally_of(5))
     for number in (4, 9):
-        larder.put(block_of(number))
-    larder.put(None)
+        queue.put(block_of(number))
+    queue.put(None)
     taken = []
-    for block in larder:
+    for block in queue:
         taken.append(block.number)
         assert pipe.heard == [BlockStarted(4)] * len(taken)
     assert taken == [4, 9]
 
 
 def test_a_worker_whose_parent_is_gone_still_ends_its_blocks() -> None:
-    larder = BlockQueue(0, Pipe(broken=True), tally_of(1))
-    larder.put(block_of(0))
-    larder.put(None)
-    assert [block.number for block in larder] == [0]
+    queue = BlockQueue(0, Pipe(broken=True), tally_of(1))
+    queue.put(block_of(0))
+    queue.put(None)
+    assert [block.number for block in queue] == [0]
 
 
 def test_a_worker_waits_for_the_next_block() -> None:
-    larder = BlockQueue(0, Pipe(), tally_of(1))
-    feeder = threading.Timer(0.001, larder.put, (None,))
+    queue = BlockQueue(0, Pipe(), tally_of(1))
+    feeder = threading.Timer(0.001, queue.put, (None,))
     feeder.start()
-    assert list(larder) == []
+    assert list(queue) == []
     feeder.join()

@@ -10,7 +10,7 @@ import pytest
 
 from etl.errors import DiedError, InterruptedRunError, SourceError, TargetError, WorkerError
 from etl.run.process.child import Child
-from etl.run.process.feed import MAX_QUEUED_BLOCKS, Line
+from etl.run.process.feed import MAX_QUEUED_BLOCKS, WorkerPipe
 from etl.run.process.supervisor import GRACE_S, Supervisor
 from etl.run.process.worker_main import SHOW_STACK
 from etl.run.signals import StopSignals
@@ -89,7 +89,7 @@ class Crew:
             child.process = Process()
             pipe: Any = Pipe()
             child.connection = pipe
-            child.line = Line(pipe)
+            child.pipe = WorkerPipe(pipe)
             self.children.append(child)
 
     @property
@@ -182,13 +182,13 @@ def test_the_last_word_of_a_worker_counts_even_if_it_has_ended(crew: Crew) -> No
     assert crew.children[0].message == Finished(0, 1.0)
 
 
-def test_last_words_are_given_in_the_order_in_which_they_came(crew: Crew) -> None:
+def test_results_are_given_in_the_order_in_which_they_came(crew: Crew) -> None:
     crew.say(2, Failed(2, 1.0, TargetError("first")))
     crew.supervisor.step(0)
     crew.say(0, Finished(0, 1.0))
     crew.end(1, 1)
     crew.supervisor.step(0)
-    assert [word.worker for word in crew.supervisor._last_words] == [2, 0, 1]
+    assert [word.worker for word in crew.supervisor._results] == [2, 0, 1]
 
 
 def test_one_signal_asks_all_to_stop_and_waits_for_them(crew: Crew) -> None:
@@ -233,7 +233,7 @@ def fed(crew: Crew) -> Feeder:
 
 def test_a_worker_that_begins_a_block_makes_room_for_one_more(crew: Crew) -> None:
     fed(crew)
-    room = crew.children[1].line.room
+    room = crew.children[1].pipe.room
     for _ in range(MAX_QUEUED_BLOCKS):
         assert room.acquire(blocking=False)
     assert not room.acquire(blocking=False)
@@ -263,7 +263,7 @@ def test_a_stream_that_fails_stops_all_workers_and_its_error_is_the_last_word_of
     assert crew.heard() == [1, 1, 1]
     assert crew.killed() == [False] * 3
     assert feeder.stopped == 1
-    (word,) = crew.supervisor._feeders_word()
+    (word,) = crew.supervisor._feeder_result()
     assert isinstance(word, Failed)
     assert word.error is feeder.error
 
@@ -271,13 +271,13 @@ def test_a_stream_that_fails_stops_all_workers_and_its_error_is_the_last_word_of
 def test_a_bug_in_cutting_a_stream_is_raised_as_what_it_is(crew: Crew) -> None:
     fed(crew).error = ZeroDivisionError("a bug")
     with pytest.raises(ZeroDivisionError, match="a bug"):
-        crew.supervisor._feeders_word()
+        crew.supervisor._feeder_result()
 
 
 def test_a_stream_that_went_well_adds_no_word(crew: Crew) -> None:
-    assert crew.supervisor._feeders_word() == []
+    assert crew.supervisor._feeder_result() == []
     fed(crew)
-    assert crew.supervisor._feeders_word() == []
+    assert crew.supervisor._feeder_result() == []
 
 
 def test_whatever_stops_the_workers_stops_the_feeding(crew: Crew) -> None:
