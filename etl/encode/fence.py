@@ -95,7 +95,7 @@ class Fenced:
 def fence(
     wire: Wire, *, key: bytes, field: bytes, place: bytes, new: bytes, about: bytes, run: bytes = b""
 ) -> Wire:
-    """Put ``wire`` behind the fence: it is applied if the mark ``field`` of ``key`` is at ``place``.
+    """Return ``wire`` fenced: it is applied if the mark ``field`` of ``key`` is at ``place``.
 
     Then the mark is ``new``; ``about`` are the two lines that it keeps with it, and the errors the rest.
     ``run`` is the run that the job must be in (empty: any): workers of one that has lost its lock without
