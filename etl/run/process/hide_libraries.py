@@ -1,9 +1,9 @@
 """Doing without numpy and pandas in processes that are ours alone: the command line's, and its workers'.
 
 Where they are installed, pyarrow imports numpy at once and pandas as soon as it makes an array, in case
-it is given an ndarray or a DataFrame: 0.1 s and 0.3 s, 20 MB and 60 MB in each process. The command line's own
-processes are given none. A script that calls ``etl.load`` keeps them, and so does the fork server that its
-process shares with us.
+it is given an ndarray or a DataFrame: 0.1 s and 0.3 s, 20 MB and 60 MB in each process. The command line's
+own processes are given none. A script that calls ``etl.load`` keeps them, and so does the fork server that
+its process shares with us.
 """
 
 from __future__ import annotations
