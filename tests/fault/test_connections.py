@@ -41,7 +41,7 @@ opened = standalone.open
 @contextlib.contextmanager
 def open(url, options):
     with opened(url, options) as target:
-        yield replace(target, silence_s=0.5)
+        yield replace(target, read_timeout_s=0.5)
 
 standalone.open = open
 """

@@ -185,14 +185,8 @@ class TextFilesReader:
             raw = self._opened_for(block).read(
                 block.start, block.start + min(block.long_bytes, long_records.KEPT_BYTES)
             )
-            yield long_record(
-                place.file,
-                place.first_record,
-                place.offset,
-                raw,
-                nbytes=block.long_bytes,
-                max_record=max_record,
-            )
+            found = Reject(place.file, place.first_record, place.offset, "", raw)
+            yield long_record(found, nbytes=block.long_bytes, max_record=max_record)
             return
         data = self._data(block)
         yield from parse_in_parts(self._format(block), data, self._projection, place, max_record=max_record)

@@ -200,14 +200,8 @@ class TextStreamReader:
     def read(self, block: Block) -> Iterator[Batch]:
         data, place, max_record = _payload(block), self._place(block), self._source.max_record
         if block.long_bytes is not None:
-            yield long_record(
-                place.file,
-                place.first_record,
-                place.offset,
-                data,
-                nbytes=block.long_bytes,
-                max_record=max_record,
-            )
+            found = Reject(place.file, place.first_record, place.offset, "", data)
+            yield long_record(found, nbytes=block.long_bytes, max_record=max_record)
             return
         yield from parse_in_parts(self._format(block), data, self._projection, place, max_record=max_record)
 

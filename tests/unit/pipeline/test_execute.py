@@ -26,8 +26,14 @@ from etl.errors import (
 from etl.job.name import job_name
 from etl.job.state import PrepassResult
 from etl.options import LoadOptions, VerifyOptions
-from etl.pipeline import execute as prepare
+from etl.pipeline import connect as connecting
+from etl.pipeline.claim import job_spec
+from etl.pipeline.connect import connect
 from etl.pipeline.execution import Run, _either
+from etl.pipeline.loading import Load
+from etl.pipeline.plan import make_plan
+from etl.pipeline.preflight import preflight
+from etl.pipeline.resolve import resolve
 from etl.plan import Plan, Source
 from etl.report import Budget, Report
 from etl.run.runners.inline import InlineRunner
@@ -116,7 +122,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
     def opened(options: LoadOptions) -> Iterator[ModelTarget]:
         yield target
 
-    monkeypatch.setattr(prepare, "opened_target", opened)
+    monkeypatch.setattr(connecting, "opened_target", opened)
     monkeypatch.chdir(tmp_path)
     return model
 
@@ -687,3 +693,23 @@ def test_what_is_in_no_block_counts_as_done(server: Server) -> None:
     for verb in (load, verify):
         report = verb("people.csv", key="p:{id}", progress="none", workers=1)
         assert report.bytes == os.path.getsize("people.csv")
+
+
+def test_the_steps_before_the_run_say_what_it_will_do_and_write_nothing(server: Server) -> None:
+    options = LoadOptions(key="k:{id}", as_="list", value="{id}", workers=1, progress="none")
+    verb, signals = Load(options), StopSignals()
+    resolved = resolve([jsonl({"id": 1}, {"id": 2})], options, verb.work)
+    assert resolved.work.fenced
+    assert resolved.projection.names == {"id"}
+    with connect(options, signals) as connected:
+        checked = preflight(resolved, connected, options, signals)
+        resume_point = checked.job.resume_point(
+            job_spec(resolved.source, resolved.work.mapping, options), restart=False
+        )
+        plan = make_plan(resolved, checked, resume_point, options)
+    assert (plan.workers, plan.fenced, plan.records()) == (1, True, 2)
+    assert plan.blocks is not None
+    assert checked.work.encoders.prepass == ClearEncoder(template("k:{id}"))
+    assert server.asked == []
+    assert server.keys == {}
+    assert server.job.keys == {}

@@ -8,24 +8,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import hiredis
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.errors import EtlError, RejectedError, SourceError, TargetError
-from etl.plan import Batch, BatchResult, Block, Difference, Plan, Refusal, Reject, Wire
+from etl.plan import Batch, BatchResult, Block, CheckpointWriter, Difference, Plan, Refusal, Reject, Wire
 from etl.report import Budget, Counters, Example
+from etl.sink.error_replies import error_reply
 from etl.source.formats.jsonl import Jsonl
 from etl.source.storage.local import OpenFile
 from etl.source.text.files import TextFilesReader
-from etl.worker import MOST_EXAMPLES, describe
+from etl.worker import MAX_EXAMPLES, describe
 from etl.worker.messages import Finished
 from etl.worker.run_shard import run_shard
 from tests.cases import cases
 from tests.examples import examples
-from tests.unit.given import source_of
+from tests.unit.given import source_of, stream_of
 from tests.unit.memory import (
     BAD,
     LACKING,
@@ -40,7 +40,7 @@ from tests.unit.memory import (
 )
 
 LINES = [b"%d" % number for number in range(20)]
-OOM = hiredis.ReplyError("OOM command not allowed")
+OOM = error_reply("OOM command not allowed")
 ANY = Budget(percent=100)
 GROUPS = PairsEncoder(size=4)
 
@@ -213,6 +213,23 @@ def test_an_error_reply_that_every_record_would_get_ends_the_shard_and_what_was_
     assert ran.counters.total("records_read") == ran.counters.total("records_written")
     assert ran.counters.total("finished") == 0
     assert sink.rejects == []
+
+
+@pytest.mark.parametrize("lag", [0, 1, 3, 100])
+def test_commits_that_are_in_flight_when_the_run_fails_are_answered_too(tmp_path: Path, lag: int) -> None:
+    pieces: list[Wire] = []
+
+    def answer(wire: Wire) -> Sequence[Any] | None:
+        if b"HSET" in stream_of(wire):
+            return None
+        pieces.append(wire)
+        return [OOM, "OK"] if len(pieces) == 3 else None
+
+    plan = plan_of(tmp_path, lag=lag, answer=answer, marks=CheckpointWriter(b"etl:{j}", 0))
+    ran = run(plan)
+    assert isinstance(ran.error, TargetError)
+    assert target_of(plan).sessions[0].waiting == []
+    require_reconciled(ran.counters)
 
 
 def test_a_failure_of_the_target_leaves_what_was_answered_counted(tmp_path: Path) -> None:
@@ -584,7 +601,7 @@ class Differing:
 
 def test_differences_are_counted_and_the_first_are_shown_with_their_numbers(tmp_path: Path) -> None:
     ran = run(plan_of(tmp_path, encoder=Differing(), single=Differing()))
-    assert ran.word.examples == tuple(Example(n, b"k", b"%d" % n, None) for n in range(MOST_EXAMPLES))
+    assert ran.word.examples == tuple(Example(n, b"k", b"%d" % n, None) for n in range(MAX_EXAMPLES))
     assert ran.counters.total("records_missing") + ran.counters.total("records_different") == 20
     assert ran.counters.total("records_read") == 20
 
@@ -601,7 +618,7 @@ def test_all_differences_are_written_in_full_and_examples_are_cut(tmp_path: Path
     lines = [b"%d" % number + b"x" * 500 for number in range(20)]
     ran = run(plan_of(tmp_path, lines, encoder=Differing(), single=Differing(), differences=sink))
     assert sink.found == [Example(number, b"k", line, None) for number, line in enumerate(lines)]
-    assert len(ran.word.examples) == MOST_EXAMPLES
+    assert len(ran.word.examples) == MAX_EXAMPLES
     assert ran.word.examples[0].expected == lines[0][:200] + b"..."
 
 
