@@ -89,7 +89,7 @@ class Move:
 
 
 def fence(wire: Wire, move: Move) -> Wire:
-    """Put ``wire`` inside the fence: it is applied, and the checkpoint moved, if that is where it was before.
+    """Return ``wire`` fenced: it is applied, and the checkpoint moved, if that is where it was before.
 
     The script answers ``+``, or ``-`` if it has applied none of the commands, which leaves the checkpoint in
     its place; then the errors (``read_errors``), which are kept with the checkpoint too.

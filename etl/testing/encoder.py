@@ -23,7 +23,8 @@ HOSTILE = (b"", b"\0", b"\r\nFLUSHALL\r\n", b"*1\r\n$8\r\nFLUSHALL\r\n", b"x" * 
 """Values that a careless encoder makes commands of, or does not expect."""
 
 BAD = error_reply("ERR bad")
-_REPLIES: tuple[Any, ...] = (b"OK", None, 0, 1, b"", b"7", [], [b"OK"], [None], BAD)
+_BUSY = error_reply("BUSYKEY Target key name already exists.")
+_REPLIES: tuple[Any, ...] = (b"OK", None, 0, 1, b"", b"7", [], [b"OK"], [None], BAD, _BUSY)
 
 
 class EncoderContract:
