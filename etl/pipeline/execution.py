@@ -10,7 +10,7 @@ from etl.encode.strategies.prepass import ClearEncoder
 from etl.errors import EtlError, InterruptedRunError, RejectedError, UsageError
 from etl.job.state import PrepassResult
 from etl.plan import Encoder, Plan, Wire
-from etl.report import Budget, Counters, Rejected
+from etl.report import Counters, Rejected, RejectLimit
 from etl.run.runner import Runner
 from etl.run.signals import StopSignals
 from etl.sink.control import ControlConnection
@@ -94,7 +94,7 @@ class Run:
             self.plan.source.verify_unchanged()
         except EtlError as error:
             return error
-        return _over_budget(self.plan.budget, self.counters) or self.eviction_error()
+        return _over_limit(self.plan.reject_limit, self.counters) or self.eviction_error()
 
     def _send_once(self, wire: Wire) -> None:
         with contextlib.closing(ControlConnection(self.plan.target, self.signals)) as control:
@@ -108,10 +108,10 @@ def _either(one: bytes, other: bytes) -> bytes:
     return joined.to_bytes(length, "little")
 
 
-def _over_budget(budget: Budget, counters: Counters) -> EtlError | None:
+def _over_limit(reject_limit: RejectLimit, counters: Counters) -> EtlError | None:
     rejected, read = counters.total("records_rejected"), counters.total("records_read")
-    if not budget.spent(rejected, read, ended=True):
+    if not reject_limit.exceeded(rejected, read, ended=True):
         return None
     return RejectedError(
-        f"{rejected:,} of {read:,} records were rejected; {budget} are allowed (--max-rejects)"
+        f"{rejected:,} of {read:,} records were rejected; {reject_limit} are allowed (--max-rejects)"
     )

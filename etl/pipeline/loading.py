@@ -18,7 +18,7 @@ from etl.pipeline.execution import Ended, Run
 from etl.pipeline.mapping import mapping_of
 from etl.pipeline.work import Encoders, Work
 from etl.plan import Source
-from etl.report import Budget
+from etl.report import RejectLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Load:
         if aside is not None:
             log_notice(run.plan.progress, f"{rejects.path} of an earlier run is kept as {aside}")
         run = replace(run, plan=replace(run.plan, rejects=rejects))
-        if self.options.rejects is not None or run.plan.budget != Budget(count=0):
+        if self.options.rejects is not None or run.plan.reject_limit != RejectLimit(count=0):
             rejects.require_writable()
         try:
             ended = run_attempts(run, job_run)

@@ -33,7 +33,7 @@ def make_plan(
         workers=resolved.workers,
         split=options.split,
         progress=resolved.progress,
-        budget=options.max_rejects,
+        reject_limit=options.max_rejects,
         rejects=None,
         block_bytes=size,
         fenced=work.fenced,

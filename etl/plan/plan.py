@@ -18,7 +18,7 @@ from etl.plan.projection import Projection
 from etl.plan.source import Source
 from etl.plan.target import Target
 from etl.rate import Rate
-from etl.report import Budget, Example
+from etl.report import Example, RejectLimit
 
 if TYPE_CHECKING:
     from etl.plan.marks import CheckpointWriter, Completed
@@ -67,7 +67,7 @@ class Plan:
     workers: int
     split: str
     progress: str
-    budget: Budget
+    reject_limit: RejectLimit
     rejects: RejectSink | None
     preliminary: bool = False
     block_bytes: int = BLOCK_BYTES

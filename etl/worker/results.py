@@ -85,9 +85,10 @@ class ResultRecorder:
         for counter in ("records_read", "records_rejected"):
             self._count(block, counter, len(rejects))
         rejected = self._counters.total("records_rejected")
-        if self._plan.budget.spent(rejected, self._counters.total("records_read"), ended=False):
+        if self._plan.reject_limit.exceeded(rejected, self._counters.total("records_read"), ended=False):
             raise RejectedError(
-                f"stopped: {describe(rejects[0])}; {self._plan.budget} rejects are allowed (--max-rejects)"
+                f"stopped: {describe(rejects[0])};"
+                f" {self._plan.reject_limit} rejects are allowed (--max-rejects)"
             )
 
     def _count(self, block: Block, counter: str, count: int) -> None:

@@ -18,7 +18,7 @@ import pyarrow.parquet
 from etl.encode.resp.command import parse_command
 from etl.encode.strategies.commands import CommandsEncoder
 from etl.plan import Block, Plan, Projection, Response, Source, Wire
-from etl.report import Budget, Counters
+from etl.report import Counters, RejectLimit
 from etl.testing.records import Fields, Record
 from etl.testing.source import ALL, SourceContract, listed, read, records_in
 from etl.worker.run_shard import run_shard
@@ -125,7 +125,7 @@ def shards(
             workers=workers,
             split=split,
             progress="none",
-            budget=Budget(count=0),
+            reject_limit=RejectLimit(count=0),
             rejects=None,
         )
         run_shard(plan, worker, counters, Told())

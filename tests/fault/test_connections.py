@@ -10,7 +10,7 @@ import pytest
 from etl.encode.strategies.mset import MsetEncoder
 from etl.errors import TargetError
 from etl.plan import Plan, Projection
-from etl.report import Budget, Counters
+from etl.report import Counters, RejectLimit
 from etl.sink.address import parse_address
 from etl.sink.deployments.standalone import StandaloneTarget
 from etl.source.storage.local import find_files
@@ -82,7 +82,7 @@ def load_inline(file: Path, url: str) -> tuple[Counters, TargetError | None]:
         workers=1,
         split="block",
         progress="none",
-        budget=Budget(count=0),
+        reject_limit=RejectLimit(count=0),
         rejects=None,
     )
     counters = Counters([0] * Counters.size(1), 1)

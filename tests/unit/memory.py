@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from etl.plan import Batch, BatchResult, Plan, Projection, Refusal, Reject, Response, Source, StopFlag, Wire
-from etl.report import Budget, Counters
+from etl.report import Counters, RejectLimit
 from etl.sink.error_replies import error_reply
 from etl.sink.session.backoff import Backoff
 from etl.template import Template, parse_template
@@ -246,7 +246,7 @@ def plan_for(source: Source, target: Any = None, *, block_bytes: int = 1 << 20, 
         "workers": 1,
         "split": "block",
         "progress": "none",
-        "budget": Budget(count=0),
+        "reject_limit": RejectLimit(count=0),
         "rejects": None,
         "block_bytes": block_bytes,
     } | parts

@@ -35,7 +35,7 @@ from etl.pipeline.plan import make_plan
 from etl.pipeline.preflight import preflight
 from etl.pipeline.resolve import resolve
 from etl.plan import Plan, Source
-from etl.report import Budget, Report
+from etl.report import RejectLimit, Report
 from etl.run.runners.inline import InlineRunner
 from etl.run.signals import StopSignals
 from etl.run.sizing import choose_worker_count
@@ -363,16 +363,16 @@ def test_a_bad_record_is_refused_once_though_the_file_is_read_twice(
 
 
 @pytest.mark.parametrize(
-    ("budget", "ends_well"), [("25%", True), ("24.9%", False), ("1", True), ("0", False)]
+    ("reject_limit", "ends_well"), [("25%", True), ("24.9%", False), ("1", True), ("0", False)]
 )
-def test_a_budget_is_judged_when_all_is_read(server: Server, budget: str, ends_well: bool) -> None:
+def test_a_budget_is_judged_when_all_is_read(server: Server, reject_limit: str, ends_well: bool) -> None:
     source = jsonl({"id": 1}, {"id": 2}, "oops", {"id": 3})
     if ends_well:
-        report = loaded(source, max_rejects=budget)
+        report = loaded(source, max_rejects=reject_limit)
         assert (report.exit_code, report.status, counts(report)) == (1, "complete", [3, 0, 1])
         return
     with pytest.raises(RejectedError, match=r"\(--max-rejects\)") as caught:
-        loaded(source, max_rejects=budget)
+        loaded(source, max_rejects=reject_limit)
     report_so_far = caught.value.report
     assert report_so_far is not None
     assert report_so_far.status == "incomplete"
@@ -477,10 +477,12 @@ def first_error(
     *words: ShardResult,
     stopping: bool = False,
     finished: int = 0,
-    budget: Budget | None = None,
+    reject_limit: RejectLimit | None = None,
     rejected: int = 0,
 ) -> EtlError | None:
-    plan: Plan = plan_for(source_of(folder, [b"a\n"]), workers=2, budget=budget or Budget(count=0))
+    plan: Plan = plan_for(
+        source_of(folder, [b"a\n"]), workers=2, reject_limit=reject_limit or RejectLimit(count=0)
+    )
     counters = tally_of(2)
     for worker in range(finished):
         counters.add(worker, "finished", 1)
@@ -514,21 +516,23 @@ def test_a_source_that_changed_unnoticed_fails_a_run_that_went_well(
 
 
 @pytest.mark.parametrize(
-    ("budget", "rejected", "spent"),
+    ("reject_limit", "rejected", "spent"),
     [
-        (Budget(count=1), 1, False),
-        (Budget(count=1), 2, True),
-        (Budget(percent=20), 2, False),
-        (Budget(percent=20), 3, True),
+        (RejectLimit(count=1), 1, False),
+        (RejectLimit(count=1), 2, True),
+        (RejectLimit(percent=20), 2, False),
+        (RejectLimit(percent=20), 3, True),
     ],
 )
 def test_a_run_that_went_well_may_still_have_refused_too_many(
-    tmp_path: Path, budget: Budget, rejected: int, spent: bool
+    tmp_path: Path, reject_limit: RejectLimit, rejected: int, spent: bool
 ) -> None:
-    error = first_error(tmp_path, Finished(0, 0), finished=2, budget=budget, rejected=rejected)
+    error = first_error(tmp_path, Finished(0, 0), finished=2, reject_limit=reject_limit, rejected=rejected)
     assert isinstance(error, RejectedError) == spent
     if spent:
-        assert str(error) == (f"{rejected} of 10 records were rejected; {budget} are allowed (--max-rejects)")
+        assert str(error) == (
+            f"{rejected} of 10 records were rejected; {reject_limit} are allowed (--max-rejects)"
+        )
 
 
 @given(st.binary(max_size=9), st.binary(max_size=9))
