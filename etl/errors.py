@@ -48,7 +48,36 @@ class TargetError(EtlError):
     exit_code = 4
 
 
-class LostError(TargetError):
+class WrongTypeError(TargetError):
+    """A key holds a value of another type than the command is for."""
+
+
+class TransientError(TargetError):
+    """What may go well another time.
+
+    ``limit_s`` is for how long it is tried again, in seconds, where that is shorter than ``--retry-for``.
+    """
+
+    limit_s: float | None = None
+
+    def given_up(self, message: str) -> TargetError:
+        """Return the error of who has tried again for long enough."""
+        return TargetError(message)
+
+
+class RefusedForNowError(TransientError):
+    """An error reply that another try may not get.
+
+    ``reconnect``: by now the server's name may lead to another one, that would not give it.
+    """
+
+    def __init__(self, message: str, limit_s: float | None = None, *, reconnect: bool = False) -> None:
+        super().__init__(message)
+        self.limit_s = limit_s
+        self.reconnect = reconnect
+
+
+class LostError(TransientError):
     """A connection broke or fell silent, or could not be made: what it had not answered for is unknown."""
 
 
@@ -62,6 +91,9 @@ class BrokenHandshakeError(LostError):
 
 class HungUpError(LostError):
     """The server ends each connection upon a question: some say in this way that they do not know it."""
+
+    def given_up(self, message: str) -> TargetError:
+        return HungUpError(message)
 
 
 class LoadingError(LostError):

@@ -16,14 +16,10 @@ has no ``redis.sha1hex`` (fakeredis). Any change of one byte changes it, any oth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from etl.encode.resp.protocol import plain
-from etl.errors import TargetError
 from etl.plan import Wire
-from etl.plan.marks import read_errors
 
 _SCRIPT = rb"""
 local function part(text, number)
@@ -76,52 +72,29 @@ return '+' .. said
 _GOOD = b"$1\r\n+\r\n"
 
 
-class FencedError(Exception):
-    """An error reply of one of the commands; the text is the server's."""
-
-
 @dataclass(frozen=True, slots=True)
-class Fenced:
-    """What the script answered: ``replies`` as the commands themselves would have been answered.
+class Move:
+    """Of a checkpoint, the field ``field`` of ``key``, from one position to another.
 
-    ``moved``: the mark is the new one now (it is not where no command was applied). Of good replies only
-    nil is told from others; the others are OK.
+    ``about`` are the two lines that it keeps with its new position. ``run`` is the run that the job must be
+    in (empty: any): workers of one that has lost its lock without knowing it are kept out.
     """
 
-    moved: bool
-    replies: list[Any] | None
+    key: bytes
+    field: bytes
+    before: bytes
+    after: bytes
+    about: bytes
+    run: bytes = b""
 
 
-def fence(
-    wire: Wire, *, key: bytes, field: bytes, place: bytes, new: bytes, about: bytes, run: bytes = b""
-) -> Wire:
-    """Put ``wire`` behind the fence: it is applied if the mark ``field`` of ``key`` is at ``place``.
+def fence(wire: Wire, move: Move) -> Wire:
+    """Return ``wire`` fenced: it is applied, and the checkpoint moved, if that is where it was before.
 
-    Then the mark is ``new``; ``about`` are the two lines that it keeps with it, and the errors the rest.
-    ``run`` is the run that the job must be in (empty: any): workers of one that has lost its lock without
-    knowing it are kept out.
+    The script answers ``+``, or ``-`` if it has applied none of the commands, which leaves the checkpoint in
+    its place; then the errors (``read_errors``), which are kept with the checkpoint too.
     """
     commands = b"".join(wire.buffers)
-    asked = plain((b"EVAL", _SCRIPT, b"1", key, field, place, new, about, commands, run))
+    arguments = (move.key, move.field, move.before, move.after, move.about, commands, move.run)
+    asked = plain((b"EVAL", _SCRIPT, b"1", *arguments))
     return Wire(asked.buffers, (0, wire.records), _GOOD, asked.nbytes)
-
-
-def read_fence(wire: Wire, replies: Sequence[Any] | None) -> Fenced:
-    """Read what the script answered about the commands of the inner ``wire``.
-
-    Raises TargetError for what no script of ours can have answered.
-    """
-    if replies is None:
-        return Fenced(True, None)
-    (reply,) = replies
-    if isinstance(reply, Exception):
-        return Fenced(False, [reply] * wire.commands)
-    if not isinstance(reply, bytes) or reply[:1] not in (b"+", b"-"):
-        said = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
-        raise TargetError(
-            f"the server does not run scripts as Redis does: it answered EVAL with {said!r:.80}"
-        )
-    answers: list[Any] = [b"OK"] * wire.commands
-    for number, said in read_errors(reply[1:]):
-        answers[number] = FencedError(said) if said else None
-    return Fenced(reply[:1] == b"+", answers)

@@ -52,14 +52,14 @@ class DamagedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt: the number of its turn, its workers, and its run's token."""
+    """One attempt: its number, its workers, and its run's token."""
 
-    turn: int
+    number: int
     workers: int
     token: str
 
     def __str__(self) -> str:
-        return f"{self.turn}:{self.workers}:{self.token}"
+        return f"{self.number}:{self.workers}:{self.token}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +143,8 @@ def _parsed(values: Mapping[str, str]) -> Head:
 
 def _attempts(text: str) -> Iterator[Attempt]:
     for attempt in text.split():
-        turn, workers, token = attempt.split(":")
-        yield Attempt(number_in(turn, 0), number_in(workers, 1, MAX_SHARES), token)
+        number, workers, token = attempt.split(":")
+        yield Attempt(number_in(number, 0), number_in(workers, 1, MAX_SHARES), token)
 
 
 def _passed(text: str) -> tuple[int, int, int, str]:
@@ -160,17 +160,17 @@ def read_done(head: Head, record: Mapping[bytes, bytes]) -> Completed:
     marks = []
     for attempt in head.attempts:
         for worker in range(attempt.workers):
-            name = mark_field(attempt.turn, worker, attempt.token)
+            name = mark_field(attempt.number, worker, attempt.token)
             if name not in record:
-                raise DamagedError(f"the mark of worker {worker} in attempt {attempt.turn} is missing")
+                raise DamagedError(f"the mark of worker {worker} in attempt {attempt.number} is missing")
             try:
                 mark = parse_checkpoint(name, record[name])
             except ValueError:
                 raise DamagedError(
-                    f"the mark of worker {worker} in attempt {attempt.turn} is wrong"
+                    f"the mark of worker {worker} in attempt {attempt.number} is wrong"
                 ) from None
             if mark.workers != attempt.workers:
-                raise DamagedError(f"the mark of worker {worker} in attempt {attempt.turn} is another's")
+                raise DamagedError(f"the mark of worker {worker} in attempt {attempt.number} is another's")
             marks.append(mark)
     return Completed(marks)
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from etl.encode.resp.protocol import plain
-from etl.errors import EtlError, LockedError, TargetError
+from etl.errors import EtlError, LockedError, TargetError, WrongTypeError
 from etl.job.presence import Seen, look_for
 from etl.job.state import Job
 from etl.plan import Session, StopFlag
@@ -90,7 +90,7 @@ def _key(job: Job) -> bytes:
 
 
 def _own(job: Job) -> Holder:
-    return Holder(job.run, job.console.connection(), job.presence.place())
+    return Holder(job.run, job.control.connection(), job.presence.place())
 
 
 def _set(job: Job, own: Holder) -> tuple[bytes, ...]:
@@ -118,10 +118,8 @@ def _take(job: Job, wait_s: float, stop: StopFlag) -> None:
 def _try(job: Job, own: Holder) -> bytes | None:
     """Take a lock that is free; return the value of one that is not. Raises StoppedError, TargetError."""
     try:
-        taken, value = job.console.ask(_set(job, own), (b"GET", _key(job)))
-    except TargetError as error:
-        if "WRONGTYPE" not in str(error):
-            raise
+        taken, value = job.control.execute(_set(job, own), (b"GET", _key(job)))
+    except WrongTypeError:
         name = _key(job).decode("utf-8", "replace")
         raise TargetError(f"{job.target}: {name} is no lock: delete it, or give another --job") from None
     return None if taken is not None or value is None or Holder.of(value).run == job.run else bytes(value)
@@ -147,7 +145,7 @@ def _abandoned(job: Job, holder: Holder) -> bool:
     """
     if not holder.connection:
         return False
-    (left_ms,) = job.console.ask((b"PTTL", _key(job)))
+    (left_ms,) = job.control.execute((b"PTTL", _key(job)))
     if left_ms < 0 or int(_LOCK_MS) - left_ms < 2000 * RENEW_EVERY_S:
         return False
     with contextlib.suppress(TargetError), contextlib.closing(job.target.connect("redis-etl")) as session:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TypeVar
 
-from etl.errors import JobStateLostError, SourceError, TargetError
+from etl.errors import JobStateLostError, SourceError, TargetError, WrongTypeError
 from etl.job.fields import (
     COMPLETE,
     INCOMPLETE,
@@ -72,13 +72,13 @@ class ResumePoint:
 class Job:
     """A job by its name, in its target; ``run`` is this run's token.
 
-    Every method raises what ``console`` raises, and TargetError for a record that is damaged. ``may_vanish``:
+    Every method raises what ``control`` raises, and TargetError for a record that is damaged. ``may_vanish``:
     the server may evict the record. ``keep_s``: how long it stays once the job is finished.
     """
 
     name: str
     run: str
-    console: ControlConnection
+    control: ControlConnection
     may_vanish: bool = False
     keep_s: float = KEEP_S
     presence: Presence = field(init=False, compare=False)
@@ -114,7 +114,7 @@ class Job:
 
     @property
     def target(self) -> Target:
-        return self.console.target
+        return self.control.target
 
     @property
     def key(self) -> bytes:
@@ -156,36 +156,36 @@ class Job:
             return
         now = _now()
         head = Head(INCOMPLETE, task.source or "", task.template, block_bytes, started=now, updated=now)
-        self.console.ask((b"DEL", self.key), (b"HSET", self.key, *self._words(head)))
+        self.control.execute((b"DEL", self.key), (b"HSET", self.key, *self._words(head)))
 
-    def note_pass(self, passed: PrepassResult) -> None:
+    def note_prepass(self, passed: PrepassResult) -> None:
         """Note that the pass before the load is done, and what it has settled."""
         pairs = list(present_words(passed, self.token))
         for start in range(0, len(pairs), _FIELDS_A_COMMAND):
             words = [word for pair in pairs[start : start + _FIELDS_A_COMMAND] for word in pair]
-            self.console.ask((b"HSET", self.key, *words))
+            self.control.execute((b"HSET", self.key, *words))
         head = self._own_head()
         self._write(replace(head, passed=(passed.skipped, passed.rejected, len(pairs), self.token)))
 
-    def begin_turn(self, workers: int, split: str) -> CheckpointWriter:
-        """Make the workers' marks, which they then only change: a mark that is new was taken away."""
+    def begin_attempt(self, workers: int, split: str) -> CheckpointWriter:
+        """Make the workers' checkpoints, which they then only change: one that is new was taken away."""
         head = self._own_head()
-        turn = len(head.attempts)
-        marks = [Checkpoint(turn, worker, workers, split, token=self.token) for worker in range(workers)]
-        head = replace(head, attempts=(*head.attempts, Attempt(turn, workers, self.token)))
+        number = len(head.attempts)
+        marks = [Checkpoint(number, worker, workers, split, token=self.token) for worker in range(workers)]
+        head = replace(head, attempts=(*head.attempts, Attempt(number, workers, self.token)))
         self._write(head, (word for mark in marks for word in (mark.field, mark.value)))
-        return CheckpointWriter(self.key, turn, self.run.encode(), self.may_vanish, self.token)
+        return CheckpointWriter(self.key, number, self.run.encode(), self.may_vanish, self.token)
 
     def complete(self, counts: Mapping[str, int]) -> None:
         """Note the good end, and let the record expire: the counts stay, the marks have done their work."""
         for _ in range(_TRIES):
-            _, record = self.console.ask((b"WATCH", self.key), (b"HGETALL", self.key))
+            _, record = self.control.execute((b"WATCH", self.key), (b"HGETALL", self.key))
             found = dict(zip(record[::2], record[1::2], strict=True))
             if found.get(b"run") != self.run.encode() and not self.may_vanish:
                 break
             head = self._head(found) or Head(COMPLETE)
             head = replace(head, state=COMPLETE, attempts=(), passed=None, updated=_now(), counts=counts)
-            replies = self.console.ask(
+            replies = self.control.execute(
                 (b"MULTI",),
                 (b"DEL", self.key),
                 (b"HSET", self.key, *self._words(head)),
@@ -214,14 +214,12 @@ class Job:
         return [b"run", self.run.encode(), *head.words()]
 
     def _write(self, head: Head, more: Iterable[bytes] = ()) -> None:
-        self.console.ask((b"HSET", self.key, *self._words(head), *more))
+        self.control.execute((b"HSET", self.key, *self._words(head), *more))
 
     def _read(self) -> dict[bytes, bytes]:
         try:
-            (reply,) = self.console.ask((b"HGETALL", self.key))
-        except TargetError as error:
-            if "WRONGTYPE" not in str(error):
-                raise
+            (reply,) = self.control.execute((b"HGETALL", self.key))
+        except WrongTypeError:
             raise self._damaged("it is no hash") from None
         assert isinstance(reply, list)
         return dict(zip(reply[::2], reply[1::2], strict=True))

@@ -1,7 +1,7 @@
 """Options: each declared once, checked and parsed, in groups; a verb has some of the groups."""
 
 from etl.options.declare import Options, Parsed, Value, flag, option, options_class
-from etl.options.effects import COMMAND, OBJECT, QUERY, given, refuse_for_format, refuse_for_kind
+from etl.options.effects import COMMAND, OBJECT, OF_TABLES, QUERY, given, refuse_for_format, refuse_for_kind
 from etl.options.identity import job_identity
 from etl.options.parser import add_options, from_namespace, merged
 from etl.options.record import RecordOptions
@@ -18,6 +18,7 @@ __all__ = [
     "FORMATS",
     "MAX_WORKERS",
     "OBJECT",
+    "OF_TABLES",
     "QUERY",
     "START_METHODS",
     "LoadOptions",

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from etl.errors import UsageError
-from etl.options.shelves import TYPES
+from etl.options.shelves import FORMATS, TYPES
 
 if TYPE_CHECKING:
     from etl.options.declare import Options
@@ -21,23 +21,24 @@ QUERY = "a query"
 OBJECT = "a Python object"
 COMMAND = "--command"
 
-_CSV = ("csv", "tsv")
-_FILES = ("lines", "csv", "tsv", "jsonl", "json", "parquet", "arrow")
-_NESTED = ("jsonl", "json", "parquet", "arrow", QUERY, OBJECT)
+OF_TABLES = ("flatten", "omit_empty", "vectors")
+"""Options that queries, Python objects and most formats of tables have."""
 
-OF_FORMATS: dict[str, tuple[str, ...]] = {
-    "format": _FILES,
-    "fields": _CSV,
-    "no_header": _CSV,
-    "delimiter": _CSV,
-    "quote": _CSV,
-    "strip": ("lines",),
-    "flatten": _NESTED,
-    "omit_empty": (*_CSV, *_NESTED),
-    "vectors": ("parquet", "arrow", QUERY, OBJECT),
-    "database": (QUERY,),
-}
-"""The formats that an option is for; one that is not named here is for all of them."""
+OF_FORMATS = frozenset(
+    {
+        "format",
+        "fields",
+        "no_header",
+        "delimiter",
+        "quote",
+        "strip",
+        "flatten",
+        "omit_empty",
+        "vectors",
+        "database",
+    }
+)
+"""Options that are for some sources: a format names its own (``OPTIONS`` in its file on the shelf)."""
 
 OF_EVERY_TYPE = ("as_", "key", "if_exists", "ttl", "expire_at")
 """Options that every type (``--as``) has, and ``--command`` does not."""
@@ -52,15 +53,29 @@ def given(options: Options, name: str) -> bool:
     return name in fields and getattr(options, name) != fields[name]
 
 
-def refuse_for_format(options: Options, format: str) -> None:
-    """Refuse options that have no effect on a source of this format. Raises UsageError."""
-    for name, formats in OF_FORMATS.items():
-        if format not in formats and given(options, name):
-            what = format if format in (QUERY, OBJECT) else f"a source read as {format}"
-            if name == "database":
-                raise UsageError("--database has no effect without --sql")
-            remedy = _hint(format) if formats[0] == "csv" else ""
-            raise UsageError(f"{_flag(name)} has no effect on {what}: it is for {_listed(formats)}{remedy}")
+def refuse_for_format(options: Options, format: str, own: Collection[str]) -> None:
+    """Refuse options that have no effect on a source of this format, which has ``own`` ones.
+
+    ``format`` is the name of one, or OBJECT or QUERY. Raises UsageError.
+    """
+    is_file = format not in (OBJECT, QUERY)
+    what = f"a source read as {format}" if is_file else format
+    for name in sorted(name for name in OF_FORMATS.difference(own) if given(options, name)):
+        if name == "database":
+            raise UsageError("--database has no effect without --sql")
+        if name != "format":
+            raise UsageError(f"{_flag(name)} has no effect on {what}: {_where(name, format)}")
+        if not is_file:
+            raise UsageError(f"--format has no effect on {what}: it is for files and streams")
+
+
+def _where(name: str, format: str) -> str:
+    """Say which formats an option is for, and what to type where a file was taken for lines."""
+    formats = [other for other, member in FORMATS.members() if name in member.OPTIONS]
+    sources = [QUERY, OBJECT] if name in OF_TABLES else []
+    one = f"one, say --format {formats[0]}" if len(formats) < 3 else "one of these, say which with --format"
+    hint = f"; if it is {one}" if format == "lines" and not sources else ""
+    return f"it is for {_listed([*formats, *sources])}{hint}"
 
 
 def refuse_for_kind(options: LoadOptions, kind: str) -> None:
@@ -90,10 +105,6 @@ def _types_with(name: str) -> str:
 
 def _condition(other: str | None) -> str:
     return "" if other is None else f" with {_flag(other)}"
-
-
-def _hint(format: str) -> str:
-    return "; if it is one, say --format csv" if format == "lines" else ""
 
 
 def _flag(name: str) -> str:

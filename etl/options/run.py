@@ -11,7 +11,7 @@ from etl.options import values as values
 from etl.options.declare import Options, Parsed, Value, option, options_class
 from etl.options.shelves import RUNNERS
 from etl.rate import Rate
-from etl.report import Budget
+from etl.report import RejectLimit
 
 START_METHODS = ("fork", "forkserver", "spawn")
 MAX_WORKERS = 8
@@ -60,8 +60,8 @@ class RunOptions(Options):
         value=Value(values.rate, "N|NMB"),
         shown="none",
     )
-    max_rejects: Parsed[Budget | str | int, Budget] = option(
-        default=Budget(count=0),
+    max_rejects: Parsed[RejectLimit | str | int, RejectLimit] = option(
+        default=RejectLimit(count=0),
         help="how many records may be refused before the run stops, in records or percent",
         value=Value(values.reject_limit, "N|N%"),
         shown="`0`",

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from etl.rate import Rate, parse_rate
-from etl.report import Budget, parse_budget
+from etl.report import RejectLimit, parse_reject_limit
 from etl.template import Milliseconds, Template, parse_template
 from etl.times import A_DURATION, AN_INSTANT, MAX_MS, parse_duration, parse_instant
 from etl.units import MAX_RECORD_BYTES
@@ -177,9 +177,9 @@ def _duration_ms(text: str) -> int:
     return number
 
 
-def reject_limit(value: Any) -> Budget:
+def reject_limit(value: Any) -> RejectLimit:
     """Return how many records may be refused: of ``10``, ``0.5%``."""
-    return value if isinstance(value, Budget) else parse_budget(str(value))
+    return value if isinstance(value, RejectLimit) else parse_reject_limit(str(value))
 
 
 def names(value: Any) -> tuple[str, ...]:

@@ -26,15 +26,15 @@ from etl.report import Rejected
 class RejectFile:
     """Where rejects go: frozen and picklable; made when the first reject comes.
 
-    ``turn`` is that of the worker who writes: behind the first one the file may have the reject already.
+    ``attempt`` is that of the worker that writes: after the first one the file may have the reject already.
     """
 
     path: str
-    turn: int = 0
+    attempt: int = 0
 
-    def for_attempt(self, turn: int) -> RejectFile:
+    def for_attempt(self, number: int) -> RejectFile:
         _written_before.cache_clear()  # it may be another run's, of the same name
-        return replace(self, turn=turn)
+        return replace(self, attempt=number)
 
     def set_aside(self) -> str | None:
         """Move aside what an earlier run left, which somebody may be correcting; return its new name.
@@ -82,7 +82,7 @@ class RejectFile:
 
     def write(self, rejects: list[Reject]) -> None:
         """Append rejects. Raises SourceError where the file cannot be written: no reject is dropped."""
-        if self.turn:
+        if self.attempt:
             known = _written_before(self)
             rejects = [reject for reject in rejects if (reject.file, reject.record) not in known]
         lines = b"".join(reject_line(reject) for reject in rejects)

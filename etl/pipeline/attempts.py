@@ -1,99 +1,75 @@
-"""A load as a job: it goes on where an earlier run was, and where a dead worker or a restarted server was.
+"""A load as a job: it resumes where an earlier run, a dead worker or a restarted server has left it.
 
-A round is one execution of the plan over what the marks leave. It ends with the last record or with an error.
-From some errors the run recovers by itself (``EtlError.restartable``): all workers are let go, the marks are
-read again, and the next round begins.
+An attempt runs the plan over what the checkpoints leave. It ends with the last record or with an error. From
+some errors the run recovers by itself (``EtlError.restartable``): all workers are let go, the checkpoints are
+read again, and the next attempt begins.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
 from bisect import bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 
-from etl.encode.mapping import RecordMapping
 from etl.errors import EtlError, JobStateLostError, TargetError
-from etl.job.state import Job, JobSpec, PrepassResult, ResumePoint
-from etl.options import LoadOptions, job_identity
+from etl.job.state import Job, PrepassResult
 from etl.output.notice import log_notice
-from etl.pipeline.execution import Run
-from etl.plan import COUNTS, Completed, Encoder, Plan, Source
+from etl.pipeline.claim import JobRun
+from etl.pipeline.execution import Ended, Run
+from etl.plan import COUNTS, Completed, Plan
 from etl.worker.messages import ShardResult
 
 MAX_STALLED_ATTEMPTS = 3
-"""Rounds without any progress, one after the other, after which the run gives up."""
+"""Attempts without any progress, one after the other, after which the run gives up."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobRun:
-    """A job with what is asked of it, and where it stands."""
-
-    job: Job
-    task: JobSpec
-    resume_point: ResumePoint
-
-    @property
-    def resumed_from(self) -> int | None:
-        """Return how many records earlier runs have read; None for a run from the beginning."""
-        return self.resume_point.done.counts()["records_read"] if self.resume_point.resumes else None
-
-
-def job_spec(source: Source, mapping: RecordMapping, options: LoadOptions) -> JobSpec:
-    """Return what is loaded, and what it becomes: all options but those of the target and of the run."""
-    digest = hashlib.sha256("\0".join([*job_identity(options), mapping.kind]).encode())
-    return JobSpec(source.fingerprint, digest.hexdigest())
-
-
-def run_attempts(
-    run: Run, job_run: JobRun, before: Encoder | None
-) -> tuple[list[ShardResult], EtlError | None]:
-    """Carry out a load; give the last words of its last round, and its error. Raises EtlError."""
+def run_attempts(run: Run, job_run: JobRun) -> Ended:
+    """Run a load; return how its last attempt ended. Raises EtlError."""
     job, resume_point = job_run.job, job_run.resume_point
-    done, turn, passed = resume_point.done, resume_point.attempts, resume_point.passed
-    job.begin(job_run.task, run.plan.block_bytes, afresh=not resume_point.resumes)
+    done, attempt, passed = resume_point.done, resume_point.attempts, resume_point.passed
+    job.begin(job_run.spec, run.plan.block_bytes, afresh=not resume_point.resumes)
     if resume_point.resumes:
         # Workers of a run that has lost its lock may have gone on up to here; from here on they cannot.
         done = job.done() or done
-    fruitless = 0
+    stalled = 0
     while True:
-        words: list[ShardResult] = []
+        results: list[ShardResult] = []
         try:
-            if before is not None and passed is None:
-                passed = run.run_prepass(before)
-                job.note_pass(passed)
-            round = _round(run, job, turn, done, passed or PrepassResult())
-            if turn == resume_point.attempts and resume_point.resumes:
-                _say_resuming(round, job)
-            words = round.words()
-            error = round.first_error(words) or _miscounted(run, job)
+            if run.prepass is not None and passed is None:
+                passed = run.run_prepass(run.prepass)
+                job.note_prepass(passed)
+            this = _attempt(run, job, attempt, done, passed or PrepassResult())
+            if attempt == resume_point.attempts and resume_point.resumes:
+                _say_resuming(this, job)
+            results = this.results()
+            error = this.first_error(results) or _miscounted(run, job)
             if error is None:
                 job.complete({name: run.counters.total(name) for name in COUNTS})
-                return words, None
+                return Ended(tuple(results))
         except EtlError as failure:
             error = failure
         if isinstance(error, JobStateLostError):
-            error = run.loss() or error  # evicted keys are the better explanation
-        if not error.restartable or job_run.task.source is None or run.signals.stopping:
-            return words, error
+            error = run.eviction_error() or error  # evicted keys are the better explanation
+        if not error.restartable or job_run.spec.source is None or run.signals.stopping:
+            return Ended(tuple(results), error)
         # A server's new run id goes to all who ask it: they would take it for another one for ever.
         target = run.plan.target.identify("redis-etl", run.signals)
         run = replace(run, plan=replace(run.plan, target=target))
-        job.console.set_target(target)
+        job.control.set_target(target)
         again = job.done()
         if again is None:  # the server came back without the record: so without the data
-            job.begin(job_run.task, run.plan.block_bytes, afresh=True)
+            job.begin(job_run.spec, run.plan.block_bytes, afresh=True)
             again, passed = Completed(()), None
-        fruitless = fruitless + 1 if again.counts() == done.counts() else 0
-        if fruitless >= MAX_STALLED_ATTEMPTS:
-            return words, error
-        log_notice(run.plan.progress, f"{error}; going on from the marks")
-        done, turn = again, turn + 1
+        stalled = stalled + 1 if again.counts() == done.counts() else 0
+        if stalled >= MAX_STALLED_ATTEMPTS:
+            return Ended(tuple(results), error)
+        log_notice(run.plan.progress, f"{error}; resuming from the checkpoints")
+        done, attempt = again, attempt + 1
 
 
 def _miscounted(run: Run, job: Job) -> EtlError | None:
-    """Hold what was counted, by this run and by those before it, against the records of the sources."""
+    """Compare what was counted, by this run and by those before it, with the records of the sources."""
     planned, read = run.plan.records(), run.counters.total("records_read")
     if planned is None or planned == read:
         return None
@@ -103,10 +79,10 @@ def _miscounted(run: Run, job: Job) -> EtlError | None:
     )
 
 
-def _round(run: Run, job: Job, turn: int, done: Completed, passed: PrepassResult) -> Run:
-    """Plan the execution of what is left, with marks of its own; the tally begins with what is done."""
+def _attempt(run: Run, job: Job, number: int, done: Completed, passed: PrepassResult) -> Run:
+    """Plan what is left, with checkpoints of its own; the counters begin with what is done."""
     plan = run.plan
-    rejects = None if plan.rejects is None else plan.rejects.for_attempt(turn)
+    rejects = None if plan.rejects is None else plan.rejects.for_attempt(number)
     _write_refused(replace(plan, rejects=rejects), done)
     counts = done.counts()
     counts["records_skipped"] += passed.skipped
@@ -125,9 +101,11 @@ def _round(run: Run, job: Job, turn: int, done: Completed, passed: PrepassResult
     run.counters.clear()
     for name, count in counts.items():
         run.counters.set(plan.workers, name, count)
-    marks = job.begin_turn(plan.workers, plan.split)
+    writer = job.begin_attempt(plan.workers, plan.split)
     rate = None if plan.rate is None else replace(plan.rate, since=time.monotonic())
-    return replace(run, plan=replace(plan, blocks=blocks, marks=marks, done=done, rejects=rejects, rate=rate))
+    return replace(
+        run, plan=replace(plan, blocks=blocks, marks=writer, done=done, rejects=rejects, rate=rate)
+    )
 
 
 def _write_refused(plan: Plan, done: Completed) -> None:

@@ -10,7 +10,7 @@ from etl.encode.strategies.prepass import ClearEncoder
 from etl.errors import EtlError, InterruptedRunError, RejectedError, UsageError
 from etl.job.state import PrepassResult
 from etl.plan import Encoder, Plan, Wire
-from etl.report import Budget, Counters
+from etl.report import Counters, Rejected, RejectLimit
 from etl.run.runner import Runner
 from etl.run.signals import StopSignals
 from etl.sink.control import ControlConnection
@@ -18,22 +18,36 @@ from etl.worker.messages import Failed, Finished, ShardResult
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended: its shards' results, its error, and where its rejects are (None: there are none)."""
+
+    results: tuple[ShardResult, ...] = ()
+    error: EtlError | None = None
+    rejected: Rejected | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
-    """A plan and what it takes to run it; ``loss`` tells what a run that went well has lost all the same."""
+    """A plan and what it takes to run it.
+
+    ``eviction_error`` returns the error of a run that went well while the server evicted keys. ``prepass``
+    encodes a pass over the keys before the run (None: there is none).
+    """
 
     plan: Plan
     runner: Runner
     signals: StopSignals
     counters: Counters
-    loss: Callable[[], EtlError | None] = lambda: None
+    eviction_error: Callable[[], EtlError | None] = lambda: None
+    prepass: Encoder | None = None
 
-    def words(self) -> list[ShardResult]:
-        """Run the plan; give the workers' last words."""
+    def results(self) -> list[ShardResult]:
+        """Run the plan; return the results of its shards."""
         return self.runner.run(self.plan, self.counters, self.signals)
 
-    def run_prepass(self, before: Encoder) -> PrepassResult:
-        """Run a pass over the keys; give what it has settled. Raises EtlError when the pass fails."""
-        if isinstance(before, ClearEncoder) and (wire := before.once()) is not None:
+    def run_prepass(self, prepass: Encoder) -> PrepassResult:
+        """Run a pass over the keys; return what it has decided. Raises EtlError when it fails."""
+        if isinstance(prepass, ClearEncoder) and (wire := prepass.once()) is not None:
             self._send_once(wire)
             return PrepassResult()
         if self.plan.blocks is None:
@@ -44,31 +58,31 @@ class Run:
         counters = self.runner.counters(self.plan.workers)
         plan = replace(
             self.plan,
-            encoder=before,
-            single=before,
+            encoder=prepass,
+            single=prepass,
             progress="none",
             preliminary=True,
             fenced=False,
             replicas=0,
         )
-        own = replace(self, plan=plan, counters=counters)
-        words = own.words()
-        error = own.first_error(words)
+        run = replace(self, plan=plan, counters=counters)
+        results = run.results()
+        error = run.first_error(results)
         if error is not None:
             for counter in ("records_skipped", "records_rejected"):  # the load itself has none yet
                 self.counters.set(self.plan.workers, counter, counters.total(counter))
                 self.counters.add(self.plan.workers, "records_read", counters.total(counter))
             raise error
         present: dict[int, bytes] = {}
-        for word in words:
-            if isinstance(word, Finished):
-                for number, bits in word.present.items():
+        for result in results:
+            if isinstance(result, Finished):
+                for number, bits in result.present.items():
                     present[number] = _either(present.get(number, b""), bits)
         return PrepassResult(counters.total("records_skipped"), counters.total("records_rejected"), present)
 
-    def first_error(self, words: Sequence[ShardResult]) -> EtlError | None:
+    def first_error(self, results: Sequence[ShardResult]) -> EtlError | None:
         """Choose the error that tells why the run ended: a failure, or else the signal."""
-        errors = [word.error for word in words if isinstance(word, Failed)]
+        errors = [result.error for result in results if isinstance(result, Failed)]
         for error in errors:
             if not isinstance(error, InterruptedRunError):
                 return error
@@ -80,11 +94,11 @@ class Run:
             self.plan.source.verify_unchanged()
         except EtlError as error:
             return error
-        return _over_budget(self.plan.budget, self.counters) or self.loss()
+        return _over_limit(self.plan.reject_limit, self.counters) or self.eviction_error()
 
     def _send_once(self, wire: Wire) -> None:
-        with contextlib.closing(ControlConnection(self.plan.target, self.signals)) as console:
-            console.send(wire)
+        with contextlib.closing(ControlConnection(self.plan.target, self.signals)) as control:
+            control.send(wire)
 
 
 def _either(one: bytes, other: bytes) -> bytes:
@@ -94,10 +108,10 @@ def _either(one: bytes, other: bytes) -> bytes:
     return joined.to_bytes(length, "little")
 
 
-def _over_budget(budget: Budget, counters: Counters) -> EtlError | None:
+def _over_limit(reject_limit: RejectLimit, counters: Counters) -> EtlError | None:
     rejected, read = counters.total("records_rejected"), counters.total("records_read")
-    if not budget.spent(rejected, read, ended=True):
+    if not reject_limit.exceeded(rejected, read, ended=True):
         return None
     return RejectedError(
-        f"{rejected:,} of {read:,} records were rejected; {budget} are allowed (--max-rejects)"
+        f"{rejected:,} of {read:,} records were rejected; {reject_limit} are allowed (--max-rejects)"
     )

@@ -105,7 +105,7 @@ def _named(fields: Sequence[str]) -> str:
 
 
 def _cause(name: str, fields: Sequence[str]) -> str:
-    """Guess why a field is not there, in a few words to go behind the fields that are."""
+    """Guess why a field is not there, in a few words to stand after the fields that are."""
     close = nearest(name, fields)
     if not close:
         same = {field.lower().strip(): field for field in fields}

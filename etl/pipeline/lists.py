@@ -1,4 +1,4 @@
-"""The second half of a verify of lists: all of them are read, and held against what the source has.
+"""The second half of a verify of lists: all of them are read, and compared with what the source has.
 
 See NOTE(lists) in ``etl/plan/gathered.py``. All workers together read the lists; then, only where they
 differ from the source, for each slice of the differing elements the lists and the source once more.
@@ -20,7 +20,7 @@ from etl.pipeline.execution import Run
 from etl.plan import Encoder, Gathered, Plan, compact, differing, slices
 from etl.report import Example
 from etl.units import MIB
-from etl.worker import MOST_EXAMPLES
+from etl.worker import MAX_EXAMPLES
 from etl.worker.messages import Finished, ShardResult
 
 MAX_ELEMENTS = 4096
@@ -36,12 +36,12 @@ class ListsRun:
     checker: Checker
     exact: bool
 
-    def settle(self, words: Sequence[ShardResult]) -> list[ShardResult]:
-        """Compare the lists, once ``words`` tell of the whole source; return the words with what was found.
+    def compare(self, results: Sequence[ShardResult]) -> list[ShardResult]:
+        """Compare the lists, once ``results`` are of the whole source; return them with what was found.
 
         Counts the records that are missing or different. Raises EtlError.
         """
-        source = _together(words)
+        source = _together(results)
         read = self.run.counters.total("records_read")
         record_bytes = (self.run.plan.source.nbytes or 0) // max(read, 1)
         elements = max(16, min(MAX_ELEMENTS, REPLY_BYTES // max(record_bytes, 1)))
@@ -53,11 +53,11 @@ class ListsRun:
             self._count(found)
             if found and self.run.plan.differences is not None:
                 self.run.plan.differences.write(found)
-            examples += found[: MOST_EXAMPLES - len(examples)]
-        return _with_examples(words, examples)
+            examples += found[: MAX_EXAMPLES - len(examples)]
+        return _with_examples(results, examples)
 
     def _differences(self, source: Gathered, lists: Windows, wanted: frozenset[int]) -> Iterator[Example]:
-        held = Counter(self._read(lists, wanted).items.column("digest").to_pylist())
+        found_in_lists = Counter(self._read(lists, wanted).items.column("digest").to_pylist())
         items = self._read_source(wanted, source).items
         by_digest: dict[int, list[int]] = defaultdict(list)
         for place, digest in enumerate(items.column("digest").to_pylist()):
@@ -65,7 +65,7 @@ class ListsRun:
         numbers = items.column("record").to_pylist()
         found: dict[int, tuple[int, bytes | None]] = {}
         for digest, places in by_digest.items():
-            count = held[digest]
+            count = found_in_lists[digest]
             amiss = len(places) - count if count < len(places) or self.exact else 0
             if amiss:
                 places.sort(key=numbers.__getitem__)
@@ -82,7 +82,7 @@ class ListsRun:
         return self._pass(plan, encoder)
 
     def _read_source(self, wanted: frozenset[int], first: Gathered) -> Gathered:
-        """Read the source once more. Raises SourceError where it does not give the same again."""
+        """Read the source once more. Raises SourceError where it is not the same again."""
         again = self._pass(self.run.plan, replace(self.checker, wanted=wanted))
         if compact(again.sums) != compact(first.sums):
             name = ", ".join(self.run.plan.source.names[:1])
@@ -104,12 +104,12 @@ class ListsRun:
             progress="none",
             preliminary=True,
         )
-        own = replace(self.run, plan=plan, counters=counters, loss=lambda: None)
-        words = own.words()
-        error = own.first_error(words)
+        run = replace(self.run, plan=plan, counters=counters, eviction_error=lambda: None)
+        results = run.results()
+        error = run.first_error(results)
         if error is not None:
             raise error
-        return _together(words)
+        return _together(results)
 
     def _count(self, found: Sequence[Example]) -> None:
         """Take records out of those that were counted as equal."""
@@ -125,22 +125,22 @@ class ListsRun:
                 count -= moved
 
 
-def _together(words: Sequence[ShardResult]) -> Gathered:
+def _together(results: Sequence[ShardResult]) -> Gathered:
     gathered = Gathered()
-    for word in words:
-        if isinstance(word, Finished) and word.gathered is not None:
-            gathered = gathered.and_also(word.gathered)
+    for result in results:
+        if isinstance(result, Finished) and result.gathered is not None:
+            gathered = gathered.and_also(result.gathered)
     return gathered
 
 
-def _with_examples(words: Sequence[ShardResult], examples: Sequence[Example]) -> list[ShardResult]:
+def _with_examples(results: Sequence[ShardResult], examples: Sequence[Example]) -> list[ShardResult]:
     shown = []
     for example in examples:
         expected, found = excerpts(example.expected, example.found)
         shown.append(replace(example, expected=expected, found=found))
-    told = list(words)
-    for place, word in enumerate(told):
-        if isinstance(word, Finished):
-            told[place] = replace(word, examples=(*word.examples, *shown))
+    with_examples = list(results)
+    for place, result in enumerate(results):
+        if isinstance(result, Finished):
+            with_examples[place] = replace(result, examples=(*result.examples, *shown))
             break
-    return told
+    return with_examples

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from etl.errors import EtlError
-from etl.report import COUNTED, Counters, Rejected, Report, WorkerReport
-from etl.worker import MOST_EXAMPLES
-from etl.worker.messages import Finished, ShardResult
+from etl.pipeline.execution import Ended
+from etl.report import COUNTED, Counters, Report, WorkerReport
+from etl.worker import MAX_EXAMPLES
+from etl.worker.messages import Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +21,20 @@ class Outcome:
     job: str
     target: str
     counters: Counters
-    words: tuple[ShardResult, ...]
+    ended: Ended
     seconds: float
-    error: EtlError | None
     resumed_from: int | None = None
-    rejected: Rejected | None = None
 
     def report_or_raise(self) -> Report:
         """Return the report of a complete run. Raises the run's error, with the report so far."""
-        if self.error is not None:
-            self.error.report = self.report()
-            raise self.error
+        if self.ended.error is not None:
+            self.ended.error.report = self.report()
+            raise self.ended.error
         return self.report()
 
     def report(self) -> Report:
-        """Fold counts and last words into the report."""
-        spent = {word.worker: word.seconds for word in self.words}
+        """Fold counts and the results of shards into the report."""
+        spent = {result.worker: result.seconds for result in self.ended.results}
         workers = tuple(
             WorkerReport(
                 records=self.counters.of(worker, "records_read"),
@@ -45,11 +43,17 @@ class Outcome:
             )
             for worker in range(self.counters.workers)
         )
-        examples = [example for word in self.words if isinstance(word, Finished) for example in word.examples]
+        examples = [
+            example
+            for result in self.ended.results
+            if isinstance(result, Finished)
+            for example in result.examples
+        ]
         examples.sort(key=lambda example: -1 if example.record is None else example.record)
+        error = self.ended.error
         return Report(
             verb=self.verb,
-            status="complete" if self.error is None else self.error.status,
+            status="complete" if error is None else error.status,
             job=self.job,
             target=self.target,
             records={name: self.counters.total(f"records_{name}") for name in COUNTED[self.verb]},
@@ -57,7 +61,7 @@ class Outcome:
             seconds=self.seconds,
             workers=workers,
             resumed_from=self.resumed_from,
-            examples=tuple(examples[:MOST_EXAMPLES]),
-            error=None if self.error is None else str(self.error),
-            rejected=self.rejected,
+            examples=tuple(examples[:MAX_EXAMPLES]),
+            error=None if error is None else str(error),
+            rejected=self.ended.rejected,
         )

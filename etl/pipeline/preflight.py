@@ -1,18 +1,24 @@
-"""What is asked of the server before a run and at its end, so that no run begins or ends in vain."""
+"""Third step: what the server says of itself, what of it refuses the run, and how the work is done there."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from etl.encode.examples import CommandArgs, examples, expires
-from etl.errors import EtlError, TargetError
+from etl.encode.rdb.probe import objection, probe
+from etl.errors import EtlError, HungUpError, TargetError
+from etl.job.name import job_name, run_token
+from etl.job.state import Job
 from etl.options import LoadOptions
-from etl.plan import Encoder, Source, StopFlag, Target
+from etl.pipeline.connect import Connected
+from etl.pipeline.resolve import Resolved
+from etl.pipeline.work import Work
+from etl.plan import StopFlag, Target
 from etl.report import Counters
-from etl.sink.control import ControlConnection
+from etl.sink.control import ControlConnection, ask_through
 from etl.sink.preflight.checks import evicted, require_commands, require_room, require_server
 from etl.sink.preflight.facts import UNKNOWN, Findings, Info, read_info
 from etl.sink.preflight.memory_watch import MemoryGuard
@@ -21,58 +27,26 @@ from etl.sink.preflight.survey import info_now, read_server_facts
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """Judges what ``target`` has said of itself. For a verb that only reads, memory and role do not count."""
+    """A server that can take the run, and the ``work`` as it is done there.
 
+    ``facts`` are what it says of itself. ``may_evict``: it is no error that it evicts keys meanwhile.
+    """
+
+    job: Job
     target: Target
-    findings: Findings
-    stop: StopFlag
-    writes: bool
+    work: Work
+    facts: Findings
     may_evict: bool
-    more: tuple[CommandArgs, ...] = ()
-
-    @classmethod
-    def ask(
-        cls,
-        target: Target,
-        options: LoadOptions,
-        encoders: Iterable[Encoder],
-        source: Source,
-        stop: StopFlag,
-        more: tuple[CommandArgs, ...] = (),
-    ) -> Preflight:
-        """Ask the server, and refuse one that cannot take what is sent. Raises TargetError.
-
-        That is what the encoders send, and ``more``.
-
-        What it lacks in single commands is refused by ``permit``: the encoders may change in between.
-        """
-        writes = options.WRITES
-        may_evict = not writes or options.allow_eviction
-        commands = examples(encoders)
-        guard = cls(
-            target, read_server_facts(target, (*commands, *more), stop), stop, writes, may_evict, more
-        )
-        require_server(guard.findings.info, target, writes=writes, takes=target.takes)
-        if not may_evict:
-            expiring = any(map(expires, commands))
-            require_room(guard.findings.info, target, nbytes=source.nbytes, expiring=expiring)
-        return guard
-
-    def permit(self, encoders: Iterable[Encoder]) -> None:
-        """Refuse commands that the server does not have, or that the user may not run. Raises TargetError.
-
-        Only those that were asked about: what came in place of others since then was tried.
-        """
-        require_commands(self.findings, (*examples(encoders), *self.more), self.target)
+    stop: StopFlag
 
     @contextlib.contextmanager
-    def watching(self, counters: Counters, patience_s: float) -> Iterator[None]:
+    def memory_watch(self, counters: Counters, retry_for_s: float) -> Iterator[None]:
         """Have the workers pause, while entered, before a server with a limit is full."""
-        if not (self.writes and self.findings.info.maxmemory):
+        if not (self.work.writes and self.facts.info.maxmemory):
             yield
             return
-        with contextlib.closing(ControlConnection(self.target, self.stop)) as console:
-            watch = MemoryGuard(counters, lambda: _memory(console), patience_s)
+        with contextlib.closing(ControlConnection(self.target, self.stop)) as control:
+            watch = MemoryGuard(counters, lambda: _memory(control), retry_for_s)
             watch.look(time.monotonic())
             watch.start()
             try:
@@ -80,16 +54,64 @@ class Preflight:
             finally:
                 watch.leave()
 
-    def loss(self) -> TargetError | None:
+    def eviction_error(self) -> TargetError | None:
         """Return the error of a run that went well while the server evicted keys, else None."""
-        if self.may_evict or self.findings.info.evicted_keys is None:
+        if self.may_evict or self.facts.info.evicted_keys is None:
             return None
-        return evicted(self.findings.info, info_now(self.target, self.stop), self.target)
+        return evicted(self.facts.info, info_now(self.target, self.stop), self.target)
 
 
-def _memory(console: ControlConnection) -> Info:
+def preflight(resolved: Resolved, connected: Connected, options: LoadOptions, stop: StopFlag) -> Preflight:
+    """Ask the server what it is and can do; return how the work is done there. Raises TargetError."""
+    target, work = connected.target, resolved.work
+    name = job_name(resolved.source, target.name, options)
+    job = Job(name, run_token(), connected.control, options.allow_eviction, options.keep_record)
+    more = _other_commands(work, job)
+    commands = examples(work.encoders.always())
+    facts = read_server_facts(target, (*commands, *more), stop)
+    require_server(facts.info, target, writes=work.writes, takes=target.takes)
+    may_evict = not work.writes or options.allow_eviction
+    if not may_evict:
+        expiring = any(map(expires, commands))
+        require_room(facts.info, target, nbytes=resolved.source.nbytes, expiring=expiring)
+    work = _negotiated(work, target, job.key + b":probe", stop)
+    # Only those that were asked about: what has come in place of others was tried.
+    require_commands(facts, (*examples(work.encoders.always()), *more), target)
+    return Preflight(job, target, work, facts, may_evict, stop)
+
+
+def _other_commands(work: Work, job: Job) -> tuple[CommandArgs, ...]:
+    """Return examples of the commands that no encoder makes."""
+    if not work.writes:
+        return work.commands
+    script = ((b"EVAL", b"return 1", b"1", job.key),) if work.may_be_fenced else ()
+    return (*work.commands, *job.commands, *script)
+
+
+def _negotiated(work: Work, target: Target, key: bytes, stop: StopFlag) -> Work:
+    """Return the work by RESTORE if the server takes it: tried with ``key``, which is removed again.
+
+    Raises TargetError where it must and cannot be.
+    """
+    objections = []
+    for better in work.by_restore:
+        encoding = better.mapping.restores
+        assert encoding is not None
+        try:
+            why_not = objection(ask_through(target, probe(key, encoding), stop), encoding)
+        except HungUpError as error:
+            why_not = str(error)
+        if why_not is None:
+            return better
+        objections.append(why_not)
+    if work.must_restore:
+        raise TargetError(f"{target} takes no RESTORE: {objections[0]}; give --wire hset")
+    return replace(work, by_restore=())
+
+
+def _memory(control: ControlConnection) -> Info:
     try:
-        (reply,) = console.ask((b"INFO", b"memory"))
+        (reply,) = control.execute((b"INFO", b"memory"))
     except EtlError:  # the workers find out for themselves
         return UNKNOWN
     return read_info(reply)

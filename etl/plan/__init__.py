@@ -22,7 +22,7 @@ from etl.plan.renamed import require_own_names
 from etl.plan.seal import check_of, seal, unseal
 from etl.plan.source import Source
 from etl.plan.stop import StopFlag
-from etl.plan.target import ReconnectingSession, Response, Session, Target
+from etl.plan.target import RenewableSession, Response, Session, Target
 from etl.plan.verdict import BatchResult, Difference, Refusal
 from etl.plan.wire import Buffer, Wire
 
@@ -46,9 +46,9 @@ __all__ = [
     "Gathered",
     "Plan",
     "Projection",
-    "ReconnectingSession",
     "Refusal",
     "Reject",
+    "RenewableSession",
     "Response",
     "Session",
     "Share",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from etl.units import KIB, MIB
 
 BLOCK_BYTES = MIB
-"""Long enough to make Arrow's cost per call vanish, short enough to stay in the processor's cache."""
+"""Long enough to make Arrow's cost per call vanish, short enough for the processor's cache."""
 
 
 SMALLEST_BLOCK_BYTES = 64 * KIB
@@ -27,7 +27,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A run of whole records that is found, read and encoded on its own.
+    """A run of whole records that is found, read and encoded without others.
 
     ``number`` counts through the whole input; ``file`` is an index into the source's files; ``start`` and
     ``stop`` are offsets in that file (bytes; what a unit is otherwise, the source says); ``first_record`` is
@@ -35,9 +35,9 @@ class Block:
     block itself where it cannot be read again (a stream): the parent sends it to the block's worker, with
     ``offset``, where the payload begins in the file's decompressed text.
     ``records`` is how many there are, where whoever cut the block has counted them.
-    ``skip_mask`` has a bit for each record that an earlier pass has settled (None: none of them);
-    ``settled`` are the shares of it that an earlier run, or worker, has done. ``long_bytes`` is the length of
-    the one record that it is, where that is longer than ``--max-record`` allows; None for all other blocks.
+    ``skip_mask`` has a bit for each record that the pre-pass has decided (None: none of them);
+    ``completed`` are the shares of it that an earlier attempt has done. ``long_bytes`` is the length of the
+    one record that it is, where that is longer than ``--max-record`` allows; None for all other blocks.
     """
 
     number: int
@@ -48,7 +48,7 @@ class Block:
     payload: bytes | None = field(default=None, repr=False)
     skip_mask: bytes | None = field(default=None, repr=False)
     offset: int | None = None
-    settled: tuple[Share, ...] = ()
+    completed: tuple[Share, ...] = ()
     records: int | None = None
     long_bytes: int | None = None
 

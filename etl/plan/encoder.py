@@ -12,20 +12,20 @@ from etl.template import Template
 
 
 class Encoder(Protocol):
-    """Turns batches into wire bytes, and replies into verdicts. Pure, picklable: no I/O, no clock."""
+    """Turns batches into wire bytes, and replies into results. Pure, picklable: no I/O, no clock."""
 
     @property
     def templates(self) -> tuple[Template, ...]:
         """The templates whose fields have to be read."""
 
     def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
-        """Part the records that can be encoded from the others, whose refusals say what they lack."""
+        """Return the records that can be encoded, and refusals of the others that say what they lack."""
 
     def encode(self, batch: Batch) -> Wire:
-        """Make the commands of a batch that ``part`` has let pass, and the reply they have if all is well."""
+        """Return the commands of a batch that can be encoded, and the reply they have if all is well."""
 
     def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
-        """Say what became of each record of the batch.
+        """Return what became of each record of the batch.
 
         ``replies`` has one element a command (an exception for an error reply), or is None when the
         server answered exactly ``wire.expected``.

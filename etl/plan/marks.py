@@ -1,8 +1,8 @@
-"""Marks: how far each worker is, a hash field each of the job in the target Redis. Pure.
+"""Checkpoints: how far each worker is, a hash field each of the job in the target Redis. Pure.
 
-A mark is written behind the replies of what it speaks of, on the same connection, so it never says more than
-is true. Whoever goes on asks all marks together what is left of a block; so the number of workers and the
-split may change from run to run, and a worker that died may be started again.
+A checkpoint is written after the replies to what it is about, on the same connection, so it never says more
+than is true. A run that resumes asks all checkpoints together what is left of a block; so the number of
+workers and the split may change from run to run, and a worker that died may be started again.
 
 What is read back is believed only with its check (NOTE(check) in ``etl/encode/fence.py``), within bounds.
 """
@@ -15,13 +15,14 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from etl.plan.block import Block, Share
+from etl.plan.error_reply import KEY_EXISTS
 from etl.plan.seal import seal, unseal
 from etl.plan.wire import Wire
 
 PREFIX = b"mark:"
 
 COUNTS = ("records_read", "records_written", "records_skipped", "records_rejected", "bytes_done")
-"""What a mark counts, in this order (counters of ``etl/report/counters.py``)."""
+"""What a checkpoint counts, in this order (counters of ``etl/report/counters.py``)."""
 
 MAX_SHARES = 1 << 16
 _MOST = (1 << 63) - 1
@@ -29,17 +30,17 @@ _MOST = (1 << 63) - 1
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a worker has done in one turn: from its start to its end (one that died has another turn).
+    """What a worker has done in one attempt, from its start to its end.
 
-    ``token`` is the run's, so that a late worker of a run before changes no mark of this one.
+    ``token`` is the run's, so that a late worker of an earlier run changes no checkpoint of this one.
 
-    It is done with its records (all, or with ``split`` "record" every ``workers``-th) of the blocks up to
-    ``block`` (-1: none), and with those of the block ``partial`` (-1: none) whose number is under ``below``.
+    The worker has done its records (all, or with ``split`` "record" every ``workers``-th) of the blocks up to
+    ``block`` (-1: none), and those of the block ``partial`` (-1: none) whose number is under ``below``.
     ``counts`` are COUNTS of these records. ``refused`` are the records among them that a fenced command
-    was refused for, and the server's words, which nobody may have heard (see ``etl/encode/fence.py``).
+    was refused for, and the server's errors, which may not have been read (see ``etl/encode/fence.py``).
     """
 
-    turn: int
+    attempt: int
     worker: int
     workers: int
     split: str
@@ -52,11 +53,11 @@ class Checkpoint:
 
     @property
     def field(self) -> bytes:
-        return mark_field(self.turn, self.worker, self.token)
+        return mark_field(self.attempt, self.worker, self.token)
 
     @property
-    def place(self) -> bytes:
-        """Return the part of the value that tells this place from every other."""
+    def position(self) -> bytes:
+        """Return the part of the value that tells this position from every other."""
         numbers = (self.workers, self.split.encode(), self.block, self.partial, self.below)
         return b"%d %b %d %d %d" % numbers
 
@@ -66,28 +67,28 @@ class Checkpoint:
 
     @property
     def value(self) -> bytes:
-        return seal(self.field, b"%b\n%b" % (self.place, self.counts_line))
+        return seal(self.field, b"%b\n%b" % (self.position, self.counts_line))
 
     @property
     def share(self) -> Share:
-        """Return the records of a block that are the worker's own."""
+        """Return which records of a block are the worker's."""
         return Share(1, 0) if self.split == "block" else Share(self.workers, self.worker)
 
 
-def mark_field(turn: int, worker: int, token: str) -> bytes:
-    """Return the field of a worker's mark."""
-    return b"%b%d:%d:%b" % (PREFIX, turn, worker, token.encode())
+def mark_field(attempt: int, worker: int, token: str) -> bytes:
+    """Return the field of a worker's checkpoint."""
+    return b"%b%d:%d:%b" % (PREFIX, attempt, worker, token.encode())
 
 
 def parse_checkpoint(field: bytes, value: bytes) -> Checkpoint:
-    """Read a mark. Raises ValueError for what is none."""
-    turn, worker, token = field.removeprefix(PREFIX).split(b":")
-    place, counts, *fenced = unseal(field, value).split(b"\n", 3)
-    workers, split, block, partial, below = place.split(b" ")
+    """Read a checkpoint. Raises ValueError for what is none."""
+    attempt, worker, token = field.removeprefix(PREFIX).split(b":")
+    position, counts, *fenced = unseal(field, value).split(b"\n", 3)
+    workers, split, block, partial, below = position.split(b" ")
     if split not in (b"block", b"record"):
         raise ValueError("no such split")
     mark = Checkpoint(
-        turn=number_in(turn, 0),
+        attempt=number_in(attempt, 0),
         worker=number_in(worker, 0, int(workers) - 1),
         workers=number_in(workers, 1, MAX_SHARES),
         split=split.decode(),
@@ -111,7 +112,7 @@ def number_in(text: bytes | str, least: int, most: int = _MOST) -> int:
 
 
 def about_line(wire: Wire, numbers: pa.Array, *, skips: bool = False) -> bytes:
-    """Say of a fenced piece which records its commands are about, for ``parse_checkpoint``.
+    """Return which records the commands of a fenced piece are about, for ``parse_checkpoint``.
 
     So many commands a group, where the groups end, the numbers of the records, and what becomes of one whose
     key is there: it is skipped, or refused.
@@ -134,7 +135,7 @@ def _runs(numbers: list[int]) -> str:
 
 
 def _with_last_piece(mark: Checkpoint, about: bytes, said: bytes) -> Checkpoint:
-    """Add what the last piece behind the fence did: ``counts`` are those from before it."""
+    """Add what the last fenced piece did: ``counts`` are those from before it."""
     per_group, ends, runs, policy = about.decode().split(" ")
     numbers = _numbers(runs)
     bounds = [0, *map(int, ends.split(","))] if ends else range(len(numbers) + 1)
@@ -142,7 +143,7 @@ def _with_last_piece(mark: Checkpoint, about: bytes, said: bytes) -> Checkpoint:
     skipped: set[int] = set()
     for command, text in read_errors(said):
         group = number_in(str(command // number_in(per_group, 1)), 0, len(bounds) - 2)
-        there = not text or text.startswith("BUSYKEY")
+        there = not text or text.startswith(KEY_EXISTS)
         for number in numbers[bounds[group] : bounds[group + 1]]:
             if there and policy == "skip":
                 skipped.add(number)
@@ -157,7 +158,7 @@ def _with_last_piece(mark: Checkpoint, about: bytes, said: bytes) -> Checkpoint:
 
 
 def _numbers(runs: str) -> list[int]:
-    """Read what ``_runs`` has written: at most as many numbers as go behind the fence at a time."""
+    """Read what ``_runs`` has written: at most as many numbers as one fenced piece has."""
     numbers: list[int] = []
     for run in runs.split(","):
         first, _, last = run.partition("-")
@@ -169,58 +170,58 @@ def _numbers(runs: str) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointWriter:
-    """Where workers leave their marks: the job's key, the number of their turn, and the run they work for.
+    """Where workers write their checkpoints: the job's key, the number of the attempt, and the run.
 
-    ``token`` is that of their marks. ``may_vanish``: the server may evict the record like any other key, and
-    the run does not mind.
+    ``token`` is that of their checkpoints. ``may_vanish``: the server may evict the job's state
+    like any other key, and the run does not mind.
     """
 
     key: bytes
-    turn: int
+    attempt: int
     run: bytes = b""
     may_vanish: bool = False
     token: str = ""
 
 
 class Completed:
-    """What marks say together."""
+    """What checkpoints say together."""
 
     def __init__(self, marks: Iterable[Checkpoint]) -> None:
         self.marks = tuple(marks)
-        self._turns: dict[tuple[int, int, str], dict[int, Checkpoint]] = {}
+        self._attempts: dict[tuple[int, int, str], dict[int, Checkpoint]] = {}
         for mark in self.marks:
-            self._turns.setdefault((mark.turn, mark.workers, mark.split), {})[mark.worker] = mark
+            self._attempts.setdefault((mark.attempt, mark.workers, mark.split), {})[mark.worker] = mark
 
     def counts(self) -> dict[str, int]:
         """Add up what was counted, by counter."""
         return {name: sum(mark.counts[place] for mark in self.marks) for place, name in enumerate(COUNTS)}
 
     def left(self, block: Block) -> Block | None:
-        """Return what is left of a block: None for nothing, else the block with its settled shares."""
-        settled: list[Share] = []
-        for (_, workers, split), turn in self._turns.items():
+        """Return what is left of a block: None for nothing, else the block with its completed shares."""
+        completed: list[Share] = []
+        for (_, workers, split), attempt in self._attempts.items():
             worker = block.number % workers
-            owners = turn.values() if split == "record" else [turn[worker]] if worker in turn else []
-            settled += filter(None, (_settled(mark, block.number) for mark in owners))
-        if not settled:
+            owners = attempt.values() if split == "record" else [attempt[worker]] if worker in attempt else []
+            completed += filter(None, (_completed(mark, block.number) for mark in owners))
+        if not completed:
             return block
         whole: dict[int, set[int]] = {}
-        for share in settled:
+        for share in completed:
             if share.below is None:
                 whole.setdefault(share.workers, set()).add(share.worker)
         if any(len(shares) == workers for workers, shares in whole.items()):
             return None
-        return replace(block, settled=tuple(settled))
+        return replace(block, completed=tuple(completed))
 
 
-def _settled(mark: Checkpoint, number: int) -> Share | None:
+def _completed(mark: Checkpoint, number: int) -> Share | None:
     if number <= mark.block:
         return mark.share
     return replace(mark.share, below=mark.below) if number == mark.partial else None
 
 
 FENCE_RECORDS = 5_000
-"""Records under one mark: 5 to 30 ms of the server's time, in which it serves nobody else."""
+"""Records of one fenced piece: 5 to 30 ms of the server's time, in which it serves no other client."""
 
 
 def read_errors(said: bytes) -> list[tuple[int, str]]:

@@ -18,7 +18,7 @@ from etl.plan.projection import Projection
 from etl.plan.source import Source
 from etl.plan.target import Target
 from etl.rate import Rate
-from etl.report import Budget, Example
+from etl.report import Example, RejectLimit
 
 if TYPE_CHECKING:
     from etl.plan.marks import CheckpointWriter, Completed
@@ -31,8 +31,8 @@ class RejectSink(Protocol):
     def write(self, rejects: list[Reject]) -> None:
         """Write rejects down. Raises EtlError when that fails."""
 
-    def for_attempt(self, turn: int) -> RejectSink:
-        """Return the same for workers in a later turn, who may refuse what was refused before."""
+    def for_attempt(self, number: int) -> RejectSink:
+        """Return the same for the workers of a later attempt, which may refuse what was refused before."""
 
 
 class DifferenceSink(Protocol):
@@ -50,11 +50,12 @@ class Plan:
     None for a stream, whose blocks come one by one, cut by ``block_bytes``. A ``preliminary`` plan is a pass
     over the keys before the load: records that cannot be parsed or encoded are left to the load.
 
-    ``marks`` says where marks are left (None: nowhere), ``done`` what earlier ones say of a stream's blocks.
+    ``marks`` says where checkpoints are written (None: nowhere), ``done`` what earlier ones say of a stream's
+    blocks.
     ``fenced``: no command may be applied twice; with ``skips`` a record is skipped whose key is there.
-    ``presence`` is where workers show that they are there. ``replicas`` have to have the data before a mark
-    says so. ``rate`` bounds what all workers together send; one without progress for ``stall_s`` seconds is
-    ended.
+    ``presence`` is where workers show that they are there. ``replicas`` have to have the data before a
+    checkpoint says so. ``rate`` bounds what all workers together send; one without progress for ``stall_s``
+    seconds is ended.
     """
 
     source: Source
@@ -66,7 +67,7 @@ class Plan:
     workers: int
     split: str
     progress: str
-    budget: Budget
+    reject_limit: RejectLimit
     rejects: RejectSink | None
     preliminary: bool = False
     block_bytes: int = BLOCK_BYTES

@@ -11,4 +11,4 @@ class StopFlag(Protocol):
     def is_set(self) -> bool: ...
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for it for at most ``timeout`` seconds; say whether it is set."""
+        """Wait for it for at most ``timeout`` seconds; return True if it is set."""

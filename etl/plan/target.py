@@ -4,45 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from etl.errors import TargetError
+from etl.errors import TransientError
 from etl.plan.stop import StopFlag
 from etl.plan.wire import Wire
 
+T = TypeVar("T")
+
 
 class Session(Protocol):
-    """One worker's conversation with the target."""
+    """One worker's connection to the target."""
 
     def submit(self, wire: Wire, token: Any) -> Iterator[Response]:
-        """Hand one wire to the server; give the answers that have come in meanwhile, oldest first.
+        """Send one wire; return the responses that have come in meanwhile, the oldest first.
 
         Blocks, before it returns, only while the bounds in flight are reached. Raises TargetError, or has
-        the iterator raise it behind the answers that came in before the failure.
+        the iterator raise it after the responses that came in before the failure.
         """
 
     def drain(self) -> Iterator[Response]:
-        """Wait for every outstanding reply and give the answers. Raises TargetError as ``submit`` does."""
+        """Wait for every outstanding response; return them. Raises TargetError as ``submit`` does."""
 
     def close(self) -> None:
-        """End the conversation. May be called twice."""
+        """Close the connection. May be called twice."""
 
 
-class ReconnectingSession(Session, Protocol):
-    """A session that sends again what has no answer; the same names may lead to another server then."""
+class RenewableSession(Session, Protocol):
+    """A session that comes back when its connection breaks, and sends again what has no response."""
 
     def renew(self) -> None:
         """Connect anew. Raises TargetError."""
 
 
-class Backoff(Protocol):
-    """Waits between one refusal and the next, up to a deadline."""
+class RetryTimer(Protocol):
+    """Pauses between one error and the next, up to a deadline."""
 
-    def wait(self, news: TargetError, limit_s: float | None = None) -> None:
+    def retry(
+        self,
+        attempt: Callable[[], T],
+        *,
+        limit_s: Callable[[TransientError], float | None] = ...,
+        told: Callable[[str], None] = ...,
+        failed: TransientError | None = None,
+    ) -> T:
+        """Return what ``attempt`` returns, which is called again after each TransientError.
+
+        ``limit_s`` returns for how long an error is worth it, in seconds (None: as long as usual); ``told``
+        hears once why is waited; ``failed`` is an error of an attempt before the first.
+        """
+
+    def wait(self, error: TransientError, limit_s: float | None = None) -> None:
         """Pause. Raises TargetError when the deadline is over, StoppedError when the run is to stop."""
 
-    def end(self) -> None:
-        """Note good news."""
+    def reset(self) -> None:
+        """Note a success: the next error has the whole deadline again."""
 
 
 class Target(Protocol):
@@ -57,11 +73,11 @@ class Target(Protocol):
         """The kinds of servers it can load into beside a single one: ``cluster``, ``sentinel``."""
 
     @property
-    def own(self) -> bool:
-        """Return True if nobody else can be connected to it."""
+    def embedded(self) -> bool:
+        """Return True if it is a server of this run, to which no other client connects."""
 
     def connect(self, client_name: str) -> Session:
-        """Open a session of one's own. Raises TargetError."""
+        """Open a session. Raises TargetError."""
 
     def identify(
         self,
@@ -70,24 +86,24 @@ class Target(Protocol):
         retry_for_s: float | None = None,
         told: Callable[[str], None] = ...,
     ) -> Target:
-        """Connect; give the target, knowing its server, and how long it is to be waited for.
+        """Connect; return the target, which knows its server then, and for how long it is waited for.
 
         ``told`` hears why it is waited for. Raises TargetError.
         """
 
-    def connect_reconnecting(self, client_name: str, stop: StopFlag) -> ReconnectingSession:
+    def connect_reconnecting(self, client_name: str, stop: StopFlag) -> RenewableSession:
         """Open a session that comes back when its connection breaks. Raises TargetError when it cannot."""
 
     def bounded(self, records: int | None, nbytes: int | None) -> Target:
-        """Return the target for sessions that have no more than this under way (None: what is usual)."""
+        """Return the target for sessions that have no more than this in flight (None: what is usual)."""
 
-    def backoff(self, stop: StopFlag) -> Backoff:
+    def backoff(self, stop: StopFlag) -> RetryTimer:
         """Return the way to wait for a server that refuses for now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The server's answer to one wire: ``replies`` is None when they were exactly the expected bytes."""
+    """The server's response to one wire: ``replies`` is None when they were exactly the expected bytes."""
 
     token: Any
     wire: Wire

@@ -21,7 +21,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One record, by its index in the batch, that was not written, and why (an error reply or a sentence)."""
+    """One record, by its index in the batch, that was not written, and why (an ErrorReply or a sentence)."""
 
     index: int
     reason: Exception | str
@@ -29,7 +29,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What became of the records of one batch. The counts of all verdicts add up to the records read."""
+    """What became of the records of one batch. The counts of all results add up to the records read."""
 
     written: int = 0
     skipped: int = 0

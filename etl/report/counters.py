@@ -54,21 +54,21 @@ class Counters:
         self.slots[worker * len(COUNTERS) + _CELL[counter]] = count
 
     def clear(self) -> None:
-        """Set every counter to 0, while no worker is running; whoever holds them goes on doing so."""
-        held = self.of(self.workers, "waiting")
+        """Set every counter to 0, while no worker is running; workers that are paused stay so."""
+        paused = self.of(self.workers, "waiting")
         for cell in range(len(self.slots)):
             self.slots[cell] = 0
-        self.set(self.workers, "waiting", held)
+        self.set(self.workers, "waiting", paused)
 
     def add(self, worker: int, counter: str, count: int) -> None:
         self.slots[worker * len(COUNTERS) + _CELL[counter]] += count
 
-    def hold(self, held: bool) -> None:
+    def pause(self, paused: bool) -> None:
         """Have all workers wait before their next block, or let them go."""
-        self.set(self.workers, "waiting", int(held))
+        self.set(self.workers, "waiting", int(paused))
 
-    def held(self, worker: int) -> bool:
-        """Return True if this worker is to wait: all are held, or another one waits for the server."""
+    def paused(self, worker: int) -> bool:
+        """Return True if this worker is to wait: all are paused, or another one waits for the server."""
         return any(self.of(other, "waiting") for other in range(self.workers + 1) if other != worker)
 
     def of(self, worker: int, counter: str) -> int:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class RejectLimit:
     """``count`` records at most, or ``percent`` of the records read (one of the two is given)."""
 
     count: int | None = None
     percent: float | None = None
 
-    def spent(self, rejected: int, read: int, *, ended: bool) -> bool:
+    def exceeded(self, rejected: int, read: int, *, ended: bool) -> bool:
         """Return True if more were refused than may be.
 
         A percentage is judged when the run has ended: earlier the total is unknown.
@@ -26,7 +26,7 @@ class Budget:
         return f"{self.count:,}" if self.count is not None else f"{self.percent:g} %"
 
 
-def parse_budget(text: str) -> Budget:
+def parse_reject_limit(text: str) -> RejectLimit:
     """Parse ``--max-rejects``. Raises ValueError."""
     rule = "must be a whole number from 0, or a percentage such as 0.5%"
     try:
@@ -34,10 +34,10 @@ def parse_budget(text: str) -> Budget:
             percent = float(text[:-1])
             if not 0 <= percent <= 100:
                 raise ValueError("must be a percentage from 0% to 100%")
-            return Budget(percent=percent)
+            return RejectLimit(percent=percent)
         count = int(text)
     except ValueError as error:
         raise ValueError(str(error) if str(error).startswith("must") else rule) from None
     if count < 0:
         raise ValueError(rule)
-    return Budget(count=count)
+    return RejectLimit(count=count)

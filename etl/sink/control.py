@@ -1,4 +1,4 @@
-"""Questions to a server before, beside and behind a load: one command, or a few, and their replies."""
+"""Questions to a server before, during and after a load: one command, or a few, and their replies."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from etl.encode.resp.protocol import plain
-from etl.errors import HungUpError, LostError, TargetError
-from etl.plan import ReconnectingSession, Session, StopFlag, Target, Wire
-from etl.sink.error_replies import Action, failure, policy_of
+from etl.errors import HungUpError, LostError, TargetError, TransientError
+from etl.plan import RenewableSession, Session, StopFlag, Target, Wire
+from etl.plan.error_reply import ErrorReply
+from etl.sink.error_replies import failure
 
 T = TypeVar("T")
 
-MOST_HANG_UPS = 3
-"""Connections that may break upon one question before it is taken for the answer."""
+MAX_HANG_UPS = 3
+"""Connections that may break upon one question before that is taken for the answer."""
 
 
 def ask(session: Session, wire: Wire) -> Sequence[Any]:
-    """Send a wire and wait for its replies; an error reply is an exception among them. Raises TargetError."""
+    """Send a wire; return its replies, an ErrorReply for each that is one. Raises TargetError."""
     answers = [*session.submit(wire, None), *session.drain()]
     (answer,) = answers
     return answer.replies or ()
@@ -32,7 +33,7 @@ def ask_through(
     *,
     reaches: bool = True,
 ) -> Sequence[Any]:
-    """Connect, ask what may be asked twice, and hang up; again as long as connections break.
+    """Connect, send what may be sent twice, and hang up; again as long as connections break.
 
     Raises what ``questioned`` raises.
     """
@@ -47,37 +48,31 @@ def questioned(
     *,
     reaches: bool = True,
 ) -> T:
-    """Return what ``use`` finds on a connection of its own; again as long as connections break.
+    """Return what ``use`` finds on a connection for it alone; again as long as connections break.
 
-    Raises HungUpError where connections break upon the question MOST_HANG_UPS times, or until the patience
-    ends; TargetError where none is made until then (without ``reaches``, at once), StoppedError.
+    Raises HungUpError where connections break upon the question MAX_HANG_UPS times, or until the deadline;
+    TargetError where none is made until then (without ``reaches``, at once), StoppedError.
     """
-    backoff = target.backoff(stop)
     hang_ups = 0
-    while True:
-        try:
-            session = target.connect(client_name)
-        except LostError as lost:
-            if not reaches:
-                raise
-            backoff.wait(lost)
-            continue
-        with contextlib.closing(session):
+
+    def attempt() -> T:
+        nonlocal hang_ups
+        with contextlib.closing(target.connect(client_name)) as session:
             try:
                 return use(session)
             except LostError as lost:
-                broken = lost
-        hang_ups += 1
-        if hang_ups == MOST_HANG_UPS:
-            raise HungUpError(str(broken))
-        try:
-            backoff.wait(broken)
-        except TargetError as over:
-            raise HungUpError(str(over)) from None
+                hang_ups += 1
+                raise HungUpError(str(lost)) from None
+
+    def limit_s(error: TransientError) -> float | None:
+        retried = hang_ups < MAX_HANG_UPS if isinstance(error, HungUpError) else reaches
+        return None if retried else 0.0
+
+    return target.backoff(stop).retry(attempt, limit_s=limit_s)
 
 
 class ControlConnection:
-    """One connection for all questions of a run, opened by the first one.
+    """One connection for all questions of a run, opened when the first one is asked.
 
     It comes back like those of the workers. ``target`` may be changed: to the same one, knowing its server.
     """
@@ -85,10 +80,10 @@ class ControlConnection:
     def __init__(self, target: Target, stop: StopFlag) -> None:
         self.target = target
         self._stop = stop
-        self._session: ReconnectingSession | None = None
+        self._session: RenewableSession | None = None
 
-    def ask(self, *commands: Iterable[bytes]) -> list[Any]:
-        """Ask until the answer is no refusal for now.
+    def execute(self, *commands: Iterable[bytes]) -> list[Any]:
+        """Return the replies to commands, sent again as long as the server refuses them for now.
 
         Raises TargetError for an error reply and a lost server (ServerChangedError: by now it is another
         one), StoppedError when the run is to stop meanwhile.
@@ -96,9 +91,9 @@ class ControlConnection:
         return self.send(plain(*map(tuple, commands)))
 
     def send(self, wire: Wire) -> list[Any]:
-        """Ask what a wire holds, as ``ask`` does."""
+        """Return the replies to the commands of a wire, as ``execute`` does."""
         try:
-            return self._ask(wire)
+            return self.target.backoff(self._stop).retry(lambda: self._attempt(wire))
         except TargetError:
             self.close()
             raise
@@ -108,13 +103,11 @@ class ControlConnection:
 
         Raises TargetError.
         """
-        if self._session is None:
-            self._session = self.target.connect_reconnecting("redis-etl", self._stop)
-        number = getattr(self._session, "client_id", None)
+        number = getattr(self._connected(), "client_id", None)
         return "" if number is None else str(number)
 
     def set_target(self, target: Target) -> None:
-        """Go on with ``target``."""
+        """Use ``target`` from now on."""
         self.close()
         self.target = target
 
@@ -124,18 +117,16 @@ class ControlConnection:
             self._session.close()
             self._session = None
 
-    def _ask(self, wire: Wire) -> list[Any]:
-        backoff = self.target.backoff(self._stop)
-        while True:
-            if self._session is None:
-                self._session = self.target.connect_reconnecting("redis-etl", self._stop)
-            replies = list(ask(self._session, wire))
-            refusal = next((reply for reply in replies if isinstance(reply, Exception)), None)
-            if refusal is None:
-                return replies
-            news, row = failure(refusal, self.target), policy_of(refusal)
-            if row.action is not Action.AGAIN:
-                raise news
-            backoff.wait(news, row.patience_s)
-            if row.reconnect:
-                self._session.renew()
+    def _connected(self) -> RenewableSession:
+        if self._session is None:
+            self._session = self.target.connect_reconnecting("redis-etl", self._stop)
+        return self._session
+
+    def _attempt(self, wire: Wire) -> list[Any]:
+        replies = list(ask(self._connected(), wire))
+        for reply in replies:
+            if isinstance(reply, ErrorReply):
+                if reply.policy.reconnect:
+                    self.close()
+                raise failure(reply, self.target)
+        return replies

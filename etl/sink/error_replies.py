@@ -1,44 +1,26 @@
-"""What an error reply means and what is done about it: one table, by the reply's first word."""
+"""What an error reply means and what is done about it: one table, by the reply's first word.
+
+A reply is classified where it comes in (``error_reply``, for what redis-py has read ``classified``), and
+carries its policy from there on: no other module reads the words of a server's error.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-
-from etl.errors import TargetError
-
-
-class Action(Enum):
-    """What is done about an error reply. None of these commands was applied."""
-
-    AGAIN = "send it again, until the deadline"
-    STOP = "end the run: every record would get it"
-    REJECT = "refuse the record"
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorPolicy:
-    """``meaning`` says what to do about it. ``patience_s`` bounds an AGAIN that the deadline would not.
-
-    ``reconnect``: the name may lead to another server by now.
-    """
-
-    action: Action
-    meaning: str = ""
-    patience_s: float | None = None
-    reconnect: bool = False
-
+from etl.errors import RefusedForNowError, TargetError, WrongTypeError
+from etl.plan.error_reply import KEY_EXISTS, Action, Cause, ErrorPolicy, ErrorReply, quoted
 
 ERROR_POLICIES: dict[str, ErrorPolicy] = {
     "OOM": ErrorPolicy(
-        Action.AGAIN, "the server is full (maxmemory); give it more memory or load less", 30.0
+        Action.AGAIN, "the server is full (maxmemory); give it more memory or load less", limit_s=30.0
     ),
     "READONLY": ErrorPolicy(
         Action.AGAIN, "the server is a read-only replica; load into its primary", reconnect=True
     ),
     "MASTERDOWN": ErrorPolicy(Action.AGAIN, "the server is a replica that lost its primary", reconnect=True),
     "LOADING": ErrorPolicy(
-        Action.AGAIN, "the server is still loading its data set; try again when it is ready"
+        Action.AGAIN,
+        "the server is still loading its data set; try again when it is ready",
+        Cause.LOADING,
     ),
     "MISCONF": ErrorPolicy(
         Action.AGAIN, "the server cannot save its data to disk and refuses writes; see its log"
@@ -52,6 +34,7 @@ ERROR_POLICIES: dict[str, ErrorPolicy] = {
         Action.STOP,
         "the server wants a password: put it into a file and name that with --password-file FILE,"
         " or set $REDISCLI_AUTH",
+        Cause.LOGIN,
     ),
     "WRONGPASS": ErrorPolicy(
         Action.STOP,
@@ -60,9 +43,10 @@ ERROR_POLICIES: dict[str, ErrorPolicy] = {
     "NOPERM": ErrorPolicy(
         Action.STOP,
         "this user may not run the command or touch the key; give it the permission (ACL SETUSER)",
+        Cause.PERMISSION,
     ),
     "DENIED": ErrorPolicy(
-        Action.STOP, "the server runs in protected mode and takes no connections from here"
+        Action.STOP, "the server runs in protected mode and takes no connections from here", Cause.LOGIN
     ),
     "MOVED": ErrorPolicy(
         Action.STOP, "the server is part of a Redis Cluster, which cannot be loaded into yet"
@@ -73,6 +57,8 @@ ERROR_POLICIES: dict[str, ErrorPolicy] = {
     ),
     "CLUSTERDOWN": ErrorPolicy(Action.STOP, "the server is part of a Redis Cluster that is down"),
     "FENCE": ErrorPolicy(Action.STOP, "another run has written to this job meanwhile; start the load again"),
+    KEY_EXISTS: ErrorPolicy(Action.REJECT, cause=Cause.KEY_EXISTS),
+    "WRONGTYPE": ErrorPolicy(Action.REJECT, cause=Cause.WRONG_TYPE),
 }
 
 EVERY_RECORD = (
@@ -88,34 +74,51 @@ EVERY_RECORD = (
 )
 """What an ERR reply says when every record would get it."""
 
+WRONG_TYPE_WORDS = ("WRONGTYPE", "wrong Redis type")
+"""What other replies say of a key that holds a value of another type: those of modules and of scripts."""
+
 _STOP = ErrorPolicy(Action.STOP)
 _REJECT = ErrorPolicy(Action.REJECT)
 
 
-def policy_of(reply: BaseException) -> ErrorPolicy:
-    """Return the row of an error reply.
+def error_reply(text: str) -> ErrorReply:
+    """Return an error reply with its policy; ``text`` is what follows its minus sign."""
+    return ErrorReply(text, _policy_of(text, first_word(text)))
 
-    What is in no row is the record's own: WRONGTYPE, a bad number, a bad score, a module's own error.
+
+def classified(error: BaseException) -> ErrorReply:
+    """Return an error that redis-py has raised as an error reply: it may have taken the first word away."""
+    text = str(error)
+    return ErrorReply(text, _policy_of(text, getattr(error, "status_code", None) or first_word(text)))
+
+
+def first_word(text: str) -> str:
+    """Return the class of an error reply: its first word."""
+    return text.split(" ", 1)[0]
+
+
+def _policy_of(text: str, word: str) -> ErrorPolicy:
+    """Return what is done about a reply. What is not in the table concerns the record alone.
+
+    That is a bad number, a bad score, a module's own error.
     """
-    row = ERROR_POLICIES.get(first_word(reply))
-    if row is not None:
-        return row
-    said = str(reply)
-    return _STOP if any(what in said for what in EVERY_RECORD) else _REJECT
+    policy = ERROR_POLICIES.get(word)
+    if policy is not None:
+        return policy
+    if any(words in text for words in EVERY_RECORD):
+        return _STOP
+    return ERROR_POLICIES["WRONGTYPE"] if any(words in text for words in WRONG_TYPE_WORDS) else _REJECT
 
 
-def first_word(reply: BaseException) -> str:
-    """Return the class of an error reply: its first word, or the status redis-py has taken from it."""
-    return str(getattr(reply, "status_code", None) or str(reply).split(" ", 1)[0])
+def explain(error: BaseException) -> str:
+    """Return what an error means and what to do, without quoting data."""
+    return error.explained if isinstance(error, ErrorReply) else quoted(str(error))
 
 
-def explain(reply: BaseException) -> str:
-    """Say what an error reply means and what to do. Never quotes data: only what the server says of it."""
-    row = ERROR_POLICIES.get(first_word(reply))
-    said = str(reply).split(", with args beginning with", 1)[0].split("\n", 1)[0][:200]
-    return f"{row.meaning} ({said})" if row is not None else said
-
-
-def failure(reply: Exception | str, target: object) -> TargetError:
-    """Make the error that ends the run because of a reply."""
-    return TargetError(f"{target}: {explain(reply) if isinstance(reply, Exception) else reply}")
+def failure(reply: ErrorReply, target: object) -> TargetError:
+    """Return the error of a command that was answered so; RefusedForNowError where it may be sent again."""
+    policy = reply.policy
+    message = f"{target}: {reply.explained}"
+    if policy.action is Action.AGAIN:
+        return RefusedForNowError(message, policy.limit_s, reconnect=policy.reconnect)
+    return WrongTypeError(message) if policy.cause is Cause.WRONG_TYPE else TargetError(message)

@@ -7,41 +7,17 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from etl.errors import UsageError
-from etl.options import OBJECT, QUERY, SourceOptions, refuse_for_format
+from etl.options import FORMATS, OBJECT, OF_TABLES, QUERY, SourceOptions, refuse_for_format
 from etl.plan import Source
 from etl.source.storage.compression import split_name
 from etl.source.storage.find import STDIN, local_path
 from etl.source.storage.local import find_files
 from etl.source.storage.uri import is_remote, parse_uri
-from etl.source.text.find import find_text
-from etl.source.text.format import TextFormat
 
-if TYPE_CHECKING:
-    from etl.source.objects.records import RecordStream
-    from etl.source.table.files import TableFiles
-    from etl.source.table.stream import TableStream
-
-    Tables = TypeVar("Tables", TableFiles, TableStream, TableFiles | TableStream, TableStream | RecordStream)
-
-SUFFIXES = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".arrow": "arrow",
-    ".arrows": "arrow",
-    ".feather": "arrow",
-    ".ipc": "arrow",
-}
-
-TABLES = ("parquet", "arrow")
+DEFAULT_FORMAT = "lines"
 
 
 def choose_source(sources: Sequence[Any], options: SourceOptions) -> Source:
@@ -54,16 +30,14 @@ def choose_source(sources: Sequence[Any], options: SourceOptions) -> Source:
     if len(sources) == 1 and not isinstance(sources[0], str | os.PathLike):
         from etl.source.objects.open import open_table
 
-        refuse_for_format(options, OBJECT)
-        return _bounded(open_table(sources[0]), options)
+        refuse_for_format(options, OBJECT, OF_TABLES)
+        return replace(open_table(sources[0]), max_record=options.max_record)
     paths = [_path(source) for source in sources]
     name = options.format or format_by_name(paths)
-    refuse_for_format(options, name)
-    if name in TABLES:
-        return _bounded(_tables(paths, name), options)
-    return find_text(
-        paths, _text_format(name, options), sniff=options.format is None, max_record=options.max_record
-    )
+    format = FORMATS.member(name)
+    refuse_for_format(options, name, format.OPTIONS)
+    source: Source = format.open(paths, options)
+    return source
 
 
 def _query(sources: Sequence[Any], options: SourceOptions) -> Source:
@@ -71,13 +45,9 @@ def _query(sources: Sequence[Any], options: SourceOptions) -> Source:
         raise UsageError("--sql names its files itself: give no source beside it")
     from etl.source.query.sql import open_query
 
-    refuse_for_format(options, QUERY)
+    refuse_for_format(options, QUERY, (*OF_TABLES, "database"))
     assert options.sql is not None
-    return _bounded(open_query(options.sql, options.database), options)
-
-
-def _bounded(source: Tables, options: SourceOptions) -> Tables:
-    return replace(source, max_record=options.max_record)
+    return replace(open_query(options.sql, options.database), max_record=options.max_record)
 
 
 def _path(source: Any) -> str:
@@ -94,16 +64,19 @@ def format_by_name(paths: Sequence[str]) -> str:
 
     Raises UsageError where names tell different formats.
     """
-    told: dict[str, str] = {}
+    suffixes: dict[str, str] = {}
     for path in paths:
         for name in _files_named(path):
-            told.setdefault(_format_of(name), name)
+            suffixes.setdefault(_suffix(name), name)
+    told: dict[str, str] = {}
+    for suffix, name in suffixes.items():
+        told.setdefault(_format_of(suffix), name)
     if len(told) > 1:
         (one, first), (other, second) = list(told.items())[:2]
         raise UsageError(
             f"{first} is {one} by its name and {second} is {other}: say --format, or load one by one"
         )
-    return next(iter(told), "lines")
+    return next(iter(told), DEFAULT_FORMAT)
 
 
 def _files_named(path: str) -> list[str]:
@@ -116,50 +89,18 @@ def _files_named(path: str) -> list[str]:
     return [file.path for file in find_files([path])]
 
 
-def _format_of(path: str) -> str:
+def _suffix(path: str) -> str:
+    """Return how a name ends, in small letters and without the suffix of a codec."""
     if is_remote(path):
         path = parse_uri(path).path
-    stem, codec = split_name(path)
-    name = SUFFIXES.get(PurePath(stem).suffix.lower(), "lines")
-    if codec is not None and name in TABLES:
-        raise UsageError(f"{path}: a {name} file is compressed inside; unpack it first")
-    return name
+    return PurePath(split_name(path)[0]).suffix.lower()
 
 
-def _text_format(name: str, options: SourceOptions) -> TextFormat:
-    """Make a text format; its library is imported only now."""
-    if name in ("csv", "tsv"):
-        from etl.source.formats.csv import Csv
+def _format_of(suffix: str) -> str:
+    """Find the format whose files have this suffix. The one named like it is asked first, then the default.
 
-        delimiter = options.delimiter or ("\t" if name == "tsv" else ",")
-        return Csv(delimiter, options.quote, options.fields, header=not options.no_header)
-    if name == "lines":
-        from etl.source.formats.lines import Lines
-
-        return Lines(strip=options.strip)
-    if name == "jsonl":
-        from etl.source.formats.jsonl import Jsonl
-
-        return Jsonl()
-    from etl.source.formats.json import JsonArray
-
-    return JsonArray()
-
-
-def _tables(paths: Sequence[str], name: str) -> TableFiles | TableStream:
-    remote = [path for path in paths if is_remote(path)]
-    if remote:
-        if len(remote) < len(paths):
-            raise UsageError(f"{name} files here and elsewhere are loaded one after the other, not together")
-        from etl.source.table.remote import open_remote_tables
-
-        return open_remote_tables(remote, name)
-    files = find_files([local_path(path) for path in paths])
-    if name == "parquet":
-        from etl.source.formats.parquet import Parquet
-        from etl.source.table.files import open_table_files
-
-        return open_table_files(files, Parquet())
-    from etl.source.formats.arrow import open_arrow_files
-
-    return open_arrow_files(files)
+    A member's file is imported to ask it, which is why these files are light.
+    """
+    likely = (suffix[1:], DEFAULT_FORMAT)
+    names = sorted(FORMATS.names(), key=lambda name: name not in likely) if suffix else ()
+    return next((name for name in names if suffix in FORMATS.member(name).SUFFIXES), DEFAULT_FORMAT)

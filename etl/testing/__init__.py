@@ -13,3 +13,10 @@ the member at hand is made. pytest finds the tests through the subclass::
 
 Only this package imports pytest, and nothing of the program imports this package.
 """
+
+import pkgutil
+
+import pytest
+
+# What a contract asserts is shown as in a test's own module: with the values on both sides.
+pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))

@@ -13,17 +13,18 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, ClassVar
 
-import hiredis
 import pyarrow as pa
 
 from etl.plan import Batch, BatchResult, Encoder, Wire
+from etl.sink.error_replies import error_reply
 from etl.testing.resp import parse_commands, replies_in, stream_of
 
 HOSTILE = (b"", b"\0", b"\r\nFLUSHALL\r\n", b"*1\r\n$8\r\nFLUSHALL\r\n", b"x" * (1 << 20))
 """Values that a careless encoder makes commands of, or does not expect."""
 
-BAD = hiredis.ReplyError("ERR bad")
-_REPLIES: tuple[Any, ...] = (b"OK", None, 0, 1, b"", b"7", [], [b"OK"], [None], BAD)
+BAD = error_reply("ERR bad")
+_BUSY = error_reply("BUSYKEY Target key name already exists.")
+_REPLIES: tuple[Any, ...] = (b"OK", None, 0, 1, b"", b"7", [], [b"OK"], [None], BAD, _BUSY)
 
 
 class EncoderContract:

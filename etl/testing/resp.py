@@ -7,6 +7,7 @@ from typing import Any
 import hiredis
 
 from etl.plan import Wire
+from etl.sink.error_replies import error_reply
 
 
 def stream_of(wire: Wire) -> bytes:
@@ -41,7 +42,7 @@ def _header(stream: bytes, position: int, kind: bytes) -> tuple[int, int]:
 
 def replies_in(stream: bytes) -> list[Any]:
     """Return the replies of a whole RESP stream; whatever is left over is an error."""
-    reader = hiredis.Reader()
+    reader = hiredis.Reader(replyError=error_reply)
     reader.feed(stream)
     replies = []
     while (reply := reader.gets()) is not False:

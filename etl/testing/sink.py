@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from etl.encode.resp.protocol import plain
-from etl.errors import StoppedError, TargetError
+from etl.errors import StoppedError, TransientError
 from etl.plan import Response, Session, Target, Wire
 
 _EXPECTED: dict[bytes, bytes] = {b"SET": b"+OK\r\n", b"PING": b"+PONG\r\n"}
@@ -92,7 +92,7 @@ class SinkContract:
         self, target: Target
     ) -> None:
         known = target.identify("contract-4", threading.Event(), 5.0)
-        assert (known.name, known.own, known.takes) == (target.name, target.own, target.takes)
+        assert (known.name, known.embedded, known.takes) == (target.name, target.embedded, target.takes)
         with closing(known.connect_reconnecting("contract-5", threading.Event())) as session:
             assert [one.replies for one in ask(session, b"SET", b"k", b"v")] == [None]
             session.renew()
@@ -103,7 +103,7 @@ class SinkContract:
         stop = threading.Event()
         stop.set()
         with pytest.raises(StoppedError):
-            target.backoff(stop).wait(TargetError("LOADING"))
+            target.backoff(stop).wait(TransientError("it loads its data set"))
 
 
 def wire_of(*commands: list[bytes]) -> Wire:

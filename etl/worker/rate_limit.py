@@ -50,10 +50,10 @@ class RateLimiter:
         with idling(self._counters, self._worker):
             while (left := due - self._clock()) > 0:
                 if self._stop.wait(left):
-                    raise StoppedError("stopped while held to --max-rate")
+                    raise StoppedError("stopped while waiting for --max-rate")
 
     def claim(self, records: int, nbytes: int) -> float:
-        """Count a piece; give the moment (of the clock, in seconds) from which on it may be sent."""
+        """Count a piece; return the moment (of the clock, in seconds) from which on it may be sent."""
         self._records += records
         self._nbytes += nbytes
         dropped = self._counters.highest("dropped_ns")

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 from etl.encode.verify.excerpt import excerpts
 from etl.errors import RejectedError
-from etl.plan import Batch, BatchResult, Block, Difference, Gathered, Plan, Reject
+from etl.plan import Batch, BatchResult, Block, Checkpoint, Difference, Gathered, Plan, Reject, owner
 from etl.report import Counters, Example
 from etl.worker.ledger import Ledger
 from etl.worker.selection import record_number
 
-MOST_EXAMPLES = 5
+MAX_EXAMPLES = 5
 """Differences that one worker reports in full; the others are counted."""
 
 
 class ResultRecorder:
-    """One worker's results. ``present``: what a later pass passes over, a bit a record."""
+    """One worker's results. ``present``: what the load skips after a pre-pass, a bit a record."""
 
     def __init__(self, plan: Plan, worker: int, counters: Counters, ledger: Ledger) -> None:
         self._plan = plan
@@ -27,10 +27,10 @@ class ResultRecorder:
         self.present: dict[int, bytes] = {}
         self.gathered: Gathered | None = None
 
-    def settle(self, block: Block, batch: Batch, result: BatchResult, records: int) -> None:
-        """Count what was judged of a batch; ``records`` of it are settled: neither refused nor sent again."""
+    def record(self, block: Block, batch: Batch, result: BatchResult, records: int) -> None:
+        """Count what became of a batch of ``records`` records, but for those refused or sent again."""
         for counter, count in (
-            ("records_read", records),
+            ("records_read", records - len(result.refusals) - len(result.again)),
             ("records_written", result.written),
             ("records_skipped", result.skipped),
             ("records_equal", result.equal),
@@ -48,13 +48,33 @@ class ResultRecorder:
 
     def _note_differences(self, batch: Batch, differences: Sequence[Difference]) -> None:
         sink = self._plan.differences
-        noted = differences if sink is not None else differences[: MOST_EXAMPLES - len(self.examples)]
+        noted = differences if sink is not None else differences[: MAX_EXAMPLES - len(self.examples)]
         whole = [Example(record_number(batch, d.index), d.key, d.expected, d.found) for d in noted]
         if sink is not None and whole:
             sink.write(whole)
-        for example in whole[: MOST_EXAMPLES - len(self.examples)]:
+        for example in whole[: MAX_EXAMPLES - len(self.examples)]:
             expected, found = excerpts(example.expected, example.found)
             self.examples.append(Example(example.record, example.key, expected, found))
+
+    def end_block(self, block: Block) -> None:
+        """Note that all of a block was read and sent."""
+        if self._counts_bytes_of(block):
+            self._ledger.count(block, "bytes_done", block.nbytes)
+        self._ledger.end(block)
+
+    def complete_blocks(self) -> Checkpoint | None:
+        """Count the blocks that are completed by now; return the checkpoint after them, None without any."""
+        completed = False
+        while (block := self._ledger.done()) is not None:
+            completed = True
+            self._counters.add(self._worker, "blocks_done", 1)
+            if self._counts_bytes_of(block):
+                self._counters.add(self._worker, "bytes_done", block.nbytes)
+        return self._ledger.checkpoint if completed else None
+
+    def _counts_bytes_of(self, block: Block) -> bool:
+        # With --split record every worker visits every block; it is counted once, by its owner.
+        return owner(block, self._plan.workers) == self._worker
 
     def refuse(self, block: Block, rejects: list[Reject]) -> None:
         """Count rejects and write them down. Raises RejectedError when there are too many by now."""
@@ -65,9 +85,10 @@ class ResultRecorder:
         for counter in ("records_read", "records_rejected"):
             self._count(block, counter, len(rejects))
         rejected = self._counters.total("records_rejected")
-        if self._plan.budget.spent(rejected, self._counters.total("records_read"), ended=False):
+        if self._plan.reject_limit.exceeded(rejected, self._counters.total("records_read"), ended=False):
             raise RejectedError(
-                f"stopped: {describe(rejects[0])}; {self._plan.budget} rejects are allowed (--max-rejects)"
+                f"stopped: {describe(rejects[0])};"
+                f" {self._plan.reject_limit} rejects are allowed (--max-rejects)"
             )
 
     def _count(self, block: Block, counter: str, count: int) -> None:
@@ -87,7 +108,7 @@ class ResultRecorder:
 
 
 def describe(reject: Reject) -> str:
-    """Say of a reject where it stands and why it was refused."""
+    """Return where a reject stands and why it was refused."""
     record = "a record" if reject.record is None else f"record {reject.record:,}"
     where = "" if reject.offset is None else f" (byte {reject.offset:,})"
     return f"{record} of {reject.file}{where} was refused: {reject.reason}"

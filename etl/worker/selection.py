@@ -13,13 +13,13 @@ from etl.plan import Batch, Block, Reject, Share
 
 
 def own_records(batch: Batch, block: Block, share: Share) -> tuple[Batch, list[Reject]]:
-    """Take the records and rejects of a worker's share that neither a run nor a pass before has settled."""
+    """Take the records and rejects of a worker's share that are left by earlier attempts and the pre-pass."""
     rejects = [reject for reject in batch.rejects if reject.record is None or _has(share, reject.record)]
     if not _is_all(share):
         batch = _only(batch, share, wanted=True)
-    for settled in block.settled:
-        batch = _only(batch, settled, wanted=False)
-        rejects = [reject for reject in rejects if reject.record is None or not _has(settled, reject.record)]
+    for done in block.completed:
+        batch = _only(batch, done, wanted=False)
+        rejects = [reject for reject in rejects if reject.record is None or not _has(done, reject.record)]
     if block.skip_mask is not None:
         batch = _without(batch, block, block.skip_mask)
     return batch, rejects

@@ -1,12 +1,11 @@
 """Waiting in a worker: for a server that refuses for now, and to keep to a rate.
 
 NOTE(allowance): what all workers have sent since the start of a rate, divided by it, is the moment at which
-the next piece is due. So the rate is kept to by all together, whoever has something to send, and whoever is
-done or waits leaves his part to the others. When that moment is long past, as nobody could send meanwhile (a
-server stood still), the start is moved on: allowance is not saved up, or a server that has just recovered
-would get all of it at once. By how much, each worker writes into a cell of its own, and the highest number
-counts. So no lock is needed: two workers that find the same allowance unused write the same, and do not move
-the start twice.
+the next piece is due. So all workers together keep to the rate, and one that is done or waits leaves its part
+to the others. When that moment is long past, as no worker could send meanwhile (a server stood still), the
+start is moved on: allowance is not saved up, or a server that has just recovered would get all of it at once.
+By how much, each worker writes into its own slot, and the highest number counts. So no lock is needed: two
+workers that find the same allowance unused write the same, and do not move the start twice.
 """
 
 from __future__ import annotations
@@ -16,6 +15,9 @@ from collections.abc import Iterator
 
 from etl.plan import StopFlag
 from etl.report import Counters
+
+PAUSED_LOOK_S = 0.05
+"""How often a worker that is paused looks whether it still is."""
 
 BURST_S = 0.1
 """Allowance that is kept when it is not used at once, in seconds: what a worker may oversleep."""
@@ -32,6 +34,14 @@ def idling(counters: Counters, worker: int) -> Iterator[None]:
         yield
     finally:
         counters.set(worker, "idle", 0)
+
+
+def wait_while_paused(counters: Counters, worker: int, stop: StopFlag) -> None:
+    """Wait while another worker waits for the server, or all are paused: this one would be answered alike."""
+    with idling(counters, worker):
+        while counters.paused(worker):
+            if stop.wait(PAUSED_LOOK_S):
+                return
 
 
 class WaitReporter:

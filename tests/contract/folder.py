@@ -16,7 +16,6 @@ from etl.encode.strategies.set import SetEncoder
 from etl.errors import TargetError
 from etl.plan import Batch, BatchResult, Refusal, Response, Wire
 from etl.sink.address import parse_address
-from etl.sink.error_replies import failure
 from etl.template import Template
 from tests.unit.given import VALUE, parse_commands, template
 from tests.unit.memory import Near, lines_in
@@ -67,7 +66,7 @@ class RefusingTarget(Near):
     url: str
 
     def connect(self, client_name: str) -> FolderSession:
-        raise failure("nobody is there", parse_address(self.url))
+        raise TargetError(f"{parse_address(self.url)}: nobody is there")
 
 
 @dataclass(frozen=True, slots=True)

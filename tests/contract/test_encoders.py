@@ -6,8 +6,6 @@ A new one is a new line in LOADS, CHECKS or PREPASSES. What the commands do to a
 
 from __future__ import annotations
 
-import hiredis
-
 from etl.encode.choose import checker
 from etl.encode.mapping import Expiry, RecordMapping
 from etl.encode.rdb.payload import LISTPACK, ZIPLIST
@@ -15,6 +13,7 @@ from etl.encode.strategies.mset import MsetEncoder
 from etl.encode.strategies.prepass import ClearEncoder, ProbeEncoder
 from etl.encode.strategies.restore import RestoreEncoder
 from etl.plan import Encoder
+from etl.sink.error_replies import error_reply
 from etl.testing.encoder import CountingContract, LoadContract, PrepassContract
 from tests.unit.encode.given import mapping_of, template
 
@@ -94,7 +93,7 @@ def test_what_sends_records_one_by_one_blames_each_for_itself() -> None:
         wire = encoder.encode(batch)
         # Of an MSET's records none is at fault alone: whatever it is refused for holds for all of them.
         assert wire.groups == (1 if isinstance(encoder, MsetEncoder) else 20), name
-        bad = hiredis.ReplyError("ERR this one is bad")
+        bad = error_reply("ERR this one is bad")
         result = encoder.read_replies(batch, wire, [bad] * wire.commands)
         assert [refusal.index for refusal in result.refusals] == list(range(20)), name
         assert not result.again, name

@@ -16,13 +16,13 @@ from etl.errors import EtlError, InternalError, SourceError, TargetError, Worker
 from etl.options import START_METHODS
 from etl.output.reject_file import RejectFile
 from etl.plan import Plan, Source
-from etl.report import Budget, Counters
+from etl.report import Counters, RejectLimit
 from etl.run.runners.inline import InlineRunner
 from etl.run.runners.processes import ProcessRunner, make_context
 from etl.run.signals import StopSignals
-from etl.source.formats.jsonl import Jsonl
-from etl.source.formats.lines import Lines
+from etl.source.json.lines import Jsonl
 from etl.source.text.find import find_text
+from etl.source.text.lines import Lines
 from etl.worker.messages import Failed, Finished, ShardResult
 from tests.contract.folder import SET, BuggyEncoder, FolderTarget, LosingTarget, RefusingTarget
 from tests.unit.given import source_of
@@ -249,7 +249,7 @@ def test_rejects_of_all_workers_are_written_down_whole(way: str, tmp_path: Path)
         workers=1 if way == "inline" else 3,
         lines=lines,
         format=Jsonl(),
-        budget=Budget(percent=100),
+        reject_limit=RejectLimit(percent=100),
         rejects=sink,
     )
     _, counters = WAYS[way](plan)

@@ -8,9 +8,9 @@ import pytest
 
 from etl.options import START_METHODS
 from etl.plan import Block, block_size
-from etl.source.formats.lines import Lines
 from etl.source.storage.local import find_files
 from etl.source.text.files import open_text_files
+from etl.source.text.lines import Lines
 from tests.fake.loaded import (
     all_of,
     keys_by_worker,

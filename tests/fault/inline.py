@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import etl.job.lock as lock
-import etl.pipeline.execute as prepare
+import etl.pipeline.plan as planning
 import etl.sink.deployments.standalone as standalone
 import etl.sink.session.pipelined as conversation
 from etl.cli.main import main
@@ -130,7 +130,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     @contextlib.contextmanager
     def open(url: str, options: TargetOptions) -> Iterator[standalone.StandaloneTarget]:
         with opened(url, options) as target:
-            yield replace(target, silence_s=0.3)
+            yield replace(target, read_timeout_s=0.3)
 
     monkeypatch.setattr(standalone, "open", open)
 
@@ -138,7 +138,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of 100 records, one of them in flight at a time: so that marks are left on the way."""
-    monkeypatch.setattr(prepare, "block_size", lambda nbytes, workers: 10_000)
+    monkeypatch.setattr(planning, "block_size", lambda nbytes, workers: 10_000)
     monkeypatch.setattr(conversation, "INFLIGHT_BYTES", 1)
 
 

@@ -10,12 +10,12 @@ import pytest
 from etl.encode.strategies.mset import MsetEncoder
 from etl.errors import TargetError
 from etl.plan import Plan, Projection
-from etl.report import Budget, Counters
+from etl.report import Counters, RejectLimit
 from etl.sink.address import parse_address
 from etl.sink.deployments.standalone import StandaloneTarget
-from etl.source.formats.lines import Lines
 from etl.source.storage.local import find_files
 from etl.source.text.files import open_text_files
+from etl.source.text.lines import Lines
 from etl.template import NUMBER, Field, Template
 from etl.worker.run_shard import run_shard
 from tests.fault.commands import (
@@ -41,7 +41,7 @@ opened = standalone.open
 @contextlib.contextmanager
 def open(url, options):
     with opened(url, options) as target:
-        yield replace(target, silence_s=0.5)
+        yield replace(target, read_timeout_s=0.5)
 
 standalone.open = open
 """
@@ -82,7 +82,7 @@ def load_inline(file: Path, url: str) -> tuple[Counters, TargetError | None]:
         workers=1,
         split="block",
         progress="none",
-        budget=Budget(count=0),
+        reject_limit=RejectLimit(count=0),
         rejects=None,
     )
     counters = Counters([0] * Counters.size(1), 1)

@@ -124,7 +124,7 @@ def test_the_pass_over_the_keys_is_believed_only_as_a_whole(
     client.mset({"3": "old", "1100": "old"})
     options = ("--as", "set", "--if-exists", "skip", "--job", "nightly")
     with monkeypatch.context() as patched:
-        patched.setattr(Job, "begin_turn", _stop)
+        patched.setattr(Job, "begin_attempt", _stop)
         assert here.load(file, real_server.url, "strings", *options).code == 130
     sound = client.dump(KEY)
     (present, *_) = (name for name in client.hkeys(KEY) if name.startswith(b"present:"))

@@ -68,7 +68,7 @@ def test_a_killed_worker_is_named_and_the_run_goes_on(
     ended = completed(command, real_server)
     assert (
         f"redis-etl: worker {worker} was killed by SIGKILL, usually for want of memory;"
-        " going on from the marks\n"
+        " resuming from the checkpoints\n"
     ) in ended.stderr
 
 
@@ -79,7 +79,7 @@ def test_a_worker_that_crashes_is_named_with_its_signal(
     os.kill(workers[1], SIGSEGV)
     proxy.release()
     ended = completed(command, real_server)
-    assert "worker 1 was killed by SIGSEGV; going on from the marks\n" in ended.stderr
+    assert "worker 1 was killed by SIGSEGV; resuming from the checkpoints\n" in ended.stderr
 
 
 def test_all_workers_killed_at_once_are_replaced(

@@ -153,7 +153,7 @@ def test_of_two_runs_that_find_a_dead_ones_lock_one_takes_it(real_server: RealSe
     assert taken == [True, False]
     assert lock.Holder.of(client.get("etl:{nightly}:lock")).run == "run 0/0"
     for job in jobs:
-        job.console.close()
+        job.control.close()
 
 
 def console_of(server: RealServer) -> ControlConnection:

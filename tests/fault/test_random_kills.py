@@ -162,7 +162,7 @@ def killed_at(moment: int, argv: list[str]) -> bool:
 def test_a_run_that_is_killed_at_any_moment_does_everything_once_when_it_is_repeated(
     here: Here, small_blocks: None, monkeypatch: pytest.MonkeyPatch, real_server: RealServer, name: str
 ) -> None:
-    monkeypatch.setattr("etl.pipeline.execute.block_size", lambda nbytes, workers: 800)
+    monkeypatch.setattr("etl.pipeline.plan.block_size", lambda nbytes, workers: 800)
     once = EVERY_MOMENT[name]
     client: Any = real_server.client()
     file = write_input(here.folder, FEW)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trustme
 
-from etl.sink.control import MOST_HANG_UPS
+from etl.sink.control import MAX_HANG_UPS
 from tests.fault.commands import Ended, StartCommand, hold_in_the_middle, run_here, wait_for_the_middle
 from tests.server.tls import TlsFront
 from tests.support import (
@@ -436,4 +436,4 @@ def test_a_server_that_is_gone_behind_the_load_has_taken_it(
 
     with ScriptedServer(answered, questions=once) as server:
         loaded(run_here(capsys, "load", small, "--to", server.url), 100_000)
-        assert asked.count(b"INFO") == 2 + MOST_HANG_UPS
+        assert asked.count(b"INFO") == 2 + MAX_HANG_UPS

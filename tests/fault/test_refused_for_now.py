@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from etl.plan import parse_checkpoint
-from etl.sink.error_replies import ERROR_POLICIES, Action
+from etl.plan.error_reply import Action
+from etl.sink.error_replies import ERROR_POLICIES
 from tests.fault.commands import StartCommand, hold_in_the_middle, wait_for_the_middle
 from tests.fault.inline import (
     RECORDS,
@@ -283,7 +284,7 @@ def test_replicas_that_acknowledge_let_the_run_complete(here: Here, start_server
 def test_replicas_that_do_not_acknowledge_end_the_run_without_a_mark(
     here: Here, monkeypatch: pytest.MonkeyPatch, real_server: RealServer, kind: str
 ) -> None:
-    monkeypatch.setattr("etl.worker.shard.REPLICAS_WAIT_MS", b"50")
+    monkeypatch.setattr("etl.worker.commit.REPLICAS_WAIT_MS", b"50")
     file = write_input(here.folder)
     replicas = ("--wait-replicas", "1", "--retry-for", "0.3")
     ended = here.load(file, real_server.url, kind, *replicas)

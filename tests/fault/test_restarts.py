@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import etl.pipeline.attempts as rounds
+import etl.pipeline.attempts as attempts
 from etl.job.state import Job
 from tests.fault.commands import (
     StartCommand,
@@ -49,7 +49,7 @@ def test_a_server_that_is_killed_and_restarted_ends_with_everything_once(
             steps.append(server.client().save)
         with meanwhile(*steps, server.restart, proxy.release):
             ended = complete(here.load(file, proxy.url, kind, "--progress", "log"))
-    assert "was restarted, or is another server by now; going on from the marks\n" in ended.stderr
+    assert "was restarted, or is another server by now; resuming from the checkpoints\n" in ended.stderr
     assert_loaded(server.client(), kind)
     assert_no_leftovers(server.client())
 
@@ -109,17 +109,17 @@ def test_a_server_that_loses_everything_behind_the_last_answer_is_loaded_again(
 def test_a_server_that_loses_everything_before_the_workers_connect_is_noticed(
     here: Here, monkeypatch: pytest.MonkeyPatch, real_server: RealServer, kind: str
 ) -> None:
-    planned = rounds._round
+    planned = attempts._attempt
     restarts: list[None] = []
 
     def restart_once(*args: Any) -> Any:
-        round = planned(*args)
+        attempt = planned(*args)
         if not restarts:
             restarts.append(None)
             real_server.restart()
-        return round
+        return attempt
 
-    monkeypatch.setattr(rounds, "_round", restart_once)
+    monkeypatch.setattr(attempts, "_attempt", restart_once)
     complete(here.load(write_input(here.folder), real_server.url, kind))
     assert_loaded(real_server.client(), kind)
 

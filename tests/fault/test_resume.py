@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-import etl.pipeline.execute as prepare
+import etl.pipeline.plan as planning
 from etl.errors import TargetError
 from etl.worker.shard import Shard
 from tests.fault.commands import (
@@ -285,14 +285,15 @@ SOME = 400
 
 def cut_before_the_mark(monkeypatch: pytest.MonkeyPatch) -> None:
     """End the load when its third block is written, and its mark is not."""
-    follow = Shard._follow
+    next_commit = Shard._next_commit
 
-    def cut(self: Shard, behind: Any) -> None:
-        if behind.mark.block == 2 and not self._plan.preliminary:
+    def cut(self: Shard) -> Any:
+        commit = next_commit(self)
+        if self._ledger.checkpoint.block >= 2 and not self._plan.preliminary:
             raise TargetError("cut")
-        follow(self, behind)
+        return commit
 
-    monkeypatch.setattr(Shard, "_follow", cut)
+    monkeypatch.setattr(Shard, "_next_commit", cut)
 
 
 @pytest.mark.parametrize("policy", ["skip", "fail"])
@@ -362,7 +363,7 @@ def test_rejects_of_both_runs_are_in_one_file_each_once(
 def test_a_job_of_many_tiny_blocks_goes_on_without_reading_what_is_done(
     here: Here, monkeypatch: pytest.MonkeyPatch, real_server: RealServer, proxy: RecordingProxy
 ) -> None:
-    monkeypatch.setattr(prepare, "block_size", lambda nbytes, workers: 1)
+    monkeypatch.setattr(planning, "block_size", lambda nbytes, workers: 1)
     count = 1_500
     file = write_input(here.folder, count)
     with meanwhile(hold_worker(proxy, 120_000), proxy.cut_now):

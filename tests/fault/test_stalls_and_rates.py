@@ -23,7 +23,7 @@ def test_a_stalled_worker_shows_where_it_stands_and_is_replaced(
     ended = start("load", big_file, "--to", proxy.url, *options).end()
     assert ended.code == 0, ended
     assert "worker 1 made no progress for 3.00 s (--stall); where it stood is shown above" in ended.stderr
-    assert "going on from the marks" in ended.stderr
+    assert "resuming from the checkpoints" in ended.stderr
     stacks = ended.stderr.partition("worker 1 made no progress")[0]
     assert "most recent call first" in stacks
     assert "pipelined.py" in stacks

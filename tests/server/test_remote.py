@@ -20,9 +20,9 @@ import pytest
 
 from etl.errors import SourceError
 from etl.plan import Projection
-from etl.source.formats.lines import Lines
 from etl.source.storage.remote import find_remote, open_remote
 from etl.source.text.find import find_text
+from etl.source.text.lines import Lines
 from etl.source.text.stream import TextStream
 
 TEXT = b"".join(b"%d some text %d\n" % (number, number * number) for number in range(40_000))

@@ -22,6 +22,7 @@ from etl.encode.rdb.payload import LISTPACK, ZIPLIST, HashEncoding, payload
 from etl.encode.rdb.probe import objection, probe
 from etl.encode.strategies.restore import RestoreEncoder
 from etl.plan import Batch, BatchResult, Refusal, Wire
+from etl.sink.error_replies import error_reply
 from etl.template import parse_template
 from tests.examples import examples
 from tests.support import RealServer, StartServer, data_size
@@ -77,7 +78,7 @@ def batch_of(records: list[Record], **more: list[bytes]) -> Batch:
 
 def answers(server: RealServer, wire: Wire) -> list[Any]:
     """Send a wire as it is and give the replies."""
-    reader = hiredis.Reader()
+    reader = hiredis.Reader(replyError=error_reply)
     with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
         connection.sendall(b"".join(bytes(buffer) for buffer in wire.buffers))
         replies: list[Any] = []

@@ -172,7 +172,7 @@ def test_a_certificate_for_another_host_is_not_trusted(file: Path, tls_server: T
 def test_a_server_without_tls_is_a_clear_error(tls_server: TlsServer) -> None:
     # It waits for the rest of what it takes for a command, and never answers.
     shown = f"rediss://localhost:{tls_server.plain.port}/0"
-    target = StandaloneTarget(parse_address(f"{shown}?{tls_server.trusted}"), silence_s=0.3)
+    target = StandaloneTarget(parse_address(f"{shown}?{tls_server.trusted}"), read_timeout_s=0.3)
     with pytest.raises(TargetError) as failure:
         target.connect("test")
     assert str(failure.value) == f"{shown} does not answer; is a Redis server with TLS running there?"

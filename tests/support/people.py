@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.feather
+import pyarrow.orc
 import pyarrow.parquet
 
 from tests.support.data import is_of_a_job
@@ -118,6 +119,13 @@ def _feather(path: Path, some: list[dict[str, str]]) -> None:
     pyarrow.feather.write_feather(table_of(some), str(path), compression="zstd")
 
 
+def _orc(path: Path, some: list[dict[str, str]]) -> None:
+    table = table_of(some)
+    table = table.set_column(table.schema.get_field_index("city"), "city", table["city"].cast(pa.string()))
+    with pyarrow.orc.ORCWriter(path, stripe_size=1, batch_size=max(len(some) // 7, 1)) as writer:
+        writer.write(table)
+
+
 _TEXTS: dict[str, Callable[[list[dict[str, str]]], bytes]] = {
     ".csv": _csv(","),
     ".tsv": _csv("\t"),
@@ -129,6 +137,7 @@ _WRITERS: dict[str, Callable[[Path, list[dict[str, str]]], Any]] = {
     ".parquet": _parquet,
     ".arrow": _arrow,
     ".feather": _feather,
+    ".orc": _orc,
 }
 SUFFIXES = tuple(_WRITERS)
 TEXT_SUFFIXES = tuple(_TEXTS)
@@ -147,6 +156,8 @@ def read_by_python(path: Path) -> list[Record]:
         return [_hash(one) for one in objects]
     if path.suffix == ".parquet":
         return [_hash(one) for one in pyarrow.parquet.read_table(path).to_pylist()]
+    if path.suffix == ".orc":
+        return [_hash(one) for one in pyarrow.orc.read_table(path).to_pylist()]
     return [_hash(one) for one in pyarrow.feather.read_table(path).to_pylist()]
 
 

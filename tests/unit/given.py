@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from etl.plan import Batch
-from etl.source.formats.lines import Lines
 from etl.source.storage.local import File, find_files
 from etl.source.text.files import TextFiles, open_text_files
 from etl.source.text.format import TextFormat
+from etl.source.text.lines import Lines
 from etl.template import Template, parse_template
 from etl.testing.resp import parse_commands as parse_commands
 from etl.testing.resp import replies_in as replies_in

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-import hiredis
 import pyarrow as pa
 
 from etl.plan import Batch, BatchResult, Plan, Projection, Refusal, Reject, Response, Source, StopFlag, Wire
-from etl.report import Budget, Counters
+from etl.report import Counters, RejectLimit
+from etl.sink.error_replies import error_reply
 from etl.sink.session.backoff import Backoff
 from etl.template import Template, parse_template
 from tests.unit.encode.model import Model
@@ -23,7 +23,7 @@ LACKING = b"lacking"
 BAD = b"bad"
 """A line that ``refusing`` servers refuse."""
 
-REFUSED = hiredis.ReplyError("WRONGTYPE Operation against a key holding the wrong kind of value")
+REFUSED = error_reply("WRONGTYPE Operation against a key holding the wrong kind of value")
 
 Pair = tuple[int, bytes]
 
@@ -133,7 +133,7 @@ class Near:
     """What a target in memory is spared: connections that break, and servers that change."""
 
     __slots__ = ()
-    own = False
+    embedded = False
     takes: frozenset[str] = frozenset()
 
     @property
@@ -231,7 +231,7 @@ class RejectList:
             raise self.failure
         self.rejects.extend(rejects)
 
-    def for_attempt(self, turn: int) -> RejectList:
+    def for_attempt(self, number: int) -> RejectList:
         return self
 
 
@@ -246,7 +246,7 @@ def plan_for(source: Source, target: Any = None, *, block_bytes: int = 1 << 20, 
         "workers": 1,
         "split": "block",
         "progress": "none",
-        "budget": Budget(count=0),
+        "reject_limit": RejectLimit(count=0),
         "rejects": None,
         "block_bytes": block_bytes,
     } | parts

@@ -55,8 +55,9 @@ OWNERS = {
         "etl.output.differences",
         "etl.source",
         "etl.encode.verify.json",
+        "etl.testing.source",
     ),
-    "csv": ("etl.source.formats.csv",),
+    "csv": ("etl.source.csv.format",),
     "bz2": ("etl.source.storage.compression",),
     "lzma": ("etl.source.storage.compression",),
     "pytest": ("etl.testing",),
@@ -172,6 +173,27 @@ def test_a_module_has_a_floor_and_imports_nothing_from_above(module: str) -> Non
             below = floor_of(imported)
             assert below is not None
             assert below <= floor, f"{module} (floor {floor}) imports {imported} (floor {below})"
+
+
+def shelves_in(module: str) -> list[str]:
+    """Return the packages that a module names as shelves: ``Shelf("etl.source.formats", "format")``."""
+    made = [
+        node for node in nodes(module) if isinstance(node, ast.Call) and ast.unparse(node.func) == "Shelf"
+    ]
+    return [ast.literal_eval(node.args[0]) for node in made if isinstance(node.args[0], ast.Constant)]
+
+
+def test_a_shelf_above_is_named_in_one_place_only_and_is_there() -> None:
+    # A name is no import: what only lists a folder (the choices of an option) needs nothing of what is in it,
+    # and a member is imported while the program runs, by who stands above both.
+    named = {(module, package) for module in MODULES for package in shelves_in(module)}
+    assert ("etl.options.shelves", "etl.source.formats") in named
+    for module, package in named:
+        assert f"{package}.__init__" in MODULES
+        floor, above = floor_of(module), floor_of(package)
+        assert floor is not None
+        assert above is not None
+        assert above <= floor or module == "etl.options.shelves", f"{module} names {package}, from above"
 
 
 @cases("module", MODULES)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from etl.plan.error_reply import Cause, has_cause
+
 WRONG_TYPE = b"a value of another type"
 
 
 def wrong_type(reply: Any) -> bool:
     """Return True if an error reply means that the key holds a value of another type."""
-    return isinstance(reply, Exception) and ("WRONGTYPE" in str(reply) or "wrong Redis type" in str(reply))
+    return has_cause(reply, Cause.WRONG_TYPE)
 
 
 def odd_reply(command: bytes, reply: Any) -> str:

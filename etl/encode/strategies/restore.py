@@ -23,6 +23,7 @@ from etl.encode.resp.lookup import join_lookups, lookup
 from etl.encode.resp.protocol import CRLF, Piece, argument, join
 from etl.encode.resp.spread import split_spread, spread_fields
 from etl.plan import Batch, BatchResult, Refusal, Wire
+from etl.plan.error_reply import Cause, has_cause
 from etl.template import ALL, Field, Template
 from etl.units import MAX_RECORD_BYTES, MIB
 
@@ -146,7 +147,7 @@ def _too_large(batch: Batch) -> dict[int, None]:
 
 
 def _busy(reply: Any) -> bool:
-    return isinstance(reply, Exception) and str(reply).startswith("BUSYKEY")
+    return has_cause(reply, Cause.KEY_EXISTS)
 
 
 def _reason(reply: Any, busy: bool) -> Exception | str:

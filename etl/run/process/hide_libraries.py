@@ -1,8 +1,8 @@
 """Doing without numpy and pandas in processes that are ours alone: the command line's, and its workers'.
 
 Where they are installed, pyarrow imports numpy at once and pandas as soon as it makes an array, in case
-somebody hands it an ndarray or a DataFrame: 0.1 s and 0.3 s, 20 MB and 60 MB in each process. In the command
-line's own processes nobody can. A script that calls ``etl.load`` keeps them, and so does the fork server that
+it is given an ndarray or a DataFrame: 0.1 s and 0.3 s, 20 MB and 60 MB in each process. The command line's
+own processes are given none. A script that calls ``etl.load`` keeps them, and so does the fork server that
 its process shares with us.
 """
 
@@ -28,7 +28,7 @@ class _Finder:
 
 
 def hide_libraries() -> None:
-    """Let nobody in this process import them from now on. May be called twice."""
+    """Make them impossible to import in this process from now on. May be called twice."""
     if not libraries_are_hidden():
         sys.meta_path.insert(0, _Finder)
 

@@ -24,4 +24,4 @@ def open(url: str, options: TargetOptions) -> Iterator[StandaloneTarget]:
     from etl.sink.embedded.server import opened  # of all targets only this one starts a process
 
     with opened(folder) as server_url:
-        yield StandaloneTarget(parse_address(server_url), own=True, named=url)
+        yield StandaloneTarget(parse_address(server_url), embedded=True, named=url)

@@ -8,16 +8,15 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from etl.encode.resp.protocol import plain
-from etl.errors import BrokenHandshakeError, HungUpError, LostError, UnreachedError
+from etl.errors import BrokenHandshakeError, HungUpError, TransientError, UnreachedError
 from etl.options import TargetOptions
 from etl.plan import StopFlag
 from etl.sink.address import Address
 from etl.sink.control import ask_through
 from etl.sink.login import address_of
 from etl.sink.session.backoff import Backoff
-from etl.sink.session.pipelined import READ_TIMEOUT_S, PipelinedSession
+from etl.sink.session.pipelined import NO_LIMIT, READ_TIMEOUT_S, Client, InFlightLimit, PipelinedSession
 from etl.sink.session.reconnecting import ReconnectingSession, server_id
-from etl.units import format_seconds
 
 SCHEMES = {"redis://": "HOST:PORT/DB", "rediss://": "HOST:PORT/DB", "unix://": "/SOCKET"}
 NOUN = "a Redis server"
@@ -39,21 +38,21 @@ def open(url: str, options: TargetOptions) -> Iterator[StandaloneTarget]:
 class StandaloneTarget:
     """A Target (``etl/plan/target.py``): the server at ``address``.
 
-    A connection on which it is silent for ``silence_s`` is given up; it is tried to come back for
-    ``retry_for_s`` seconds. ``own``: it is a child of this process, which alone uses it. ``known``: it has
-    been reached before; ``server_id`` is its run id then, where it tells that. ``most_records`` and
-    ``most_bytes`` bound what a session has under way. ``named`` is its name where that is not its address.
+    A connection on which it is silent for ``read_timeout_s`` is given up; it is tried to come back for
+    ``retry_for_s`` seconds. ``embedded``: it is a child of this process,
+    and no other client's. ``known``: it has been
+    reached before; ``server_id`` is its run id then, where it tells that. ``named`` is its name where that is
+    not its address. ``limit`` bounds what a session has in flight.
     """
 
     address: Address
-    silence_s: float = READ_TIMEOUT_S
+    read_timeout_s: float = READ_TIMEOUT_S
     retry_for_s: float = RETRY_FOR_S
     server_id: bytes | None = None
     known: bool = False
-    own: bool = False
+    embedded: bool = False
     named: str | None = None
-    most_records: int | None = None
-    most_bytes: int | None = None
+    limit: InFlightLimit = NO_LIMIT
 
     takes: ClassVar[frozenset[str]] = frozenset()
 
@@ -67,19 +66,17 @@ class StandaloneTarget:
     def connect(self, client_name: str) -> PipelinedSession:
         from etl.sink.session.connect import open_connection  # redis is imported where it is used
 
-        connection, number = open_connection(self.address, client_name, timeout_s=self.silence_s)
+        connection, number = open_connection(self.address, client_name, timeout_s=self.read_timeout_s)
         return PipelinedSession(
             connection,
             str(self),
-            silence_s=self.silence_s,
-            client_id=number,
-            client_name=client_name.encode(),
-            most_records=self.most_records,
-            most_bytes=self.most_bytes,
+            read_timeout_s=self.read_timeout_s,
+            client=Client(number, client_name.encode()),
+            limit=self.limit,
         )
 
     def bounded(self, records: int | None, nbytes: int | None) -> StandaloneTarget:
-        return replace(self, most_records=records, most_bytes=nbytes)
+        return replace(self, limit=InFlightLimit(records, nbytes))
 
     def backoff(self, stop: StopFlag) -> Backoff:
         return Backoff(self.retry_for_s, stop)
@@ -103,21 +100,20 @@ class StandaloneTarget:
         """
         if retry_for_s is not None:
             return replace(self, retry_for_s=retry_for_s).identify(client_name, stop, told=told)
-        backoff = self.backoff(stop)
-        reached, heard = self.known, False
-        while True:
-            try:
-                return replace(self, server_id=self._ask_id(client_name, stop), known=True)
-            except LostError as lost:
-                reached = reached or not isinstance(lost, UnreachedError)
-                if not reached:
-                    raise
-                stranger = not self.known and isinstance(lost, (UnreachedError, BrokenHandshakeError))
-                limit_s = min(self.retry_for_s, STRANGER_S) if stranger else self.retry_for_s
-                backoff.wait(lost, limit_s)
-                if not heard:
-                    told(f"{lost}; trying again for {format_seconds(limit_s)} (--retry-for)")
-                    heard = True
+        reached = self.known
+
+        def attempt() -> StandaloneTarget:
+            return replace(self, server_id=self._ask_id(client_name, stop), known=True)
+
+        def limit_s(lost: TransientError) -> float | None:
+            nonlocal reached
+            reached = reached or not isinstance(lost, UnreachedError)
+            if not reached:
+                return 0.0
+            stranger = not self.known and isinstance(lost, (UnreachedError, BrokenHandshakeError))
+            return STRANGER_S if stranger else None
+
+        return self.backoff(stop).retry(attempt, limit_s=limit_s, told=told)
 
     def _ask_id(self, client_name: str, stop: StopFlag) -> bytes | None:
         """Connect, and ask for the server's run id; one that hangs up on the question does not tell it."""

@@ -197,7 +197,7 @@ def _wait_until_ready(server: _Server) -> None:
             reply = _ask(server.socket_path, b"PING", timeout_s=_SILENCE_S)
             if reply == "+PONG":
                 return
-            if reply.startswith("-LOADING"):
+            if reply.startswith("-LOADING"):  # the table of replies would import pyarrow
                 silent_until = time.monotonic() + _SILENCE_S
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = server.process.wait(0.005)

@@ -17,10 +17,10 @@ from etl.sink.preflight.facts import Info
 from etl.units import MIB
 
 LOOK_EVERY_S = 0.5
-LEAST_ROOM = 0.02
+MIN_ROOM = 0.02
 """Part of ``maxmemory`` that is hardly any room."""
 
-LEAST_ROOM_BYTES = 64 * MIB
+MIN_ROOM_BYTES = 64 * MIB
 """The same in bytes, for large servers: more than all workers have in flight."""
 
 
@@ -28,34 +28,34 @@ def has_little_room(info: Info) -> bool:
     """Return True if the server is about to refuse writes. One that evicts keys never does."""
     if not info.maxmemory or info.used_memory is None or (info.policy or "noeviction") != "noeviction":
         return False
-    return info.maxmemory - info.used_memory < min(LEAST_ROOM * info.maxmemory, LEAST_ROOM_BYTES)
+    return info.maxmemory - info.used_memory < min(MIN_ROOM * info.maxmemory, MIN_ROOM_BYTES)
 
 
 class MemoryGuard(threading.Thread):
-    """Looks at what ``ask`` finds, and holds the workers by their tally; ``leave`` ends it."""
+    """Looks at what ``ask`` finds, and pauses the workers by their counters; ``leave`` ends it."""
 
-    def __init__(self, counters: Counters, ask: Callable[[], Info], patience_s: float) -> None:
+    def __init__(self, counters: Counters, ask: Callable[[], Info], limit_s: float) -> None:
         super().__init__(name="memory", daemon=True)
         self._counters = counters
         self._ask = ask
-        self._patience_s = min(patience_s, ERROR_POLICIES["OOM"].patience_s or patience_s)
+        self._limit_s = min(limit_s, ERROR_POLICIES["OOM"].limit_s or limit_s)
         self._leaving = threading.Event()
-        self._held_since: float | None = None
+        self._paused_since: float | None = None
 
     def run(self) -> None:
         while not self._leaving.wait(LOOK_EVERY_S):
             self.look(time.monotonic())
 
     def look(self, now: float) -> None:
-        """Hold the workers or let them go. ``now`` is a monotonic time in seconds."""
+        """Pause the workers or let them go on. ``now`` is a monotonic time in seconds."""
         if not has_little_room(self._ask()):
-            self._held_since = None
-        elif self._held_since is None:
-            self._held_since = now
-        held = self._held_since is not None and now - self._held_since < self._patience_s
-        self._counters.hold(held)
+            self._paused_since = None
+        elif self._paused_since is None:
+            self._paused_since = now
+        paused = self._paused_since is not None and now - self._paused_since < self._limit_s
+        self._counters.pause(paused)
 
     def leave(self) -> None:
-        """Let the workers go, and end."""
+        """Let the workers go on, and end."""
         self._leaving.set()
-        self._counters.hold(False)
+        self._counters.pause(False)

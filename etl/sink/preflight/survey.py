@@ -1,4 +1,4 @@
-"""Asking a server, before a load and behind it, what ``preflight`` judges."""
+"""Asking a server, before a load and after it, what ``checks`` judges."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _WHOAMI = (b"ACL", b"WHOAMI")
 def read_server_facts(target: Target, commands: Sequence[CommandArgs], stop: StopFlag) -> Findings:
     """Connect, and ask for whatever may speak against a load of these commands.
 
-    Two round trips on one connection. Raises TargetError only where nobody can connect, StoppedError. What is
-    not answered is unknown, also where the server hangs up on a question, again and again.
+    Two round trips on one connection. What is not answered is unknown, also where the server hangs up on a
+    question, again and again. Raises TargetError only where no connection can be made, StoppedError.
     """
     names = sorted({command[0] for command in commands})
     questions = {

@@ -13,8 +13,9 @@ from redis.connection import AbstractConnection, Connection, SSLConnection
 from redis.retry import Retry
 
 from etl.errors import BrokenHandshakeError, LoadingError, LostError, TargetError, UnreachedError
+from etl.plan.error_reply import Action, Cause, ErrorReply, has_cause
 from etl.sink.address import Address, connection_arguments
-from etl.sink.error_replies import Action, explain, first_word, policy_of
+from etl.sink.error_replies import classified, explain
 
 CONNECT_TIMEOUT_S = 10.0
 
@@ -33,11 +34,11 @@ _ENDED_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
 def open_connection(address: Address, client_name: str, *, timeout_s: float) -> tuple[Any, int | None]:
-    """Connect, authenticate, select the database; give the redis-py connection and its number there.
+    """Connect, authenticate, select the database; return the redis-py connection and its number there.
 
     ``timeout_s`` bounds each answer of the handshake. Raises TargetError, which quotes no secret: LostError
     where it cannot be had just now, and of that BrokenHandshakeError where the connection broke,
-    UnreachedError where nobody took it, LoadingError where the server loads its data set.
+    UnreachedError where it was not accepted, LoadingError where the server loads its data set.
     """
     arguments = connection_arguments(address)
     kind = arguments.pop("connection_class", Connection)
@@ -64,14 +65,10 @@ def open_connection(address: Address, client_name: str, *, timeout_s: float) -> 
     try:
         connection.connect()
         number = _introduce(connection, client_name)
-    except exceptions.AuthenticationError as error:
-        raise TargetError(f"{address} refused the connection: {explain(error)}") from None
-    except exceptions.BusyLoadingError as error:
-        raise LoadingError(f"{address}: {explain(error)}") from None
-    except exceptions.ResponseError as error:
-        kind_of_error = LostError if policy_of(error).action is Action.AGAIN else TargetError
-        hint = _NO_DATABASES if "unknown command 'SELECT'" in str(error) else ""
-        raise kind_of_error(f"{address} refused the connection: {explain(error)}{hint}") from None
+    except (exceptions.AuthenticationError, exceptions.ResponseError, exceptions.BusyLoadingError) as error:
+        raise _refusal(address, classified(error)) from None
+    except ErrorReply as reply:
+        raise _refusal(address, reply) from None
     except exceptions.TimeoutError:
         server = "Redis server with TLS" if issubclass(kind, SSLConnection) else "Redis server"
         kind_of_error = BrokenHandshakeError if taken else UnreachedError
@@ -95,9 +92,9 @@ def _introduce(connection: Any, client_name: str) -> int | None:
     connection.send_packed_command([packed], check_health=False)
     named, number, answer = (_reply(connection) for _ in asked)
     for reply in (named, number):
-        if isinstance(reply, Exception) and first_word(reply) in ("NOAUTH", "DENIED"):
+        if isinstance(reply, ErrorReply) and reply.policy.cause is Cause.LOGIN:
             raise reply
-    if isinstance(answer, Exception) and first_word(answer) != "NOPERM":
+    if isinstance(answer, ErrorReply) and answer.policy.cause is not Cause.PERMISSION:
         raise answer
     return number if isinstance(number, int) else None
 
@@ -106,11 +103,20 @@ def _reply(connection: Any) -> Any:
     try:
         return connection.read_response()
     except exceptions.ResponseError as error:
-        return error
+        return classified(error)
+
+
+def _refusal(address: Address, reply: ErrorReply) -> TargetError:
+    """Return the error of a server that refuses the connection, LostError if only for now."""
+    if has_cause(reply, Cause.LOADING):
+        return LoadingError(f"{address}: {reply.explained}")
+    kind = LostError if reply.policy.action is Action.AGAIN else TargetError
+    hint = _NO_DATABASES if "unknown command 'SELECT'" in str(reply) else ""
+    return kind(f"{address} refused the connection: {reply.explained}{hint}")
 
 
 def _kind_of_loss(error: BaseException, *, taken: bool) -> type[TargetError]:
-    """Say what a failure to connect means: only what broke off may go well the next time."""
+    """Return the kind of a failure to connect: only what broke off may go well the next time."""
     broken = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, *_ENDED_TLS)
     causes = list(_causes(error))
     if any(isinstance(cause, broken) for cause in causes):
@@ -128,7 +134,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _cause(error: BaseException) -> str:
-    """Say in one line why; redis-py wraps the system's or OpenSSL's error, which says it best."""
+    """Return in one line why; redis-py wraps the system's or OpenSSL's error, which says it best."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message}"

@@ -1,4 +1,4 @@
-"""One worker's conversation with one server: both directions at once, every reply checked.
+"""One worker's session with one server: both directions at once, every reply checked.
 
 NOTE(expected): the encoder says which bytes the server sends back when all is well. They are compared as
 they come in, without being parsed or kept; only from the first byte that differs on are replies parsed, and
@@ -21,14 +21,15 @@ import hiredis
 
 from etl.errors import LostError, TargetError
 from etl.plan import Buffer, Response, Wire
-from etl.sink.error_replies import Action, explain, policy_of
+from etl.plan.error_reply import Action, ErrorReply
+from etl.sink.error_replies import error_reply
 from etl.sink.session.transport import Transport
 from etl.units import MIB, counted, format_seconds
 
 INFLIGHT_BYTES = 8 * MIB
 INFLIGHT_COMMANDS = 100_000
 READ_TIMEOUT_S = 30.0
-"""A server that for so long neither takes bytes nor answers any is given up."""
+"""For how long a server may neither take bytes nor send any."""
 
 
 @dataclass(slots=True)
@@ -38,13 +39,30 @@ class _Waiting:
     matched: int = 0  # bytes of wire.expected that have come in
 
 
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A connection as the server knows it: its number there (None: it is not told), and its name."""
+
+    number: int | None = None
+    name: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class InFlightLimit:
+    """How many records and bytes may be in flight, but for one wire; None: as many as is usual."""
+
+    records: int | None = None
+    nbytes: int | None = None
+
+
+NO_CLIENT = Client()
+NO_LIMIT = InFlightLimit()
+
+
 class PipelinedSession:
     """A Session (``etl/plan/target.py``) over one redis-py connection.
 
-    ``name`` is the server's, for messages.
-
-    ``client_id`` is the connection's number on the server (None: the server does not say), ``client_name``
-    the name it has there. No more than ``most_records`` and ``most_bytes`` are under way, but for one wire.
+    ``name`` is the server's, for messages. A server that is silent for ``read_timeout_s`` is given up.
     """
 
     def __init__(
@@ -52,23 +70,20 @@ class PipelinedSession:
         connection: Any,
         name: str,
         *,
-        silence_s: float = READ_TIMEOUT_S,
-        client_id: int | None = None,
-        client_name: bytes = b"",
-        most_records: int | None = None,
-        most_bytes: int | None = None,
+        read_timeout_s: float = READ_TIMEOUT_S,
+        client: Client = NO_CLIENT,
+        limit: InFlightLimit = NO_LIMIT,
     ) -> None:
-        self._most_records = most_records
-        self._most_bytes = most_bytes
-        self.client_id = client_id
-        self.client_name = client_name
+        self._limit = limit
+        self.client_id = client.number
+        self.client_name = client.name
         self._connection = connection
-        self._channel = Transport(connection._sock)
+        self._transport = Transport(connection._sock)
         self.name = name
-        self._silence_s = silence_s
+        self._read_timeout_s = read_timeout_s
         self._unsent: deque[Buffer] = deque()
         self._waiting: deque[_Waiting] = deque()
-        self._answers: list[Response] = []
+        self._responses: list[Response] = []
         self._inflight_bytes = 0
         self._inflight_commands = 0
         self._inflight_records = 0
@@ -79,7 +94,7 @@ class PipelinedSession:
     def submit(self, wire: Wire, token: Any) -> Iterator[Response]:
         with self._failure_kept():
             if not self._waiting:
-                self._hear_out()  # a reply that nobody asked for would pass for the first one of this wire
+                self._read_remaining()  # an unexpected reply would pass for the first one of this wire
             while self._waiting and not self._has_room(wire):
                 self._step()
             self._inflight_bytes += wire.nbytes
@@ -89,29 +104,30 @@ class PipelinedSession:
             self._unsent.extend(buffer for buffer in wire.buffers if len(buffer))
             while self._unsent:
                 self._step()
-        return self._take_answers()
+        return self._take_responses()
 
     def drain(self) -> Iterator[Response]:
         with self._failure_kept():
             while self._waiting:
                 self._step()
-        return self._take_answers()
+        return self._take_responses()
 
     def close(self) -> None:
         self._connection.disconnect()
 
     def _has_room(self, wire: Wire) -> bool:
-        most_bytes = INFLIGHT_BYTES if self._most_bytes is None else min(self._most_bytes, INFLIGHT_BYTES)
+        limit = self._limit
+        most_bytes = INFLIGHT_BYTES if limit.nbytes is None else min(limit.nbytes, INFLIGHT_BYTES)
         records = self._inflight_records + wire.records
         return (
             self._inflight_bytes + wire.nbytes <= most_bytes
-            and (self._most_records is None or records <= self._most_records)
+            and (limit.records is None or records <= limit.records)
             and self._inflight_commands + wire.commands <= INFLIGHT_COMMANDS
         )
 
     @contextlib.contextmanager
     def _failure_kept(self) -> Iterator[None]:
-        """Keep a failure until the answers before it are taken: they count, and one may tell its cause."""
+        """Keep a failure until the responses before it are taken: they count, and one may tell its cause."""
         if self._failure is not None:
             raise self._failure
         try:
@@ -119,52 +135,52 @@ class PipelinedSession:
         except TargetError as failure:
             self._failure = failure
 
-    def _take_answers(self) -> Iterator[Response]:
-        answers, self._answers = self._answers, []
-        yield from answers
+    def _take_responses(self) -> Iterator[Response]:
+        responses, self._responses = self._responses, []
+        yield from responses
         if self._failure is not None:
             raise self._failure
 
     def _step(self) -> None:
         """Send and receive once what can be, waiting if neither can: see NOTE(deadlock)."""
         try:
-            moved = bool(self._unsent) and self._channel.send(self._unsent)
-            data = self._channel.receive()
+            moved = bool(self._unsent) and self._transport.send(self._unsent)
+            data = self._transport.receive()
             if data is None and not moved:
-                self._await()
+                self._wait()
         except OSError as error:
-            self._hear_out()
+            self._read_remaining()
             raise self._broken(f"the connection to {self.name} broke: {error.strerror or error}") from None
         if data == b"":
             raise self._broken(f"{self.name} closed the connection in the middle")
         if data:
-            self._take(data)
+            self._on_data(data)
 
-    def _await(self) -> None:
-        if not self._channel.wait(to_send=bool(self._unsent), timeout_s=self._silence_s):
-            raise self._broken(f"{self.name} has not answered for {format_seconds(self._silence_s)}")
+    def _wait(self) -> None:
+        if not self._transport.wait(to_send=bool(self._unsent), timeout_s=self._read_timeout_s):
+            raise self._broken(f"{self.name} has not answered for {format_seconds(self._read_timeout_s)}")
 
-    def _hear_out(self) -> None:
+    def _read_remaining(self) -> None:
         """Take what the server has said by now; if it has closed, that may tell why."""
         with contextlib.suppress(OSError):
-            while data := self._channel.receive():
-                self._take(data)
+            while data := self._transport.receive():
+                self._on_data(data)
 
     def _broken(self, what: str) -> TargetError:
-        """Make the error for a conversation that cannot go on; a last error reply says why best."""
-        replies = [*self._replies, *(reply for answer in self._answers for reply in answer.replies or ())]
-        for reply in replies:
-            if isinstance(reply, Exception):
-                kind = TargetError if policy_of(reply).action is Action.STOP else LostError
-                return kind(f"{self.name}: {explain(reply)}; then {what.removeprefix(self.name).strip()}")
+        """Make the error for a session that cannot go on; an error reply at its end says why best."""
+        taken = (reply for response in self._responses for reply in response.replies or ())
+        for reply in (*self._replies, *taken):
+            if isinstance(reply, ErrorReply):
+                kind = TargetError if reply.policy.action is Action.STOP else LostError
+                return kind(f"{self.name}: {reply.explained}; then {what.removeprefix(self.name).strip()}")
         lost = counted(self._inflight_commands, "command")
         return LostError(f"{what}; {lost} without a reply")
 
-    def _take(self, data: bytes) -> None:
+    def _on_data(self, data: bytes) -> None:
         position = 0
         while position < len(data) and self._reader is None:
             if not self._waiting:
-                raise self._unasked()
+                raise self._unexpected()
             position = self._compare(data, position)
         if position < len(data) and self._reader is not None:
             self._reader.feed(data[position:])
@@ -175,17 +191,17 @@ class PipelinedSession:
         """Compare ``data`` from ``position`` on with what the oldest wire expects: see NOTE(expected)."""
         waiting = self._waiting[0]
         if waiting.wire.expected is None:
-            self._reader = hiredis.Reader()
+            self._reader = hiredis.Reader(replyError=error_reply)
             return position
         expected = memoryview(waiting.wire.expected)
         wanted = expected[waiting.matched : waiting.matched + len(data) - position]
         if not data.startswith(wanted, position):
-            self._reader = hiredis.Reader()
+            self._reader = hiredis.Reader(replyError=error_reply)
             self._reader.feed(bytes(expected[: waiting.matched]))
             return position
         waiting.matched += len(wanted)
         if waiting.matched == len(expected):
-            self._answer(None)
+            self._respond(None)
         return position + len(wanted)
 
     def _parse(self) -> None:
@@ -201,18 +217,18 @@ class PipelinedSession:
                     return
                 self._replies.append(reply)
             replies, self._replies = self._replies, []
-            self._answer(replies)
+            self._respond(replies)
             if not self._reader.has_data():
                 self._reader = None
                 return
-        raise self._unasked()
+        raise self._unexpected()
 
-    def _unasked(self) -> TargetError:
+    def _unexpected(self) -> TargetError:
         return TargetError(f"{self.name} sent a reply that was not asked for")
 
-    def _answer(self, replies: list[Any] | None) -> None:
+    def _respond(self, replies: list[Any] | None) -> None:
         waiting = self._waiting.popleft()
         self._inflight_bytes -= waiting.wire.nbytes
         self._inflight_commands -= waiting.wire.commands
         self._inflight_records -= waiting.wire.records
-        self._answers.append(Response(waiting.token, waiting.wire, replies))
+        self._responses.append(Response(waiting.token, waiting.wire, replies))

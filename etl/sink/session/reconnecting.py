@@ -1,7 +1,7 @@
-"""A conversation that outlives its connections: what has no answer is sent again.
+"""A session that outlives its connections: what has no answer is sent again.
 
 NOTE(unknown): a broken connection leaves it unknown whether what it has not answered was applied, and bytes
-that still lie in the server's socket may be applied later: behind what is sent again, or only the DEL of a
+that still lie in the server's socket may be applied later: after what is sent again, or only the DEL of a
 DEL and HSET. So the old connection is ended on the server (CLIENT KILL) before anything is sent again. What
 must not be applied twice at all goes through a fence (``etl/encode/fence.py``).
 """
@@ -21,7 +21,7 @@ from etl.sink.session.pipelined import PipelinedSession
 
 
 class ReconnectingSession:
-    """A ReconnectingSession (``etl/plan/target.py``); ``connect`` opens one conversation.
+    """A RenewableSession (``etl/plan/target.py``); ``connect`` opens one session.
 
     ``server_id`` is the run id of the server that the run has begun with (None: unknown). Another one may not
     have what its predecessor has answered for: then ServerChangedError is raised instead of going on.
@@ -34,81 +34,81 @@ class ReconnectingSession:
         self._backoff = backoff
         self._server_id = server_id
         self._unanswered: deque[tuple[Wire, Any]] = deque()
-        self._conversation = self._reach()
+        self._unended: deque[PipelinedSession] = deque()
+        self._session = backoff.retry(self._reach)
 
     @property
     def client_id(self) -> int | None:
         """The number of the present connection on the server; None where it is not told."""
-        return self._conversation.client_id
+        return self._session.client_id
 
     def submit(self, wire: Wire, token: Any) -> Iterator[Response]:
         self._unanswered.append((wire, token))
-        return self._hear(lambda: self._conversation.submit(wire, token))
+        return self._responses(lambda: self._session.submit(wire, token))
 
     def drain(self) -> Iterator[Response]:
         while self._unanswered:
-            yield from self._hear(self._conversation.drain)
+            yield from self._responses(self._session.drain)
 
     def renew(self) -> None:
         """Connect anew, as the name may lead to another server; raises TargetError when none is reached."""
         self._return(None)
 
     def close(self) -> None:
-        self._conversation.close()
+        self._session.close()
 
-    def _hear(self, ask: Callable[[], Iterator[Response]]) -> Iterator[Response]:
+    def _responses(self, ask: Callable[[], Iterator[Response]]) -> Iterator[Response]:
         try:
-            for answer in ask():
+            for response in ask():
                 self._unanswered.popleft()
-                self._backoff.end()
-                yield answer
+                self._backoff.reset()
+                yield response
         except LostError as lost:
             self._return(lost)
 
-    def _reach(self) -> PipelinedSession:
-        """Connect to the server that the run has begun with. Raises ServerChangedError."""
-        while True:
-            try:
-                conversation = self._connect()
-                try:
-                    self._require_same_server(conversation)
-                except TargetError:
-                    conversation.close()
-                    raise
-                return conversation
-            except LostError as lost:
-                self._backoff.wait(lost)
-
     def _return(self, lost: LostError | None) -> None:
-        """Reconnect, and send everything that has no answer once more: see NOTE(unknown)."""
-        while True:
-            old = self._conversation
-            old.close()
-            if lost is not None:
-                self._backoff.wait(lost)
-            self._conversation = self._reach()
-            try:
-                self._end(old)
-                for wire, token in self._unanswered:
-                    # Its answers wait there for the next call; a failure is raised by the next submit.
-                    self._conversation.submit(wire, token)
-            except LostError as again:
-                lost = again
-            else:
-                return
+        """Reconnect, and send everything that has no response once more: see NOTE(unknown)."""
+        self._unended.append(self._session)
+        self._session.close()
+        self._backoff.retry(self._come_back, failed=lost)
 
-    def _require_same_server(self, conversation: PipelinedSession) -> None:
+    def _come_back(self) -> None:
+        """Connect once, end the connections before, and send again."""
+        self._session = self._reach()
+        try:
+            while self._unended:
+                self._end(self._unended[0])
+                self._unended.popleft()
+            for wire, token in self._unanswered:
+                # Its responses wait there for the next call; a failure is raised by the next submit.
+                self._session.submit(wire, token)
+        except LostError:
+            self._unended.append(self._session)
+            self._session.close()
+            raise
+
+    def _reach(self) -> PipelinedSession:
+        """Connect to the server that the run has begun with. Raises ServerChangedError, LostError."""
+        session = self._connect()
+        try:
+            self._require_same_server(session)
+        except TargetError:
+            session.close()
+            raise
+        return session
+
+    def _require_same_server(self, session: PipelinedSession) -> None:
         if self._server_id is None:
             return
         with contextlib.suppress(_UnansweredError):
-            (info,) = _ask(conversation, b"INFO", b"server")
+            (info,) = _ask(session, b"INFO", b"server")
             found = server_id(info)
             if found is not None and found != self._server_id:
-                raise ServerChangedError(f"{conversation.name} was restarted, or is another server by now")
+                raise ServerChangedError(f"{session.name} was restarted, or is another server by now")
 
     def _end(self, old: PipelinedSession) -> None:
         """End the old connection on the server, if it is still there."""
-        new = self._conversation
+        new = self._session
         if old.client_id is None or old.client_id == new.client_id:
             return
         number = b"%d" % old.client_id
@@ -129,8 +129,8 @@ class _UnansweredError(Exception):
     """The server does not know the question, or may not answer it."""
 
 
-def _ask(conversation: PipelinedSession, *words: bytes) -> list[Any]:
-    answers = [*conversation.submit(plain(words), None), *conversation.drain()]
+def _ask(session: PipelinedSession, *words: bytes) -> list[Any]:
+    answers = [*session.submit(plain(words), None), *session.drain()]
     replies = [reply for answer in answers for reply in answer.replies or ()]
     for reply in replies:
         if isinstance(reply, Exception):

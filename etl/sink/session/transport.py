@@ -27,9 +27,9 @@ class Transport:
         self._tls = isinstance(sock, ssl.SSLSocket)
 
     def send(self, buffers: deque[Buffer]) -> bool:
-        """Send from the front of ``buffers`` what the kernel takes; say whether it took anything."""
+        """Send from the front of ``buffers`` what the kernel takes; return True if it took any."""
         try:
-            if self._tls:  # sendmsg is not to be had
+            if self._tls:  # sendmsg is not available
                 sent = self._socket.send(buffers[0])
             else:
                 sent = self._socket.sendmsg(islice(buffers, _IOVECS))

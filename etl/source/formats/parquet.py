@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from etl.source.table.batch import BATCH_RECORDS
-from etl.source.table.format import Group
-from etl.source.table.layout import Layout
+from etl.options import OF_TABLES, SourceOptions
+from etl.plan import Source
+from etl.source.table.format import BATCH_RECORDS, Group
 from etl.units import KIB, MIB
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+    from etl.source.table.layout import Layout
+
+SUFFIXES = (".parquet", ".pq")
+OPTIONS = OF_TABLES
 
 _BUFFERS_BYTES = 16 * MIB
 """Read ahead in all columns together, so that a row group is never in memory as a whole."""
@@ -21,31 +29,47 @@ _FEWER = 16
 """By so much the number of records decoded at a time shrinks where they prove too long."""
 
 
+def open(paths: Sequence[str], options: SourceOptions) -> Source:
+    """Return the source of Parquet files. Raises SourceError and UsageError."""
+    from etl.source.table.find import open_tables
+
+    return open_tables(paths, Parquet(), options)
+
+
 @dataclass(frozen=True, slots=True)
 class Parquet:
-    """The format ``parquet``."""
+    """The format ``parquet`` (a TableFormat)."""
 
     name = "Parquet"
 
-    def open(self, path: str) -> ParquetTable:
-        return ParquetTable(path)
+    def open(self, file: str | pa.NativeFile) -> ParquetTable:
+        return ParquetTable(file)
 
 
 class ParquetTable:
-    """An open Parquet file (a Table, ``etl/source/table/files.py``)."""
+    """An open Parquet file (a Table, ``etl/source/table/format.py``)."""
 
-    def __init__(self, path: str) -> None:
-        # Read, not mapped: a file that shrinks while it is read must be an error, not a signal.
-        file = pa.OSFile(path)
-        metadata = pq.read_metadata(file)
-        buffer_bytes = min(max(_BUFFERS_BYTES // max(metadata.num_columns, 1), 64 * KIB), MIB)
-        self._file = pq.ParquetFile(file, metadata=metadata, buffer_size=buffer_bytes, pre_buffer=False)
+    def __init__(self, file: str | pa.NativeFile) -> None:
+        import pyarrow.parquet as pq
+
+        if not isinstance(file, str):
+            # Every read is a request, so a column of a row group is read as a whole.
+            self._file = pq.ParquetFile(file, pre_buffer=False)
+        else:
+            # Read, not mapped: a file that shrinks while it is read must be an error, not a signal.
+            opened = pa.OSFile(file)
+            metadata = pq.read_metadata(opened)
+            nbytes = min(max(_BUFFERS_BYTES // max(metadata.num_columns, 1), 64 * KIB), MIB)
+            self._file = pq.ParquetFile(opened, metadata=metadata, buffer_size=nbytes, pre_buffer=False)
         self.schema: pa.Schema = stored_schema(self._file)
 
-    def groups(self) -> Sequence[Group]:
-        metadata = self._file.metadata
-        groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
-        return [Group(group.num_rows, group.total_byte_size) for group in groups]
+    @property
+    def group_count(self) -> int:
+        return int(self._file.metadata.num_row_groups)
+
+    def group(self, index: int) -> Group:
+        group = self._file.metadata.row_group(index)
+        return Group(group.num_rows, group.total_byte_size)
 
     def read(self, group: int, skip: int, layout: Layout) -> Iterator[pa.RecordBatch]:
         return read_group(self._file, group, skip, list(layout.needed))
@@ -63,7 +87,7 @@ def stored_schema(file: pq.ParquetFile) -> pa.Schema:
 
 
 def read_group(
-    file: pq.ParquetFile, group: int, skip: int, columns: Sequence[str] | None = None
+    file: pq.ParquetFile, group: int, skip: int, columns: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
     """Yield a row group's records from the record ``skip`` on, few at a time, fewer where they are long.
 

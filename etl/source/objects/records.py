@@ -19,7 +19,7 @@ from typing import Any
 
 from etl.errors import SourceError
 from etl.plan import Batch, Block, Projection, Reject
-from etl.source.formats.jsonl import Jsonl
+from etl.source.json.lines import Jsonl
 from etl.source.objects.tokens import Tokens
 from etl.source.objects.values import Writer, Written
 from etl.source.text.files import Place

@@ -1,4 +1,4 @@
-"""Databases that queries run in: DuckDB, and SQLite and PostgreSQL through ADBC. Each is imported when used.
+"""From the URI of ``--database`` to the database, whose library is imported when the query runs.
 
 A value of a type that an ADBC driver does not know comes as the database's own raw bytes (PostgreSQL's
 ``inet``): ``ip::text`` in the query makes it text. Nothing of a database's URI but what ``Uri`` shows comes
@@ -7,28 +7,27 @@ into a message or a ``repr``.
 
 from __future__ import annotations
 
-import os
-from urllib.parse import unquote
-
-from etl.errors import SourceError, UsageError
+from etl.errors import UsageError
+from etl.registry import Shelf
 from etl.source.query.database import Database
-from etl.source.query.databases.duckdb import DuckDB
-from etl.source.query.databases.postgresql import PostgreSQL
-from etl.source.query.databases.sqlite import SQLite
-from etl.source.storage.uri import parse_uri
+
+DATABASES = Shelf("etl.source.query.databases", "database")
 
 
-def connect_to(uri: str) -> Database:
-    """Choose the database that a URI names. Raises UsageError, SourceError for a file that is not there."""
-    scheme, colon, rest = uri.partition(":")
-    scheme = scheme.lower()
-    if colon and scheme in ("postgresql", "postgres"):
-        return PostgreSQL(parse_uri(uri))
-    if colon and scheme in ("sqlite", "duckdb"):
-        path = unquote(rest.removeprefix("//")) if rest.startswith("//") else rest
-        if path.startswith("//"):  # sqlite:////tmp/x.db, as others write an absolute path
-            path = "/" + path.lstrip("/")
-        if not os.path.isfile(path):
-            raise SourceError(f"the database {path} does not exist or is no file")
-        return SQLite(path) if scheme == "sqlite" else DuckDB(path)
-    raise UsageError("--database is none of postgresql://HOST/NAME, sqlite:PATH and duckdb:PATH")
+def connect_to(uri: str | None) -> Database:
+    """Return the database that a URI names; None: DuckDB over files.
+
+    Raises UsageError where no database has its scheme, SourceError for a file that is not there.
+    """
+    if uri is None:
+        from etl.source.query.databases.duckdb import DuckDB
+
+        return DuckDB()
+    scheme, colon, _ = uri.partition(":")
+    members = [member for _, member in DATABASES.members()]
+    for member in members:
+        if colon and scheme.lower() in member.SCHEMES:
+            database: Database = member.open(uri)
+            return database
+    *most, last = (member.WRITTEN for member in members)
+    raise UsageError(f"--database is none of {', '.join(most)} and {last}")

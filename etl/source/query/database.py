@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -22,6 +24,17 @@ class Database(Protocol):
 
     def run(self, sql: str) -> AbstractContextManager[pa.RecordBatchReader]:
         """Run a query. Raises SourceError for what the database or its driver raises, MissingExtraError."""
+
+
+def file_of(uri: str) -> str:
+    """Return the path in a URI like ``sqlite:PATH``. Raises SourceError where no file is there."""
+    rest = uri.partition(":")[2]
+    path = unquote(rest.removeprefix("//")) if rest.startswith("//") else rest
+    if path.startswith("//"):  # sqlite:////tmp/x.db, as others write an absolute path
+        path = "/" + path.lstrip("/")
+    if not os.path.isfile(path):
+        raise SourceError(f"the database {path} does not exist or is no file")
+    return path
 
 
 def import_driver(module: str, extra: str) -> Any:

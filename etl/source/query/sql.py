@@ -13,7 +13,6 @@ import pyarrow as pa
 from etl.errors import SourceError, UsageError
 from etl.source.query.connect import connect_to
 from etl.source.query.database import Database
-from etl.source.query.databases.duckdb import DuckDB
 from etl.source.table.input import TableInput
 from etl.source.table.layout import field_names, require_distinct
 from etl.source.table.stream import TableStream
@@ -30,7 +29,7 @@ def open_query(sql: str, database: str | None = None) -> TableStream:
     """
     if not sql.strip():
         raise UsageError("--sql is empty: give a SELECT")
-    chosen = DuckDB() if database is None else connect_to(database)
+    chosen = connect_to(database)
     query = TableInput(lambda: _begin(chosen, sql), _PART, repeatable=True)
     if not len(query.schema):
         raise SourceError(f"{chosen.name}: the query gives no records: write a SELECT")

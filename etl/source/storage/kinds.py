@@ -50,7 +50,7 @@ _KINDS = (
     _Kind(b"ARROW1\0\0", "an Arrow file", "give --format arrow"),
     _Kind(b"\xff\xff\xff\xff", "an Arrow stream", "give --format arrow", textual=True),
     _Kind(b"FEA1", "a Feather V1 file", "write it again as Feather V2", textual=True),
-    _Kind(b"ORC", "an ORC file", _CONVERT, textual=True),
+    _Kind(b"ORC", "an ORC file", "give --format orc", textual=True),
     _Kind(b"Obj\x01", "an Avro file", _CONVERT),
     _Kind(b"\x89HDF\r\n\x1a\n", "an HDF5 file", _CONVERT),
     _Kind(b"\x93NUMPY", "a NumPy array", _CONVERT),

@@ -1,8 +1,8 @@
 """Remote files: found, opened, and their errors put into sentences without secrets.
 
-``s3://``, ``gs://`` and ``hdfs://`` are read by Arrow's own file systems (``remote_arrow``), every other
-scheme by fsspec (``remote_fsspec``). Credentials come from where those look for them (environment, profiles,
-the URI's user and password); options such as ``endpoint_override`` stand in the URI's query.
+The stores of ``stores/`` say which schemes they are for, and every other is fsspec's. Credentials come from
+where those look for them (environment, profiles, the URI's user and password); options such as
+``endpoint_override`` stand in the URI's query.
 """
 
 from __future__ import annotations
@@ -16,10 +16,15 @@ from typing import Any
 import pyarrow as pa
 
 from etl.errors import EtlError, SourceError
+from etl.registry import Shelf
 from etl.source.storage.compression import ByteStream, closing_on_error, sniffed, split_name
 from etl.source.storage.local import digest
 from etl.source.storage.store import Found, Store
 from etl.source.storage.uri import Uri, parse_uri
+
+STORES = Shelf("etl.source.storage.stores", "store")
+DEFAULT = "fsspec"
+"""The store of every scheme that none has named."""
 
 _MOST_DETAIL = 300
 _MAGIC = frozenset("*[")
@@ -27,13 +32,14 @@ _MAGIC = frozenset("*[")
 
 def open_store(uri: Uri) -> Store:
     """Open the file system of a URI. Raises MissingExtraError, UsageError and SourceError."""
-    from etl.source.storage.stores import arrow as remote_arrow
-    from etl.source.storage.stores import fsspec as remote_fsspec
-
+    chosen = STORES.member(DEFAULT)
+    for _, member in STORES.members():
+        if uri.scheme in member.SCHEMES:
+            chosen = member
+            break
     with explaining(uri):
-        if uri.scheme in remote_arrow.SCHEMES:
-            return remote_arrow.ArrowStore(uri)
-        return remote_fsspec.FsspecStore(uri)
+        store: Store = chosen.open(uri)
+    return store
 
 
 @dataclass(frozen=True, slots=True)

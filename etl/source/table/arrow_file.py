@@ -16,10 +16,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.ipc
 
-from etl.errors import SourceError
-from etl.source.table.batch import BATCH_RECORDS
-from etl.source.table.format import Group
+from etl.source.table.format import BATCH_RECORDS, Group
 from etl.source.table.layout import Layout
+from etl.source.table.types import readable
 from etl.source.table.validate import require_valid
 from etl.units import MIB
 
@@ -33,49 +32,69 @@ class Arrow:
 
     name = "Arrow"
 
-    def open(self, path: str) -> ArrowTable:
-        return ArrowTable(path)
+    def open(self, file: str | pa.NativeFile) -> ArrowTable:
+        return ArrowTable(file)
 
 
 class ArrowTable:
-    """An open Arrow IPC file (a Table, ``etl/source/table/files.py``)."""
+    """An open Arrow IPC file (a Table, ``etl/source/table/format.py``)."""
 
-    def __init__(self, path: str) -> None:
-        require_arrow(path)
-        self._file = pa.OSFile(path)
+    def __init__(self, file: str | pa.NativeFile) -> None:
+        self._local = isinstance(file, str)
+        self._file = pa.OSFile(file) if isinstance(file, str) else file
         try:
+            _require_arrow(self._file)
             self._reader = self._open(None)
-            if self._file.size() > _READ_BYTES * self._reader.num_record_batches:
+            if isinstance(file, str) and self._file.size() > _READ_BYTES * self._reader.num_record_batches:
                 self._file.close()
-                self._file = pa.memory_map(path)
+                self._file = pa.memory_map(file)
                 self._reader = self._open(None)
         except BaseException:
             self._file.close()
             raise
         self.schema: pa.Schema = self._reader.schema
         self._columns: tuple[int, ...] | None = None
+        self._narrow: pa.RecordBatchFileReader | None = None
+        self._fetched: tuple[int, pa.RecordBatch] | None = None
 
-    def groups(self) -> Sequence[Group]:
+    @property
+    def group_count(self) -> int:
+        return int(self._reader.num_record_batches)
+
+    def group(self, index: int) -> Group:
         # A batch has to be opened for its number of records, and its columns, if compressed, unpacked.
-        narrow = [index for index, field in enumerate(self.schema) if _is_narrow(field.type)]
-        reader = self._open((narrow or [0])[:1])
-        rows = [reader.get_batch(index).num_rows for index in range(reader.num_record_batches)]
-        return [Group(records, records) for records in rows]
+        if self._local:
+            if self._narrow is None:
+                narrow = [number for number, field in enumerate(self.schema) if _is_narrow(field.type)]
+                self._narrow = self._open((narrow or [0])[:1])
+            records = self._narrow.get_batch(index)
+        else:  # what has come all the way is kept for ``read``
+            records = self._batch(index, tuple(readable(self.schema)))
+            self._fetched = index, records
+        return Group(len(records), len(records))
 
     def read(self, group: int, skip: int, layout: Layout) -> Iterator[pa.RecordBatch]:
-        if self._columns != layout.columns:
-            self._columns = layout.columns
-            self._reader = self._open(list(layout.columns))
-        records = self._reader.get_batch(group)
-        records.validate()
+        records = self._batch(group, layout.columns)
+        wanted = [self.schema.field(index).name for index in layout.columns]
+        if wanted:
+            records.validate()
         for start in range(skip, len(records), BATCH_RECORDS):
             some = records.slice(start, BATCH_RECORDS)
-            for column in some.columns:
-                require_valid(column)
+            for name in wanted:
+                require_valid(some.column(name))
             yield some
 
     def close(self) -> None:
         self._file.close()
+
+    def _batch(self, index: int, columns: tuple[int, ...]) -> pa.RecordBatch:
+        fetched, self._fetched = self._fetched, None
+        if fetched is not None and self._columns == columns and fetched[0] == index:
+            return fetched[1]
+        if self._columns != columns:
+            self._columns = columns
+            self._reader = self._open(columns)
+        return self._reader.get_batch(index)
 
     def _open(self, columns: Sequence[int] | None) -> pa.RecordBatchFileReader:
         # To pyarrow, no column at all would mean every column.
@@ -90,16 +109,14 @@ def is_arrow_stream(path: str) -> bool:
         return file.read(4) == b"\xff\xff\xff\xff"
 
 
-def require_arrow(path: str) -> None:
-    """Raise SourceError where a file is neither in Arrow's file format nor anything that looks like it."""
-    with open(path, "rb") as file:
-        head = file.read(8)
+def _require_arrow(file: pa.NativeFile) -> None:
+    """Raise ValueError where a file is neither in Arrow's file format nor anything that looks like it."""
+    head = file.read(8)
+    file.seek(0)
     if head.startswith(b"FEA1"):
-        raise SourceError(
-            f"{path} is of the format Feather V1, which was given up: write it again as Feather V2"
-        )
+        raise ValueError("it is Feather V1, which was given up: write it again as Feather V2")
     if head and not head.startswith(_MAGIC):
-        raise SourceError(f"{path} is not an Arrow file: it does not begin with ARROW1")
+        raise ValueError("it does not begin with ARROW1")
 
 
 def _is_narrow(type: pa.DataType) -> bool:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.plan import Batch
+from etl.source.table.format import BATCH_RECORDS
 from etl.source.table.layout import Column, Layout, names_of
 from etl.source.text.numbering import number_column
 from etl.source.value.json import json_objects, json_of
@@ -20,9 +21,6 @@ from etl.source.value.scalars import NOTHING
 from etl.source.value.size import decoded_bytes
 from etl.source.value.text import members_of, text_of
 from etl.units import MIB
-
-BATCH_RECORDS = 16_384
-"""As fast as any bigger number here, and a sixteenth of the memory of a million."""
 
 _BATCH_BYTES = 4 * MIB
 """Text, above all JSON, may be several times as long as what it is made from."""

@@ -11,17 +11,25 @@ from etl.errors import SourceError
 from etl.source.storage.local import File, restat
 from etl.source.table.format import TableFormat
 
+DAMAGE = (pa.ArrowException, OSError, ValueError)
+"""What a Table raises."""
+
 
 @contextmanager
 def reading(file: File, format: TableFormat) -> Iterator[None]:
     """Turn what pyarrow raises into a sentence about the file: changed, damaged, or another format."""
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except DAMAGE as error:
         restat(file)
         if not file.size:
             raise SourceError(f"{file.path} is empty: a {format.name} file never is") from None
-        raise SourceError(f"{file.path} cannot be read as {format.name}: {first_sentence(error)}") from None
+        raise unreadable(file.path, format, error) from None
+
+
+def unreadable(name: str, format: TableFormat, error: BaseException) -> SourceError:
+    """Return the error of a file that is damaged, or of another format."""
+    return SourceError(f"{name} cannot be read as {format.name}: {first_sentence(error)}")
 
 
 def first_sentence(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Local files of tables (Parquet, Arrow), cut at the groups of records that they are written in.
+"""Local files of tables (Parquet, Arrow, ...), cut at the groups of records that they are written in.
 
 NOTE(pieces): a block is a group of a file, or, where a whole input has fewer than ENOUGH_GROUPS of them, a
 run of a group's records, so that there is work for every worker. Who reads a run decodes the group from its
@@ -20,12 +20,11 @@ import pyarrow as pa
 from etl.errors import SourceError
 from etl.plan import Batch, Block, Projection, Reject
 from etl.source.storage.local import File, fingerprint, restat
-from etl.source.table.batch import BATCH_RECORDS, records_json
+from etl.source.table.batch import records_json
 from etl.source.table.errors import reading
-from etl.source.table.format import Group, Table, TableFormat
-from etl.source.table.layout import Layout, field_names, layout, require_distinct
+from etl.source.table.format import BATCH_RECORDS, Group, Table, TableFormat
+from etl.source.table.layout import Layout, field_names, layout, require_distinct, whole_layout
 from etl.source.table.long_records import bounded_batches
-from etl.source.table.types import foreign_type
 from etl.units import DEFAULT_RECORD_BYTES
 
 ENOUGH_GROUPS = 16
@@ -97,7 +96,9 @@ class TableFiles:
         return pieces[bisect_right(pieces, block.first_record, key=lambda piece: piece.first_record) - 1]
 
 
-def open_table_files(files: tuple[File, ...], format: TableFormat) -> TableFiles:
+def open_table_files(
+    files: tuple[File, ...], format: TableFormat, *, max_record: int = DEFAULT_RECORD_BYTES
+) -> TableFiles:
     """Read what describes each file, and make the source. Raises SourceError."""
     names: dict[str, None] = {}
     groups: list[Sequence[Group]] = []
@@ -107,7 +108,7 @@ def open_table_files(files: tuple[File, ...], format: TableFormat) -> TableFiles
             try:
                 require_distinct(table.schema, file.path)
                 names.update(dict.fromkeys(field_names(table.schema)))
-                groups.append(list(table.groups()))
+                groups.append([table.group(index) for index in range(table.group_count)])
             finally:
                 table.close()
             restat(file)
@@ -118,7 +119,7 @@ def open_table_files(files: tuple[File, ...], format: TableFormat) -> TableFiles
     for file, of_file in zip(files, groups, strict=True):
         pieces.append(tuple(_cut(file.size, of_file, runs, first_record)))
         first_record += sum(group.records for group in of_file)
-    return TableFiles(format, files, tuple(pieces), tuple(names))
+    return TableFiles(format, files, tuple(pieces), tuple(names), max_record)
 
 
 def _cut(size: int, groups: Sequence[Group], runs: int, first_record: int) -> Iterator[Piece]:
@@ -172,8 +173,7 @@ class TableFilesReader:
         with reading(file, self._source.format):
             table = self._source.format.open(file.path)
             try:
-                foreign = tuple(field.name for field in table.schema if foreign_type(field.type))
-                everything = layout(table.schema, Projection(all=True, exclude=foreign), file.path)
+                everything = whole_layout(table.schema, file.path)
                 found = list(records_json(table.read(piece.group, piece.skip, everything), indices))
             finally:
                 table.close()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
-from etl.source.table.layout import Layout
+if TYPE_CHECKING:
+    from etl.source.table.layout import Layout
+
+BATCH_RECORDS = 16_384
+"""The most records that are read at a time: as fast as any bigger number here, and little memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +24,23 @@ class Group:
 
 
 class Table(Protocol):
-    """One open file. What it raises, pyarrow raised; TableFiles says which file it was."""
+    """One open file. What it raises, pyarrow raised, or a ValueError: whose it is says which file it was."""
 
     @property
     def schema(self) -> pa.Schema: ...
 
-    def groups(self) -> Sequence[Group]:
-        """Say what the file is made of."""
+    @property
+    def group_count(self) -> int:
+        """How many groups of records the file has, none of them needed to open it."""
+
+    def group(self, index: int) -> Group:
+        """Return what a group is made of, for plans and progress."""
 
     def read(self, group: int, skip: int, layout: Layout) -> Iterator[pa.RecordBatch]:
-        """Return a group's records from the record ``skip`` on, with what ``layout`` needs, few at a time."""
+        """Yield a group's records from the record ``skip`` on, at most BATCH_RECORDS at a time.
+
+        They need to have no other columns than those that ``layout`` needs; with none at all, they count.
+        """
 
     def close(self) -> None:
         """Close the file."""
@@ -41,5 +52,8 @@ class TableFormat(Protocol):
     @property
     def name(self) -> str: ...
 
-    def open(self, path: str) -> Table:
-        """Open a file and read what describes it. Raises SourceError for what is another format."""
+    def open(self, file: str | pa.NativeFile) -> Table:
+        """Open a path, or a remote file that is open already, and read what describes it.
+
+        A file of another format is a ValueError (pyarrow's own are), with the rest of a sentence.
+        """

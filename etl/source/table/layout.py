@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from etl.errors import SourceError
 from etl.plan import Projection, require_own_names
-from etl.source.table.types import require_text
+from etl.source.table.types import foreign_type, require_text
 from etl.template import ALL, JSON, LINE, NUMBER
 
 _NO_FIELD = frozenset((ALL, NUMBER, LINE, JSON))
@@ -84,6 +84,12 @@ def layout(schema: pa.Schema, projection: Projection, file: str) -> Layout:
     made = Layout(schema, projection, columns, tuple(lists), tuple(absent), spread)
     require_text(schema, made.paths, file)
     return made
+
+
+def whole_layout(schema: pa.Schema, file: str) -> Layout:
+    """Return the layout of all columns that pyarrow can read. Raises SourceError, naming ``file``."""
+    foreign = tuple(field.name for field in schema if foreign_type(field.type))
+    return layout(schema, Projection(all=True, exclude=foreign), file)
 
 
 def field_names(schema: pa.Schema) -> tuple[str, ...]:

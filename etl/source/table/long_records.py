@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from etl.plan import Batch
+from etl.plan import Batch, Reject
 from etl.source.table.batch import batches_of, records_json
 from etl.source.table.layout import Layout
 from etl.source.text.long_records import KEPT_BYTES, long_record
@@ -37,7 +37,8 @@ def bounded_batches(
             raw = b"{}"
             if short:
                 raw = next(records_json([some.select(short)], [0]))[1]
-            yield long_record(file, number, None, raw, nbytes=nbytes, max_record=max_record, whole=True)
+            found = Reject(file, number, None, "", raw)
+            yield long_record(found, nbytes=nbytes, max_record=max_record, whole=True)
         else:
             half = length // 2
             waiting += [(start + half, length - half), (start, half)]

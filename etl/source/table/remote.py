@@ -1,30 +1,22 @@
-"""Remote Parquet and Arrow files: the parent reads them a few records at a time and feeds the workers."""
+"""Remote files of tables: the parent reads them a few records at a time and feeds the workers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from etl.errors import SourceError
-from etl.source.formats.parquet import read_group, stored_schema
 from etl.source.storage.input import joint_fingerprint
-from etl.source.storage.remote import RemoteFile, find_remote, open_remote
-from etl.source.table.errors import first_sentence
-from etl.source.table.layout import field_names, require_distinct
+from etl.source.storage.remote import RemoteFile, open_remote
+from etl.source.table.errors import DAMAGE, unreadable
+from etl.source.table.format import Table, TableFormat
+from etl.source.table.layout import field_names, require_distinct, whole_layout
 from etl.source.table.stream import Portion, TableStream
-from etl.source.table.types import readable, with_put_aside
+from etl.source.table.types import with_put_aside
 
 
-def open_remote_tables(uris: Sequence[str], format: str) -> TableStream:
-    """Make a source of the files that URIs name, in order; ``format`` is ``parquet`` or ``arrow``.
-
-    Raises SourceError for what cannot be reached or is no such file.
-    """
-    files = tuple(file for uri in uris for file in find_remote(uri))
+def open_remote_tables(files: tuple[RemoteFile, ...], format: TableFormat, *, max_record: int) -> TableStream:
+    """Make a source of remote files. Raises SourceError for what is no such file."""
     names: dict[str, None] = {}
     for file in files:
         with _opened(file, format) as table:
@@ -37,6 +29,7 @@ def open_remote_tables(uris: Sequence[str], format: str) -> TableStream:
         nbytes=sum(file.nbytes or 0 for file in files),
         input=RemoteTables(files, format),
         fingerprint=joint_fingerprint(files),
+        max_record=max_record,
     )
 
 
@@ -45,54 +38,40 @@ class RemoteTables:
     """The records of remote files (an Input, ``etl/source/table/stream.py``)."""
 
     files: tuple[RemoteFile, ...]
-    format: str
+    format: TableFormat
 
     def portions(self) -> Iterator[Portion]:
         for part, file in enumerate(self.files):
-            size = file.nbytes or 0
             with _opened(file, self.format) as table:
-                done = 0
-                for records in table.batches():
-                    stop = done + len(records)
-                    nbytes = size * stop // table.records - size * done // table.records
-                    yield Portion(part, records, nbytes)
-                    done = stop
+                yield from _portions(table, part, file)
 
     def verify_unchanged(self) -> None:
         for file in self.files:
             file.verify_unchanged()
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    schema: pa.Schema
-    records: int
-    reader: pq.ParquetFile | pa.RecordBatchFileReader
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        if isinstance(self.reader, pq.ParquetFile):
-            for group in range(self.reader.num_row_groups):
-                yield from read_group(self.reader, group, 0)
-        else:
-            for index in range(self.reader.num_record_batches):
-                yield with_put_aside(self.reader.get_batch(index), self.schema)
+def _portions(table: Table, part: int, file: RemoteFile) -> Iterator[Portion]:
+    """Yield a file's records; its groups share its bytes evenly, so that none is fetched for its size."""
+    everything = whole_layout(table.schema, file.name)
+    size = file.nbytes or 0
+    start = 0
+    for index in range(table.group_count):
+        count = max(table.group(index).records, 1)
+        done = 0
+        for records in table.read(index, 0, everything):
+            done += len(records)
+            stop = size * (index * count + done) // (table.group_count * count)
+            yield Portion(part, with_put_aside(records, table.schema), stop - start)
+            start = stop
 
 
 @contextmanager
-def _opened(file: RemoteFile, format: str) -> Iterator[_Table]:
+def _opened(file: RemoteFile, format: TableFormat) -> Iterator[Table]:
     """Open a remote file; what is raised meanwhile says which file it was."""
     raw, _ = open_remote(file)
     try:
-        if format == "parquet":
-            parquet = pq.ParquetFile(raw, pre_buffer=False)
-            yield _Table(stored_schema(parquet), parquet.metadata.num_rows, parquet)
-        else:
-            arrow = pa.ipc.open_file(raw)
-            schema = arrow.schema
-            if columns := readable(schema):
-                arrow = pa.ipc.open_file(raw, options=pa.ipc.IpcReadOptions(included_fields=columns))
-            yield _Table(schema, arrow.count_rows(), arrow)
-    except (pa.ArrowException, OSError) as error:
-        raise SourceError(f"{file.name} cannot be read as {format}: {first_sentence(error)}") from None
+        yield format.open(raw)
+    except DAMAGE as error:
+        raise unreadable(file.name, format, error) from None
     finally:
         raw.close()

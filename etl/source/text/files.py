@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from etl.errors import SourceError
 from etl.plan import Batch, Block, Projection, Reject
-from etl.source.formats.lines import Lines
 from etl.source.storage.kinds import require_text
 from etl.source.storage.local import File, OpenFile, fingerprint, restat
 from etl.source.text import long_records
 from etl.source.text.format import TextFormat, scan_at
+from etl.source.text.lines import Lines
 from etl.source.text.long_records import end_of_long, long_record
 from etl.source.text.wide import parse_in_parts
 from etl.units import DEFAULT_RECORD_BYTES, KIB, MIB
@@ -185,14 +185,8 @@ class TextFilesReader:
             raw = self._opened_for(block).read(
                 block.start, block.start + min(block.long_bytes, long_records.KEPT_BYTES)
             )
-            yield long_record(
-                place.file,
-                place.first_record,
-                place.offset,
-                raw,
-                nbytes=block.long_bytes,
-                max_record=max_record,
-            )
+            found = Reject(place.file, place.first_record, place.offset, "", raw)
+            yield long_record(found, nbytes=block.long_bytes, max_record=max_record)
             return
         data = self._data(block)
         yield from parse_in_parts(self._format(block), data, self._projection, place, max_record=max_record)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from etl.options import SourceOptions
 from etl.source.storage.find import find_inputs
 from etl.source.storage.local import LocalFile
 from etl.source.text.files import TextFiles, open_text_files
 from etl.source.text.format import TextFormat
 from etl.source.text.stream import TextStream, open_text_stream
 from etl.units import DEFAULT_RECORD_BYTES
+
+
+def open_text(paths: Sequence[str], format: TextFormat, options: SourceOptions) -> TextFiles | TextStream:
+    """Return the source of a text format, as options have it: see ``find_text``."""
+    return find_text(paths, format, sniff=options.format is None, max_record=options.max_record)
 
 
 def find_text(

@@ -9,6 +9,7 @@ a record, whose end only the whole of it would tell (an element of a JSON array,
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -52,26 +53,17 @@ def end_of_long(
     return length, b""
 
 
-def long_record(
-    file: str,
-    record: int | None,
-    offset: int | None,
-    raw: bytes,
-    *,
-    nbytes: int,
-    max_record: int,
-    whole: bool = False,
-) -> Batch:
+def long_record(found: Reject, *, nbytes: int, max_record: int, whole: bool = False) -> Batch:
     """Return the batch of one record that is refused because it is too long.
 
-    ``raw`` is its beginning, or, if ``whole``, all of it without its line break; ``nbytes`` is what it takes
-    with it.
+    ``found`` is where it stands, and its beginning, or, if ``whole``, all of it without its line break;
+    ``nbytes`` is what it takes with it.
     """
     reason = f"it takes {nbytes:,} bytes, more than --max-record allows ({format_bytes(max_record)})"
-    kept = raw[:KEPT_BYTES]
+    kept = found.raw[:KEPT_BYTES]
     if len(kept) == nbytes and kept.endswith(b"\n"):
         kept = kept[:-1].removesuffix(b"\r")
-    elif len(kept) < (len(raw) if whole else nbytes):
+    elif len(kept) < (len(found.raw) if whole else nbytes):
         reason += f"; the first {len(kept):,} bytes are kept here"
-    numbers = None if record is None else pa.array([], pa.int64())
-    return Batch(NO_FIELDS, numbers=numbers, rejects=(Reject(file, record, offset, reason, kept),), rows=0)
+    numbers = None if found.record is None else pa.array([], pa.int64())
+    return Batch(NO_FIELDS, numbers=numbers, rejects=(replace(found, reason=reason, raw=kept),), rows=0)

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from etl.plan import Batch, Block, Projection, Reject
-from etl.source.formats.lines import Lines
 from etl.source.storage.compression import ByteStream, read_head
 from etl.source.storage.input import Input, joint_fingerprint
 from etl.source.storage.kinds import require_text
 from etl.source.text import long_records
 from etl.source.text.files import Place, all_fields, endless_beginning
 from etl.source.text.format import TextFormat, scan_at
+from etl.source.text.lines import Lines
 from etl.source.text.long_records import end_of_long, long_record
 from etl.source.text.wide import parse_in_parts
 from etl.units import DEFAULT_RECORD_BYTES, KIB
@@ -200,14 +200,8 @@ class TextStreamReader:
     def read(self, block: Block) -> Iterator[Batch]:
         data, place, max_record = _payload(block), self._place(block), self._source.max_record
         if block.long_bytes is not None:
-            yield long_record(
-                place.file,
-                place.first_record,
-                place.offset,
-                data,
-                nbytes=block.long_bytes,
-                max_record=max_record,
-            )
+            found = Reject(place.file, place.first_record, place.offset, "", data)
+            yield long_record(found, nbytes=block.long_bytes, max_record=max_record)
             return
         yield from parse_in_parts(self._format(block), data, self._projection, place, max_record=max_record)
 

@@ -76,9 +76,7 @@ def _too_long(format: TextFormat, data: bytes, part: _Part, max_record: int) -> 
         (found,) = format.originals(data, [0], part)
     except IndexError:
         return None  # nothing but blank lines
-    return long_record(
-        part.file, found.record, found.offset, found.raw, nbytes=len(data), max_record=max_record, whole=True
-    )
+    return long_record(replace(found, file=part.file), nbytes=len(data), max_record=max_record, whole=True)
 
 
 def _halves(format: TextFormat, data: bytes, part: _Part) -> list[tuple[bytes, _Part]] | None:

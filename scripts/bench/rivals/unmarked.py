@@ -11,29 +11,31 @@ from collections.abc import Iterator
 from typing import Any
 
 from etl.cli.main import main
-from etl.errors import EtlError
 from etl.job.state import ResumePoint
-from etl.pipeline import preflight as guard
-from etl.pipeline.execution import Run
+from etl.options import LoadOptions
+from etl.pipeline import execute, preflight
+from etl.pipeline.claim import JobRun, job_spec
+from etl.pipeline.execution import Ended, Run
 from etl.pipeline.loading import Load
+from etl.pipeline.preflight import Preflight
+from etl.pipeline.resolve import Resolved
 from etl.run.process.hide_libraries import hide_libraries
 from etl.sink.preflight.facts import Findings
-from etl.worker.messages import ShardResult
 
 
 @contextlib.contextmanager
-def claimed(*_: Any) -> Iterator[ResumePoint]:
-    yield ResumePoint()
+def claim(resolved: Resolved, checked: Preflight, options: LoadOptions, _: Any) -> Iterator[JobRun]:
+    yield JobRun(checked.job, job_spec(resolved.source, checked.work.mapping, options), ResumePoint())
 
 
-def run(self: Load, run: Run, *_: Any) -> tuple[list[ShardResult], EtlError | None]:
-    words = run.words()
-    return words, run.first_error(words)
+def run(self: Load, run: Run, *_: Any) -> Ended:
+    results = run.results()
+    return Ended(tuple(results), run.first_error(results))
 
 
 if __name__ == "__main__":
     hide_libraries()
-    setattr(guard, "read_server_facts", lambda *_: Findings())  # noqa: B010 - patched, on purpose
-    setattr(Load, "claimed", claimed)  # noqa: B010
+    setattr(preflight, "read_server_facts", lambda *_: Findings())  # noqa: B010 - patched, on purpose
+    setattr(execute, "claim", claim)  # noqa: B010
     setattr(Load, "run", run)  # noqa: B010
     sys.exit(main(sys.argv[1:]))

@@ -295,8 +295,8 @@ def test_a_mistyped_command_line_is_answered_by_one_sentence_that_helps(
         " did you mean hash?",
         "load a --quote '": "--quote has no effect on a source read as lines: it is for csv and tsv;"
         " if it is one, say --format csv",
-        "load a --vectors text": "--vectors has no effect on a source read as lines: it is for parquet,"
-        " arrow, a query and a Python object",
+        "load a --vectors text": "--vectors has no effect on a source read as lines: it is for arrow, orc,"
+        " parquet, a query and a Python object",
         "load a --score {#}": "--score has no effect with --as string, the default here: it is for --as zset",
         "load a --command SADD --key x": "--command 'SADD': SADD needs a key",
     }.items():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from etl.encode.mapping import IF_EXISTS, Expiry, RecordMapping
+from etl.encode.rdb.payload import LISTPACK
 from etl.encode.resp.command import parse_command
 from etl.encode.strategies.commands import CommandsEncoder
 from etl.encode.strategies.merged import MembersEncoder
@@ -186,3 +188,36 @@ def test_what_types_say_of_options_is_of_options_that_there_are() -> None:
     assert {*OF_SOME_TYPES, *OF_EVERY_TYPE} <= {field.name for field in dataclasses.fields(LoadOptions)}
     for kind, module in TYPES.members():
         assert set(module.TYPE.requires) <= set(module.TYPE.options), kind
+
+
+@cases(
+    ("mapping", "adds_up", "repeatable"),
+    [
+        (mapping_of("string"), False, True),
+        (mapping_of("string", if_exists="skip"), False, False),
+        (mapping_of("string", if_exists="fail"), False, False),
+        (mapping_of("hash", if_exists="skip"), False, True),
+        (replace(mapping_of("hash"), restores=LISTPACK), False, True),
+        (replace(mapping_of("hash", if_exists="skip"), restores=LISTPACK), False, False),
+        (mapping_of("json", if_exists="merge"), False, True),
+        (mapping_of("set", if_exists="merge"), False, True),
+        (mapping_of("zset", if_exists="merge"), False, True),
+        (mapping_of("list"), False, False),
+        (mapping_of("list", if_exists="merge"), True, False),
+        (mapping_of("stream"), False, False),
+        (mapping_of("stream", if_exists="merge"), True, False),
+        (commands_shape("SADD s {id}"), False, True),
+        (commands_shape("SADD s {id}", "INCR n"), True, False),
+    ],
+)
+def test_what_a_second_time_would_do_is_known(
+    mapping: RecordMapping, adds_up: bool, repeatable: bool
+) -> None:
+    assert (mapping.adds_up, mapping.repeatable) == (adds_up, repeatable)
+
+
+def test_what_restore_would_have_fenced_may_be_fenced() -> None:
+    assert mapping_of("hash", if_exists="skip").may_be_fenced
+    assert not mapping_of("hash").may_be_fenced
+    assert not mapping_of("set").may_be_fenced
+    assert mapping_of("list").may_be_fenced

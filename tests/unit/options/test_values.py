@@ -16,7 +16,7 @@ from etl.options import (
 )
 from etl.options import values as option_values
 from etl.rate import Rate
-from etl.report import Budget
+from etl.report import RejectLimit
 from etl.template import Field, Milliseconds, Template
 from tests.cases import cases
 
@@ -136,9 +136,9 @@ def test_a_value_that_cannot_be_is_a_usage_error_that_names_the_option(name: str
         ("wait_lock", "1.5", 1.5),
         ("keep_record", timedelta(days=1), 86_400.0),
         ("keep_record", "12h", 43_200.0),
-        ("max_rejects", 5, Budget(count=5)),
-        ("max_rejects", "0.5%", Budget(percent=0.5)),
-        ("max_rejects", Budget(percent=1), Budget(percent=1)),
+        ("max_rejects", 5, RejectLimit(count=5)),
+        ("max_rejects", "0.5%", RejectLimit(percent=0.5)),
+        ("max_rejects", RejectLimit(percent=1), RejectLimit(percent=1)),
         ("max_rate", 5000, Rate(5000.0, "records")),
         ("max_rate", "1.5GB", Rate(1.5e9, "bytes")),
         ("max_rate", Rate(10.0, "bytes"), Rate(10.0, "bytes")),

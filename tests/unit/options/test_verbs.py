@@ -27,7 +27,7 @@ from etl.options import (
 )
 from etl.options.declare import as_given, groups
 from etl.rate import Rate
-from etl.report import Budget
+from etl.report import RejectLimit
 from tests.cases import cases
 from tests.unit.options.given import parser_for
 
@@ -144,7 +144,7 @@ def test_an_option_on_the_command_line_is_the_same_as_its_keyword(name: str, val
 def text_of(options: Options, name: str) -> Any:
     """Return an option as a command line has it; the numbers that are parsed as they are."""
     fields = {field.name: field for field in dataclasses.fields(options)}
-    return {Budget(count=10): "10", Budget(percent=0.5): "0.5%", Rate(5e7, "bytes"): "50MB"}.get(
+    return {RejectLimit(count=10): "10", RejectLimit(percent=0.5): "0.5%", Rate(5e7, "bytes"): "50MB"}.get(
         value := as_given(fields[name], getattr(options, name)), value
     )
 

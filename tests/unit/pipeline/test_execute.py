@@ -26,10 +26,16 @@ from etl.errors import (
 from etl.job.name import job_name
 from etl.job.state import PrepassResult
 from etl.options import LoadOptions, VerifyOptions
-from etl.pipeline import execute as prepare
+from etl.pipeline import connect as connecting
+from etl.pipeline.claim import job_spec
+from etl.pipeline.connect import connect
 from etl.pipeline.execution import Run, _either
+from etl.pipeline.loading import Load
+from etl.pipeline.plan import make_plan
+from etl.pipeline.preflight import preflight
+from etl.pipeline.resolve import resolve
 from etl.plan import Plan, Source
-from etl.report import Budget, Report
+from etl.report import RejectLimit, Report
 from etl.run.runners.inline import InlineRunner
 from etl.run.signals import StopSignals
 from etl.run.sizing import choose_worker_count
@@ -116,7 +122,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
     def opened(options: LoadOptions) -> Iterator[ModelTarget]:
         yield target
 
-    monkeypatch.setattr(prepare, "opened_target", opened)
+    monkeypatch.setattr(connecting, "opened_target", opened)
     monkeypatch.chdir(tmp_path)
     return model
 
@@ -357,16 +363,16 @@ def test_a_bad_record_is_refused_once_though_the_file_is_read_twice(
 
 
 @pytest.mark.parametrize(
-    ("budget", "ends_well"), [("25%", True), ("24.9%", False), ("1", True), ("0", False)]
+    ("reject_limit", "ends_well"), [("25%", True), ("24.9%", False), ("1", True), ("0", False)]
 )
-def test_a_budget_is_judged_when_all_is_read(server: Server, budget: str, ends_well: bool) -> None:
+def test_a_budget_is_judged_when_all_is_read(server: Server, reject_limit: str, ends_well: bool) -> None:
     source = jsonl({"id": 1}, {"id": 2}, "oops", {"id": 3})
     if ends_well:
-        report = loaded(source, max_rejects=budget)
+        report = loaded(source, max_rejects=reject_limit)
         assert (report.exit_code, report.status, counts(report)) == (1, "complete", [3, 0, 1])
         return
     with pytest.raises(RejectedError, match=r"\(--max-rejects\)") as caught:
-        loaded(source, max_rejects=budget)
+        loaded(source, max_rejects=reject_limit)
     report_so_far = caught.value.report
     assert report_so_far is not None
     assert report_so_far.status == "incomplete"
@@ -471,10 +477,12 @@ def first_error(
     *words: ShardResult,
     stopping: bool = False,
     finished: int = 0,
-    budget: Budget | None = None,
+    reject_limit: RejectLimit | None = None,
     rejected: int = 0,
 ) -> EtlError | None:
-    plan: Plan = plan_for(source_of(folder, [b"a\n"]), workers=2, budget=budget or Budget(count=0))
+    plan: Plan = plan_for(
+        source_of(folder, [b"a\n"]), workers=2, reject_limit=reject_limit or RejectLimit(count=0)
+    )
     counters = tally_of(2)
     for worker in range(finished):
         counters.add(worker, "finished", 1)
@@ -508,21 +516,23 @@ def test_a_source_that_changed_unnoticed_fails_a_run_that_went_well(
 
 
 @pytest.mark.parametrize(
-    ("budget", "rejected", "spent"),
+    ("reject_limit", "rejected", "spent"),
     [
-        (Budget(count=1), 1, False),
-        (Budget(count=1), 2, True),
-        (Budget(percent=20), 2, False),
-        (Budget(percent=20), 3, True),
+        (RejectLimit(count=1), 1, False),
+        (RejectLimit(count=1), 2, True),
+        (RejectLimit(percent=20), 2, False),
+        (RejectLimit(percent=20), 3, True),
     ],
 )
 def test_a_run_that_went_well_may_still_have_refused_too_many(
-    tmp_path: Path, budget: Budget, rejected: int, spent: bool
+    tmp_path: Path, reject_limit: RejectLimit, rejected: int, spent: bool
 ) -> None:
-    error = first_error(tmp_path, Finished(0, 0), finished=2, budget=budget, rejected=rejected)
+    error = first_error(tmp_path, Finished(0, 0), finished=2, reject_limit=reject_limit, rejected=rejected)
     assert isinstance(error, RejectedError) == spent
     if spent:
-        assert str(error) == (f"{rejected} of 10 records were rejected; {budget} are allowed (--max-rejects)")
+        assert str(error) == (
+            f"{rejected} of 10 records were rejected; {reject_limit} are allowed (--max-rejects)"
+        )
 
 
 @given(st.binary(max_size=9), st.binary(max_size=9))
@@ -687,3 +697,23 @@ def test_what_is_in_no_block_counts_as_done(server: Server) -> None:
     for verb in (load, verify):
         report = verb("people.csv", key="p:{id}", progress="none", workers=1)
         assert report.bytes == os.path.getsize("people.csv")
+
+
+def test_the_steps_before_the_run_say_what_it_will_do_and_write_nothing(server: Server) -> None:
+    options = LoadOptions(key="k:{id}", as_="list", value="{id}", workers=1, progress="none")
+    verb, signals = Load(options), StopSignals()
+    resolved = resolve([jsonl({"id": 1}, {"id": 2})], options, verb.work)
+    assert resolved.work.fenced
+    assert resolved.projection.names == {"id"}
+    with connect(options, signals) as connected:
+        checked = preflight(resolved, connected, options, signals)
+        resume_point = checked.job.resume_point(
+            job_spec(resolved.source, resolved.work.mapping, options), restart=False
+        )
+        plan = make_plan(resolved, checked, resume_point, options)
+    assert (plan.workers, plan.fenced, plan.records()) == (1, True, 2)
+    assert plan.blocks is not None
+    assert checked.work.encoders.prepass == ClearEncoder(template("k:{id}"))
+    assert server.asked == []
+    assert server.keys == {}
+    assert server.job.keys == {}

@@ -5,16 +5,17 @@ from __future__ import annotations
 import pytest
 
 from etl.errors import EtlError, InterruptedRunError, RejectedError, TargetError
+from etl.pipeline.execution import Ended
 from etl.pipeline.outcome import Outcome
 from etl.report import Example
-from etl.worker import MOST_EXAMPLES
+from etl.worker import MAX_EXAMPLES
 from etl.worker.messages import Failed, Finished, ShardResult
 from tests.unit.memory import tally_of
 
 STOPPED = InterruptedRunError("stopped", 2)
 
 
-def outcome(error: EtlError | None, *words: ShardResult, verb: str = "load") -> Outcome:
+def outcome(error: EtlError | None, *results: ShardResult, verb: str = "load") -> Outcome:
     counters = tally_of(2)
     for worker, count in ((0, 3), (1, 4)):
         counters.add(worker, "records_read", count)
@@ -23,10 +24,10 @@ def outcome(error: EtlError | None, *words: ShardResult, verb: str = "load") -> 
         counters.add(worker, "records_equal", count)
         counters.add(worker, "blocks_done", 1)
         counters.add(worker, "bytes_done", 10 * count)
-    return Outcome(verb, "job", "redis://host", counters, words, 1.5, error)
+    return Outcome(verb, "job", "redis://host", counters, Ended(results, error), 1.5)
 
 
-def test_a_report_is_folded_from_counts_and_last_words() -> None:
+def test_a_report_is_folded_from_counts_and_results() -> None:
     report = outcome(None, Finished(1, 0.25), Finished(0, 0.5)).report()
     assert (report.verb, report.job, report.target) == ("load", "job", "redis://host")
     assert (report.status, report.error, report.bytes, report.seconds) == ("complete", None, 70, 1.5)
@@ -72,4 +73,4 @@ def test_examples_of_all_workers_are_put_in_order_and_the_first_are_shown() -> N
     words = (Finished(0, 1, examples(5, 9, 70)), Finished(1, 1, examples(1, 8, None)))
     shown = outcome(None, *words, Failed(2, 1, STOPPED)).report().examples
     assert [example.record for example in shown] == [None, 1, 5, 8, 9]
-    assert len(shown) == MOST_EXAMPLES
+    assert len(shown) == MAX_EXAMPLES

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.encode.fence import fence
+from etl.encode.fence import Move, fence
 from etl.encode.resp.protocol import plain
 from etl.plan import COUNTS, Block, Checkpoint, Completed, Share, Wire, about_line, parse_checkpoint, seal
 
@@ -35,7 +35,7 @@ def unsettled(block: Block) -> list[Record]:
         for number, record in records_of(block)
         if not any(
             record % share.workers == share.worker and (share.below is None or record < share.below)
-            for share in block.settled
+            for share in block.completed
         )
     ]
 
@@ -79,7 +79,7 @@ def test_nothing_is_left_of_a_block_when_all_shares_of_it_are_done() -> None:
     marks = [Checkpoint(0, worker, 2, "record", block=3) for worker in range(2)]
     assert Completed(marks).left(BLOCKS[3]) is None
     assert Completed(marks).left(BLOCKS[4]) == BLOCKS[4]
-    assert Completed(marks[:1]).left(BLOCKS[3]) == replace(BLOCKS[3], settled=(Share(2, 0),))
+    assert Completed(marks[:1]).left(BLOCKS[3]) == replace(BLOCKS[3], completed=(Share(2, 0),))
 
 
 def test_counts_of_all_marks_are_added_up() -> None:
@@ -91,7 +91,7 @@ def test_counts_of_all_marks_are_added_up() -> None:
 @given(
     st.builds(
         Checkpoint,
-        turn=st.integers(0, 10**6),
+        attempt=st.integers(0, 10**6),
         worker=st.integers(0, 99),
         workers=st.integers(100, 1_000),
         split=st.sampled_from(("block", "record")),
@@ -142,7 +142,7 @@ def fenced(wire: Wire, numbers: list[int], said: bytes, *, skips: bool = False) 
     """Return the mark that stands in Redis behind a fenced piece."""
     mark = Checkpoint(0, 0, 1, "block", block=4, partial=5, below=numbers[-1] + 1, counts=(10, 9, 0, 1, 77))
     about = about_line(wire, pa.array(numbers, pa.int64()), skips=skips)
-    value = seal(mark.field, b"\n".join((mark.place, mark.counts_line, about, said)))
+    value = seal(mark.field, b"\n".join((mark.position, mark.counts_line, about, said)))
     return parse_checkpoint(mark.field, value)
 
 
@@ -182,7 +182,7 @@ def test_all_records_of_a_merged_command_are_refused() -> None:
 
 def test_the_fence_says_what_the_mark_keeps() -> None:
     inner = plain((b"RPUSH", b"k", b"a"), (b"RPUSH", b"k", b"b"))
-    outer = fence(inner, key=b"etl:{j}", field=b"mark:0:0", place=b"old", new=b"new", about=b"1\n2")
+    outer = fence(inner, Move(b"etl:{j}", b"mark:0:0", b"old", b"new", about=b"1\n2"))
     assert outer.expected == b"$1\r\n+\r\n"
     assert (outer.commands, outer.records) == (1, inner.records)
     assert b"".join(inner.buffers) in b"".join(outer.buffers)

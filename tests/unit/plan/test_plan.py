@@ -24,8 +24,8 @@ from etl.plan import (
 )
 from etl.sink.address import parse_address
 from etl.sink.deployments.standalone import StandaloneTarget
-from etl.source.formats.lines import Lines
 from etl.source.text.files import TextFiles
+from etl.source.text.lines import Lines
 from tests.cases import cases
 from tests.unit.encode.given import batch_of
 from tests.unit.given import source_of

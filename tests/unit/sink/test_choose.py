@@ -24,7 +24,7 @@ def refusal(**options: Any) -> str:
 
 def name_of(url: str) -> str:
     with opened_target(LoadOptions(to=url)) as target:
-        assert (target.own, target.takes) == (url.startswith("embedded:"), frozenset())
+        assert (target.embedded, target.takes) == (url.startswith("embedded:"), frozenset())
         return target.name
 
 

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import hiredis
 import pytest
 from redis import exceptions
 
-from etl.errors import TargetError
-from etl.sink.error_replies import (
-    ERROR_POLICIES,
-    EVERY_RECORD,
-    Action,
-    explain,
-    failure,
-    first_word,
-    policy_of,
-)
+from etl.errors import RefusedForNowError, TargetError, WrongTypeError
+from etl.plan.error_reply import Action, Cause, ErrorPolicy
+from etl.sink.error_replies import ERROR_POLICIES, EVERY_RECORD, classified, error_reply, explain, failure
 from tests.cases import cases
 
 SAID = {
@@ -36,6 +28,8 @@ SAID = {
     "TRYAGAIN": "TRYAGAIN Multiple keys request during rehashing of slot",
     "ASK": "ASK 3999 127.0.0.1:6381",
     "FENCE": "FENCE the mark is another one",
+    "WRONGTYPE": "WRONGTYPE Operation against a key holding the wrong kind of value",
+    "BUSYKEY": "BUSYKEY Target key name already exists.",
 }
 
 ACTIONS = {
@@ -43,6 +37,7 @@ ACTIONS = {
     Action.STOP: {
         *("NOAUTH", "WRONGPASS", "NOPERM", "DENIED", "MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN", "FENCE"),
     },
+    Action.REJECT: {"WRONGTYPE", "BUSYKEY"},
 }
 """RELIABILITY's table: what is done about each. What is in no row is the record's own."""
 
@@ -53,46 +48,50 @@ def test_every_row_of_the_table_is_tried_here() -> None:
 
 @cases("word", SAID)
 def test_an_error_reply_is_explained_and_quoted(word: str) -> None:
-    reply = hiredis.ReplyError(SAID[word])
-    assert first_word(reply) == word
-    assert explain(reply) == f"{ERROR_POLICIES[word].meaning} ({SAID[word]})"
+    reply = error_reply(SAID[word])
+    meaning = ERROR_POLICIES[word].meaning
+    assert reply.policy is ERROR_POLICIES[word]
+    assert str(reply) == SAID[word]
+    assert explain(reply) == (f"{meaning} ({SAID[word]})" if meaning else SAID[word])
 
 
 def test_the_word_that_redis_py_took_from_the_text_still_counts() -> None:
-    reply = exceptions.ResponseError("command not allowed", status_code="OOM")
-    assert first_word(reply) == "OOM"
-    assert explain(reply).startswith(ERROR_POLICIES["OOM"].meaning)
+    reply = classified(exceptions.ResponseError("command not allowed", status_code="OOM"))
+    assert reply.policy is ERROR_POLICIES["OOM"]
+    assert reply.explained == f"{ERROR_POLICIES['OOM'].meaning} (command not allowed)"
 
 
 @pytest.mark.parametrize("text", ["WRONGTYPE Operation against a key", "ERR syntax error", "odd", ""])
 def test_a_reply_that_is_in_no_row_is_quoted(text: str) -> None:
-    assert explain(hiredis.ReplyError(text)) == text
+    assert explain(error_reply(text)) == text
 
 
 def test_what_the_server_quotes_of_the_data_is_left_out() -> None:
     said = "ERR unknown command 'MSET', with args beginning with: 'key' 's3cret-value' "
-    assert explain(hiredis.ReplyError(said)) == "ERR unknown command 'MSET'"
+    assert explain(error_reply(said)) == "ERR unknown command 'MSET'"
 
 
 def test_what_the_server_says_is_cut_to_one_line_of_bounded_length() -> None:
-    assert explain(hiredis.ReplyError("ERR a\nb")) == "ERR a"
-    assert len(explain(hiredis.ReplyError("x" * 10_000))) == 200
+    assert explain(error_reply("ERR a\nb")) == "ERR a"
+    assert len(explain(error_reply("x" * 10_000))) == 200
 
 
 def test_a_failure_names_the_target() -> None:
-    error = failure(hiredis.ReplyError(SAID["OOM"]), "redis://host:1/0")
-    assert isinstance(error, TargetError)
+    error = failure(error_reply(SAID["OOM"]), "redis://host:1/0")
+    assert isinstance(error, RefusedForNowError)
     assert str(error).startswith("redis://host:1/0: the server is full")
-    assert str(failure("MSET answered 3", "t")) == "t: MSET answered 3"
+    assert (type(error), error.limit_s) == (RefusedForNowError, 30.0)
+    assert type(failure(error_reply(SAID["NOPERM"]), "t")) is TargetError
+    assert type(failure(error_reply(SAID["WRONGTYPE"]), "t")) is WrongTypeError
 
 
 @cases("word", SAID)
 def test_every_row_says_what_is_done(word: str) -> None:
-    assert word in ACTIONS[policy_of(hiredis.ReplyError(SAID[word])).action]
+    assert word in ACTIONS[error_reply(SAID[word]).policy.action]
 
 
 def test_a_full_server_is_waited_for_a_while_only_and_one_that_lost_its_role_is_looked_for_again() -> None:
-    assert {word for word, row in ERROR_POLICIES.items() if row.patience_s is not None} == {"OOM"}
+    assert {word for word, row in ERROR_POLICIES.items() if row.limit_s is not None} == {"OOM"}
     assert {word for word, row in ERROR_POLICIES.items() if row.reconnect} == {"READONLY", "MASTERDOWN"}
 
 
@@ -111,7 +110,7 @@ def test_a_full_server_is_waited_for_a_while_only_and_one_that_lost_its_role_is_
     ],
 )
 def test_what_every_record_would_get_ends_the_run(said: str) -> None:
-    assert policy_of(hiredis.ReplyError(said)).action is Action.STOP
+    assert error_reply(said).policy.action is Action.STOP
     assert any(what in said for what in EVERY_RECORD)
 
 
@@ -133,12 +132,16 @@ def test_what_every_record_would_get_ends_the_run(said: str) -> None:
     ],
 )
 def test_what_is_a_records_own_does_not_end_the_run(said: str) -> None:
-    assert policy_of(hiredis.ReplyError(said)).action is Action.REJECT
+    assert error_reply(said).policy.action is Action.REJECT
 
 
 def test_a_row_of_the_table_counts_by_its_whole_first_word() -> None:
-    assert policy_of(hiredis.ReplyError("OOMPH is no row")).action is Action.REJECT
-    assert policy_of(hiredis.ReplyError("ERR OOM in the middle")).action is Action.REJECT
-    assert (
-        policy_of(exceptions.ResponseError("command not allowed", status_code="OOM")).action is Action.AGAIN
-    )
+    assert error_reply("OOMPH is no row").policy.action is Action.REJECT
+    assert error_reply("ERR OOM in the middle").policy.action is Action.REJECT
+
+
+@pytest.mark.parametrize(
+    "said", ["WRONGTYPE x", "ERR Error running script: WRONGTYPE x", "Existing key has wrong Redis type"]
+)
+def test_a_value_of_another_type_is_told_however_it_is_said(said: str) -> None:
+    assert error_reply(said).policy == ErrorPolicy(Action.REJECT, cause=Cause.WRONG_TYPE)

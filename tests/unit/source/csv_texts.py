@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from etl.source.formats.csv import Csv
+from etl.source.csv.format import Csv
 
 SOUP = st.lists(
     st.sampled_from(["a", "b", ",", '"', '""', "\n", "\r\n", "\r", '","', ',"', '",', '"\n', "é", "\ufeff"])

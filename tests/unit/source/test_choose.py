@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pyarrow as pa
@@ -14,16 +16,17 @@ import pytest
 
 from etl.errors import SourceError, UsageError
 from etl.options import FORMATS, LoadOptions
-from etl.source import choose
-from etl.source.choose import SUFFIXES, choose_source, format_by_name
-from etl.source.formats.csv import Csv
-from etl.source.formats.json import JsonArray
-from etl.source.formats.jsonl import Jsonl
-from etl.source.formats.lines import Lines
+from etl.options.effects import OF_FORMATS
+from etl.registry import Shelf
+from etl.source.choose import choose_source, format_by_name
+from etl.source.csv.format import Csv
+from etl.source.json.array import JsonArray
+from etl.source.json.lines import Jsonl
 from etl.source.objects.records import RecordStream
 from etl.source.table.files import TableFiles
 from etl.source.table.stream import TableStream
 from etl.source.text.files import TextFiles
+from etl.source.text.lines import Lines
 from etl.source.text.stream import TextStream
 from tests.cases import cases
 
@@ -53,7 +56,7 @@ ERROR_POLICIES = pa.table({"a": [1, 2]})
         (["https://host/a.csv?signature=x.json"], "csv"),
         (["https://host/a.jsonl.gz"], "jsonl"),
         (["file:///tmp/a.tsv"], "tsv"),
-        *([[f"a{suffix}"], format] for suffix, format in SUFFIXES.items()),
+        *(([f"a{suffix}"], format) for format, member in FORMATS.members() for suffix in member.SUFFIXES),
     ],
 )
 def test_the_name_of_a_file_tells_its_format(
@@ -68,8 +71,35 @@ def test_the_name_of_a_file_tells_its_format(
     assert format_by_name(names) == format
 
 
-def test_every_format_has_a_name_that_tells_it_or_is_the_one_for_all_others() -> None:
-    assert {*SUFFIXES.values(), "lines"} == set(FORMATS.names())
+def test_formats_share_no_suffix_and_name_options_that_not_every_format_has() -> None:
+    members = dict(FORMATS.members())
+    suffixes = [suffix for member in members.values() for suffix in member.SUFFIXES]
+    assert len(suffixes) == len(set(suffixes))
+    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in suffixes)
+    own = {option for member in members.values() for option in member.OPTIONS}
+    assert own | {"format", "database"} == OF_FORMATS
+    assert {field.name for field in dataclasses.fields(LoadOptions)} >= OF_FORMATS
+
+
+@cases(
+    ("name", "asked"),
+    [("a.csv", ["csv"]), ("a.txt", ["lines"]), ("a", []), ("a.tab", ["lines", "arrow", "csv"])],
+)
+def test_the_format_that_is_called_like_the_suffix_is_asked_first(
+    monkeypatch: pytest.MonkeyPatch, name: str, asked: list[str]
+) -> None:
+    found: list[str] = []
+    member = Shelf.member
+
+    def noting(shelf: Shelf, name: str) -> ModuleType:
+        found.append(name)
+        return member(shelf, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Shelf, "member", noting)
+        format_by_name([name])
+    assert found[: len(asked)] == asked
+    assert asked or not found
 
 
 def test_names_that_tell_different_formats_are_a_contradiction() -> None:
@@ -107,8 +137,8 @@ def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["a.parquet.gz", "a.arrow.zst", "https://host/a.feather.bz2"])
 def test_a_compressed_table_is_to_be_unpacked_first(name: str) -> None:
-    with pytest.raises(UsageError, match="is compressed inside; unpack it first"):
-        format_by_name([name])
+    with pytest.raises(UsageError, match="files are compressed inside; unpack it first"):
+        choose_source([name], LoadOptions())
 
 
 def chosen(folder: Path, name: str, content: bytes, **options: Any) -> Any:
@@ -256,7 +286,7 @@ def test_no_source_at_all_is_a_usage_error_that_names_what_could_be_given() -> N
 
 def test_tables_here_and_elsewhere_are_not_loaded_together() -> None:
     with pytest.raises(UsageError, match="one after the other, not together"):
-        choose._tables(["a.parquet", "s3://bucket/b.parquet"], "parquet")
+        choose_source(["a.parquet", "s3://bucket/b.parquet"], LoadOptions())
 
 
 def test_a_format_of_the_wrong_name_is_tried_as_what_is_said(tmp_path: Path) -> None:

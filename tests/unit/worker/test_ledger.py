@@ -26,7 +26,7 @@ def test_a_block_is_done_when_all_of_it_was_sent_and_answered() -> None:
     assert ledger.done() is None
     ledger.answered(block)
     assert ledger.done() == block
-    assert ledger.mark.block == 9
+    assert ledger.checkpoint.block == 9
     assert ledger.done() is None
 
 
@@ -55,7 +55,7 @@ def test_blocks_are_told_in_order_whatever_the_order_of_their_answers(order: lis
         while (done := ledger.done()) is not None:
             told.append(done.number)
         assert told == list(range(next((n for n in range(5) if n not in answered), 5)))
-        assert ledger.mark.counts[0] == 5 + sum(10**number for number in told)
+        assert ledger.checkpoint.counts[0] == 5 + sum(10**number for number in told)
         assert ledger.so_far()[0] == 5 + sum(10**number for number in answered)
 
 
@@ -66,5 +66,5 @@ def test_what_no_mark_counts_is_left_out() -> None:
     ledger.count(block_of(9), "bytes_done", 10)
     ledger.end(block_of(9))
     ledger.done()
-    assert dict(zip(COUNTS, ledger.mark.counts, strict=True))["bytes_done"] == 60
-    assert sum(ledger.mark.counts) == sum(START.counts) + 10
+    assert dict(zip(COUNTS, ledger.checkpoint.counts, strict=True))["bytes_done"] == 60
+    assert sum(ledger.checkpoint.counts) == sum(START.counts) + 10

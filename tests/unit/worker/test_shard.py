@@ -8,24 +8,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import hiredis
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.errors import EtlError, RejectedError, SourceError, TargetError
-from etl.plan import Batch, BatchResult, Block, Difference, Plan, Refusal, Reject, Wire
-from etl.report import Budget, Counters, Example
-from etl.source.formats.jsonl import Jsonl
+from etl.plan import Batch, BatchResult, Block, CheckpointWriter, Difference, Plan, Refusal, Reject, Wire
+from etl.report import Counters, Example, RejectLimit
+from etl.sink.error_replies import error_reply
+from etl.source.json.lines import Jsonl
 from etl.source.storage.local import OpenFile
 from etl.source.text.files import TextFilesReader
-from etl.worker import MOST_EXAMPLES, describe
+from etl.worker import MAX_EXAMPLES, describe
 from etl.worker.messages import Finished
 from etl.worker.run_shard import run_shard
 from tests.cases import cases
 from tests.examples import examples
-from tests.unit.given import source_of
+from tests.unit.given import source_of, stream_of
 from tests.unit.memory import (
     BAD,
     LACKING,
@@ -40,8 +40,8 @@ from tests.unit.memory import (
 )
 
 LINES = [b"%d" % number for number in range(20)]
-OOM = hiredis.ReplyError("OOM command not allowed")
-ANY = Budget(percent=100)
+OOM = error_reply("OOM command not allowed")
+ANY = RejectLimit(percent=100)
 GROUPS = PairsEncoder(size=4)
 
 
@@ -204,7 +204,7 @@ def test_an_error_reply_that_every_record_would_get_ends_the_shard_and_what_was_
     tmp_path: Path, lag: int
 ) -> None:
     sink = RejectList()
-    plan = plan_of(tmp_path, lag=lag, answers={1: [OOM, "OK"]}, budget=ANY, rejects=sink)
+    plan = plan_of(tmp_path, lag=lag, answers={1: [OOM, "OK"]}, reject_limit=ANY, rejects=sink)
     ran = run(plan)
     assert isinstance(ran.error, TargetError)
     assert str(ran.error).startswith("memory: the server is full")
@@ -213,6 +213,23 @@ def test_an_error_reply_that_every_record_would_get_ends_the_shard_and_what_was_
     assert ran.counters.total("records_read") == ran.counters.total("records_written")
     assert ran.counters.total("finished") == 0
     assert sink.rejects == []
+
+
+@pytest.mark.parametrize("lag", [0, 1, 3, 100])
+def test_commits_that_are_in_flight_when_the_run_fails_are_answered_too(tmp_path: Path, lag: int) -> None:
+    pieces: list[Wire] = []
+
+    def answer(wire: Wire) -> Sequence[Any] | None:
+        if b"HSET" in stream_of(wire):
+            return None
+        pieces.append(wire)
+        return [OOM, "OK"] if len(pieces) == 3 else None
+
+    plan = plan_of(tmp_path, lag=lag, answer=answer, marks=CheckpointWriter(b"etl:{j}", 0))
+    ran = run(plan)
+    assert isinstance(ran.error, TargetError)
+    assert target_of(plan).sessions[0].waiting == []
+    require_reconciled(ran.counters)
 
 
 def test_a_failure_of_the_target_leaves_what_was_answered_counted(tmp_path: Path) -> None:
@@ -256,7 +273,7 @@ def test_a_refused_record_is_written_down_as_it_stands_in_the_file_and_costs_no_
         cut_up(monkeypatch)
     sink = RejectList()
     lines = [b"a", b"b", bad, b"d", bad, b"f"]
-    plan = plan_of(tmp_path, lines, block_bytes=9, lag=lag, budget=ANY, rejects=sink)
+    plan = plan_of(tmp_path, lines, block_bytes=9, lag=lag, reject_limit=ANY, rejects=sink)
     ran = run(plan)
     reason = "it has no field {x}" if bad == LACKING else str(REFUSED)
     file = f"{tmp_path}/part-0.txt"
@@ -284,7 +301,7 @@ def test_the_originals_of_all_rejects_of_a_batch_are_found_in_one_reading(
         reads.append(start)
         return read(file, start, stop)
 
-    plan = plan_of(tmp_path, [BAD] * 500, block_bytes=1 << 20, budget=ANY, rejects=RejectList())
+    plan = plan_of(tmp_path, [BAD] * 500, block_bytes=1 << 20, reject_limit=ANY, rejects=RejectList())
     monkeypatch.setattr(OpenFile, "read", counted)
     assert run(plan).counters.total("records_rejected") == 500
     assert reads == [0, 0]
@@ -294,7 +311,7 @@ def test_a_record_that_cannot_be_parsed_is_a_reject_with_the_number_it_has_in_th
     tmp_path: Path,
 ) -> None:
     sink = RejectList()
-    plan = json_plan(tmp_path, [b'{"a":1}', b"oops", b"", b'{"a":2}', b"{"], budget=ANY, rejects=sink)
+    plan = json_plan(tmp_path, [b'{"a":1}', b"oops", b"", b'{"a":2}', b"{"], reject_limit=ANY, rejects=sink)
     ran = run(plan)
     assert [(r.record, r.offset, r.raw) for r in sink.rejects] == [(1, 8, b"oops"), (3, 22, b"{")]
     assert target_of(plan).pairs == [(0, b'{"a":1}'), (2, b'{"a":2}')]
@@ -304,7 +321,7 @@ def test_a_record_that_cannot_be_parsed_is_a_reject_with_the_number_it_has_in_th
 
 
 def test_a_block_of_rejects_only_is_done_without_a_wire(tmp_path: Path) -> None:
-    plan = json_plan(tmp_path, [b"x", b"y"], budget=ANY, rejects=RejectList())
+    plan = json_plan(tmp_path, [b"x", b"y"], reject_limit=ANY, rejects=RejectList())
     counters = run(plan).counters
     assert target_of(plan).sessions[0].wires == []
     assert counts(counters) == {
@@ -330,7 +347,7 @@ def test_with_split_by_record_each_reject_is_counted_by_its_own_worker_only(
             block_bytes=block_bytes,
             workers=3,
             split="record",
-            budget=ANY,
+            reject_limit=ANY,
             rejects=sink,
         )
         counters = run(plan, worker).counters
@@ -341,7 +358,7 @@ def test_with_split_by_record_each_reject_is_counted_by_its_own_worker_only(
 
 
 def test_nobody_writes_rejects_down_where_nobody_asked(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, [b"a", LACKING, BAD], budget=ANY)
+    plan = plan_of(tmp_path, [b"a", LACKING, BAD], reject_limit=ANY)
     assert run(plan).counters.total("records_rejected") == 2
 
 
@@ -370,7 +387,7 @@ def test_as_many_records_as_allowed_may_be_refused_and_not_one_more(
     tmp_path: Path, allowed: int, stops: bool, lag: int
 ) -> None:
     lines = [b"a", BAD, b"b", LACKING, b"c", BAD, b"d"]
-    plan = plan_of(tmp_path, lines, block_bytes=8, lag=lag, budget=Budget(count=allowed))
+    plan = plan_of(tmp_path, lines, block_bytes=8, lag=lag, reject_limit=RejectLimit(count=allowed))
     ran = run(plan)
     assert isinstance(ran.error, RejectedError) == stops
     assert stops or ran.counters.total("records_written") == 4
@@ -378,14 +395,14 @@ def test_as_many_records_as_allowed_may_be_refused_and_not_one_more(
 
 
 def test_the_rejects_of_all_workers_count_together(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, [BAD, b"a"], budget=Budget(count=3), workers=2, split="record")
+    plan = plan_of(tmp_path, [BAD, b"a"], reject_limit=RejectLimit(count=3), workers=2, split="record")
     counters = tally_of(2)
     counters.add(1, "records_rejected", 3)
     assert isinstance(run(plan, 0, counters=counters).error, RejectedError)
 
 
 def test_a_percentage_stops_no_shard_before_its_end(tmp_path: Path) -> None:
-    ran = run(plan_of(tmp_path, [BAD, BAD, b"a"], budget=Budget(percent=0)))
+    ran = run(plan_of(tmp_path, [BAD, BAD, b"a"], reject_limit=RejectLimit(percent=0)))
     assert ran.error is None
     assert ran.counters.total("records_rejected") == 2
 
@@ -393,7 +410,7 @@ def test_a_percentage_stops_no_shard_before_its_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bad", [LACKING, BAD])
 def test_rejects_that_cannot_be_written_down_end_the_shard(tmp_path: Path, bad: bytes) -> None:
     sink = RejectList(failure=SourceError("disk full"))
-    ran = run(plan_of(tmp_path, [b"a", bad, *LINES], budget=ANY, rejects=sink, lag=2))
+    ran = run(plan_of(tmp_path, [b"a", bad, *LINES], reject_limit=ANY, rejects=sink, lag=2))
     assert str(ran.error) == "disk full"
     assert ran.counters.total("finished") == ran.counters.total("records_rejected") == 0
     require_reconciled(ran.counters)
@@ -416,7 +433,7 @@ def test_of_a_merged_command_that_was_refused_each_record_is_sent_again_by_itsel
         cut_up(monkeypatch)
     sink = RejectList()
     lines = [*LINES[:6], BAD, *LINES[7:]]
-    plan = plan_of(tmp_path, lines, block_bytes=30, lag=lag, encoder=GROUPS, budget=ANY, rejects=sink)
+    plan = plan_of(tmp_path, lines, block_bytes=30, lag=lag, encoder=GROUPS, reject_limit=ANY, rejects=sink)
     ran = run(plan)
     wires = target_of(plan).sessions[0].wires
     applied = [
@@ -533,7 +550,9 @@ def test_bits_may_be_fewer_than_records_and_a_block_may_have_none_left(tmp_path:
 
 def test_rejects_of_the_source_are_no_business_of_passed_over_bits(tmp_path: Path) -> None:
     sink = RejectList()
-    plan = json_plan(tmp_path, [b"{}", b"x", b'{"a":1}', LACKING], block_bytes=99, budget=ANY, rejects=sink)
+    plan = json_plan(
+        tmp_path, [b"{}", b"x", b'{"a":1}', LACKING], block_bytes=99, reject_limit=ANY, rejects=sink
+    )
     (block,) = blocks_of(plan)
     plan = replace(plan, blocks=(replace(block, skip_mask=b"\x01"),))
     counters = run(plan).counters
@@ -555,7 +574,7 @@ def test_a_preliminary_pass_leaves_bad_records_to_the_load(tmp_path: Path) -> No
 def test_a_preliminary_pass_refuses_the_records_that_it_finds(tmp_path: Path) -> None:
     sink = RejectList()
     probe = Probe(frozenset({2, 11}), refuse=True)
-    plan = plan_of(tmp_path, encoder=probe, single=probe, preliminary=True, budget=ANY, rejects=sink)
+    plan = plan_of(tmp_path, encoder=probe, single=probe, preliminary=True, reject_limit=ANY, rejects=sink)
     ran = run(plan)
     assert [(r.record, r.raw, r.reason) for r in sink.rejects] == [
         (2, b"2", "its key exists"),
@@ -584,7 +603,7 @@ class Differing:
 
 def test_differences_are_counted_and_the_first_are_shown_with_their_numbers(tmp_path: Path) -> None:
     ran = run(plan_of(tmp_path, encoder=Differing(), single=Differing()))
-    assert ran.word.examples == tuple(Example(n, b"k", b"%d" % n, None) for n in range(MOST_EXAMPLES))
+    assert ran.word.examples == tuple(Example(n, b"k", b"%d" % n, None) for n in range(MAX_EXAMPLES))
     assert ran.counters.total("records_missing") + ran.counters.total("records_different") == 20
     assert ran.counters.total("records_read") == 20
 
@@ -601,7 +620,7 @@ def test_all_differences_are_written_in_full_and_examples_are_cut(tmp_path: Path
     lines = [b"%d" % number + b"x" * 500 for number in range(20)]
     ran = run(plan_of(tmp_path, lines, encoder=Differing(), single=Differing(), differences=sink))
     assert sink.found == [Example(number, b"k", line, None) for number, line in enumerate(lines)]
-    assert len(ran.word.examples) == MOST_EXAMPLES
+    assert len(ran.word.examples) == MAX_EXAMPLES
     assert ran.word.examples[0].expected == lines[0][:200] + b"..."
 
 

@@ -10,8 +10,16 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from etl.errors import SourceError
-from etl.source.query.database import errors_of, import_driver
-from etl.source.table.batch import BATCH_RECORDS
+from etl.source.query.database import errors_of, file_of, import_driver
+from etl.source.table.format import BATCH_RECORDS
+
+SCHEMES = ("duckdb",)
+WRITTEN = "duckdb:PATH"
+
+
+def open(uri: str) -> DuckDB:
+    """Return the database of a file. Raises SourceError where there is none."""
+    return DuckDB(file_of(uri))
 
 
 @dataclass(frozen=True, slots=True)

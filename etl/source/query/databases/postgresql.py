@@ -9,7 +9,15 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from etl.source.query.database import errors_of, import_driver
-from etl.source.storage.uri import Uri
+from etl.source.storage.uri import Uri, parse_uri
+
+SCHEMES = ("postgresql", "postgres")
+WRITTEN = "postgresql://HOST/NAME"
+
+
+def open(uri: str) -> PostgreSQL:
+    """Return the database of a server. Raises UsageError for what is no URI."""
+    return PostgreSQL(parse_uri(uri))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,22 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote
 
 import pyarrow as pa
 
 from etl.errors import SourceError
-from etl.source.query.database import errors_of, import_driver
-from etl.source.table.batch import BATCH_RECORDS
+from etl.source.query.database import errors_of, file_of, import_driver
+from etl.source.table.format import BATCH_RECORDS
+
+SCHEMES = ("sqlite",)
+WRITTEN = "sqlite:PATH"
+
+
+def open(uri: str) -> SQLite:
+    """Return the database of a file. Raises SourceError where there is none."""
+    return SQLite(file_of(uri))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +50,7 @@ class SQLite:
             yield cursor.fetch_record_batch()
 
     def _require_sqlite(self) -> None:
-        with errors_of(self.name, OSError), open(self.path, "rb") as file:
+        with errors_of(self.name, OSError), Path(self.path).open("rb") as file:
             head = file.read(16)
         if head not in (b"", b"SQLite format 3\0"):
             raise SourceError(f"{self.path} is not an SQLite database")

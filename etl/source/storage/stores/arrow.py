@@ -10,7 +10,7 @@ from etl.source.storage.store import Found
 from etl.source.storage.uri import Uri
 from etl.units import MIB
 
-SCHEMES = frozenset({"s3", "gs", "gcs", "hdfs"})
+SCHEMES = ("s3", "gs", "gcs", "hdfs")
 
 _READ_BYTES = 8 * MIB
 """Every read of an S3 object is a request of its own, so a small one would be mostly waiting."""
@@ -19,8 +19,13 @@ _GS_RETRY = "retry_limit_seconds=60"
 """Google's client tries again for 15 minutes where nobody says otherwise."""
 
 
+def open(uri: Uri) -> ArrowStore:
+    """Open the file system of a URI. Raises what pyarrow raises."""
+    return ArrowStore(uri)
+
+
 class ArrowStore:
-    """A Store (``etl/source/storage/remote.py``)."""
+    """A Store (``etl/source/storage/store.py``)."""
 
     def __init__(self, uri: Uri) -> None:
         from pyarrow import fs

@@ -9,7 +9,9 @@ from etl.errors import MissingExtraError, UsageError
 from etl.source.storage.store import Found
 from etl.source.storage.uri import Uri, parse_uri
 
-_HTTP = ("http", "https")
+SCHEMES = ("http", "https")
+"""Beside these it is asked for every scheme that no other store is for: ``DEFAULT`` in ``remote.py``."""
+
 _EXTRA = "pip install 'redis-etl[remote]'"
 
 _ANSWER_S = 60.0
@@ -20,11 +22,16 @@ _STAMPS = ("ETag", "etag", "Last-Modified", "last_modified", "LastModified", "mt
 _URL_SAFE = "%/:=&?~#+!$,;'@()*[]|"
 
 
+def open(uri: Uri) -> FsspecStore:
+    """Open the file system of a URI. Raises MissingExtraError, UsageError and what fsspec raises."""
+    return FsspecStore(uri)
+
+
 class FsspecStore:
-    """A Store (``etl/source/storage/remote.py``)."""
+    """A Store (``etl/source/storage/store.py``)."""
 
     def __init__(self, uri: Uri) -> None:
-        self._http = uri.scheme in _HTTP
+        self._http = uri.scheme in SCHEMES
         try:
             from fsspec.core import url_to_fs
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hiredis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode.strategies import mset
 from etl.encode.strategies.mset import MsetEncoder
+from etl.sink.error_replies import error_reply
 from tests.cases import cases
 from tests.unit.encode.given import commands_in, expected_in, lines_batch, template
 
 ENCODER = MsetEncoder(template("k:{#}"), template("{line}"))
-OOM = hiredis.ReplyError("OOM command not allowed")
+OOM = error_reply("OOM command not allowed")
 
 
 @given(st.lists(st.binary(max_size=40), max_size=50), st.integers(0, 10**12))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import hiredis
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -16,6 +15,7 @@ from etl.encode.rdb.probe import objection, probe
 from etl.encode.strategies import restore
 from etl.encode.strategies.restore import RestoreEncoder
 from etl.plan import Batch, BatchResult, Encoder, Refusal, Wire
+from etl.sink.error_replies import error_reply
 from etl.units import MIB
 from tests.cases import cases
 from tests.unit.encode import rdb_oracle
@@ -24,8 +24,8 @@ from tests.unit.encode.given import batch_of, commands_in, expected_in, template
 Pairs = list[tuple[bytes, bytes]]
 Records = list[Pairs]
 
-BUSY = hiredis.ReplyError("BUSYKEY Target key name already exists.")
-OOM = hiredis.ReplyError("OOM command not allowed when used memory > 'maxmemory'.")
+BUSY = error_reply("BUSYKEY Target key name already exists.")
+OOM = error_reply("OOM command not allowed when used memory > 'maxmemory'.")
 
 EDGES = [
     *(0, 127, 128, -1, 4095, 4096, -4096, -4097, 32767, 32768, -32768, -32769, 8388607, 8388608, -8388608),
@@ -437,12 +437,12 @@ def test_a_server_that_answers_as_it_should_has_no_objection() -> None:
 @cases(
     ("at", "reply", "reason"),
     [
-        (0, hiredis.ReplyError("NOPERM no permissions"), "RESTORE of a listpack was refused: NOPERM"),
+        (0, error_reply("NOPERM no permissions"), "RESTORE of a listpack was refused: NOPERM"),
         (0, b"QUEUED", "RESTORE of a listpack answered b'QUEUED' instead of b'OK'"),
         (1, [b"a", b"b"], "HGETALL of a listpack does not return the hash"),
         (1, [], "HGETALL of a listpack does not return the hash"),
         (2, b"hashtable", "OBJECT ENCODING answered b'hashtable' instead of b'listpack'"),
-        (3, hiredis.ReplyError("ERR Bad data format"), "RESTORE of a hash table was refused: ERR Bad"),
+        (3, error_reply("ERR Bad data format"), "RESTORE of a hash table was refused: ERR Bad"),
         (4, None, "HGETALL of a hash table does not return the hash"),
         (5, 0, "DEL answered 0 instead of 1"),
     ],

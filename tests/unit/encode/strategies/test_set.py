@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hiredis
 from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode.strategies.set import SetEncoder
+from etl.sink.error_replies import error_reply
 from tests.cases import cases
 from tests.unit.encode.given import batch_of, commands_in, expected_in, lines_batch, template
 
-OOM = hiredis.ReplyError("OOM command not allowed")
+OOM = error_reply("OOM command not allowed")
 
 
 def encoder(expiry: str = "", if_exists: str = "replace") -> SetEncoder:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from etl.encode.choose import checker
 from etl.plan import BatchResult
+from etl.sink.error_replies import error_reply
 from tests.cases import cases
 from tests.unit.encode.given import batch_of, commands_in, commands_shape, expected_in, load, mapping_of, send
 from tests.unit.encode.model import Document, Model
@@ -82,7 +83,7 @@ def test_no_document_and_no_path_are_missing(reply: Any) -> None:
 
 @pytest.mark.parametrize("said", ["WRONGTYPE Operation", "Existing key has wrong Redis type"])
 def test_a_value_of_another_type_is_different(said: str) -> None:
-    (difference,) = judged(b"1", Exception(said)).differences
+    (difference,) = judged(b"1", error_reply(said)).differences
     assert (difference.key, difference.found) == (b"k", b"a value of another type")
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import hiredis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode.examples import EXAMPLE
 from etl.errors import TargetError
+from etl.sink.error_replies import error_reply
 from etl.sink.preflight.checks import (
     MEMORY_PER_INPUT_BYTE,
     evicted,
@@ -39,7 +39,7 @@ cluster_enabled:0\r
 
 REPLICA = b"role:slave\r\nmaster_host:10.0.0.1\r\nmaster_port:6380\r\nslave_read_only:1\r\n"
 
-ERROR = hiredis.ReplyError("ERR unknown command")
+ERROR = error_reply("ERR unknown command")
 
 COMMANDS = ((b"MSET", b"k:0", b"v"), (b"DEL", b"k:0"), (b"SET", b"k:" + EXAMPLE, b"v"))
 

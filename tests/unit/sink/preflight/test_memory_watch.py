@@ -36,29 +36,29 @@ def test_there_is_little_room_only_where_the_server_would_refuse_writes(info: In
 def test_workers_are_held_while_there_is_little_room() -> None:
     counters = tally_of(2)
     found = [ROOMY, FULL, FULL, ROOMY, FULL]
-    guard = MemoryGuard(counters, lambda: found.pop(0), patience_s=10)
+    guard = MemoryGuard(counters, lambda: found.pop(0), limit_s=10)
     held = []
     for now in range(5):
         guard.look(now)
-        held.append([counters.held(worker) for worker in range(2)])
+        held.append([counters.paused(worker) for worker in range(2)])
     assert held == [[False] * 2, [True] * 2, [True] * 2, [False] * 2, [True] * 2]
     guard.leave()
-    assert not counters.held(0)
+    assert not counters.paused(0)
 
 
-@pytest.mark.parametrize(("patience_s", "lasts_s"), [(10, 10), (120, 30)])
-def test_after_a_while_the_load_goes_on_all_the_same(patience_s: float, lasts_s: float) -> None:
+@pytest.mark.parametrize(("limit_s", "lasts_s"), [(10, 10), (120, 30)])
+def test_after_a_while_the_load_goes_on_all_the_same(limit_s: float, lasts_s: float) -> None:
     counters = tally_of(1)
-    guard = MemoryGuard(counters, lambda: FULL, patience_s)
+    guard = MemoryGuard(counters, lambda: FULL, limit_s)
     guard.look(5)
-    assert counters.held(0)
+    assert counters.paused(0)
     guard.look(5 + lasts_s - 0.1)
-    assert counters.held(0)
+    assert counters.paused(0)
     guard.look(5 + lasts_s)
-    assert not counters.held(0)
+    assert not counters.paused(0)
 
 
 def test_a_worker_is_held_by_another_one_that_waits_and_not_by_itself() -> None:
     counters = tally_of(2)
     counters.set(0, "waiting", 1)
-    assert (counters.held(0), counters.held(1)) == (False, True)
+    assert (counters.paused(0), counters.paused(1)) == (False, True)

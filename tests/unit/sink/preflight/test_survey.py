@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import hiredis
 import pytest
 
 from etl.errors import LostError, TargetError
 from etl.plan import Response, Wire
+from etl.sink.error_replies import error_reply
 from etl.sink.preflight.facts import UNKNOWN, Denial, Findings, Info
 from etl.sink.preflight.survey import info_now, read_server_facts
 from tests.cases import cases
@@ -22,7 +22,7 @@ COMMANDS = ((b"MSET", b"k:0", b"v"), (b"DEL", b"k:0"))
 INFO = b"role:master\r\nevicted_keys:7\r\n"
 KNOWN = [b"ping", 1]
 
-ERROR = hiredis.ReplyError("ERR unknown command")
+ERROR = error_reply("ERR unknown command")
 
 
 def redis(command: list[bytes]) -> Any:

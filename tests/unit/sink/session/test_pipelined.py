@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-import hiredis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.errors import TargetError
 from etl.plan import Buffer, Response, Wire
+from etl.plan.error_reply import ErrorReply
 from etl.sink.session import pipelined as conversation
 from etl.sink.session.pipelined import PipelinedSession
 from tests.cases import cases
@@ -125,7 +125,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
 
     def make(server: MemoryServer) -> PipelinedSession:
         server._sock = server  # type: ignore[attr-defined]
-        return PipelinedSession(server, "redis://host", silence_s=30)
+        return PipelinedSession(server, "redis://host", read_timeout_s=30)
 
     return make
 
@@ -141,7 +141,7 @@ def expected_in(wire: Wire) -> list[Any]:
 
 
 def plain(replies: Iterable[Any]) -> list[Any]:
-    return [str(reply) if isinstance(reply, hiredis.ReplyError) else reply for reply in replies]
+    return [str(reply) if isinstance(reply, ErrorReply) else reply for reply in replies]
 
 
 def until_failure(answers: Callable[[], Iterator[Response]]) -> tuple[list[Response], str | None]:

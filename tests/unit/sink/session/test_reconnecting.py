@@ -27,6 +27,8 @@ class Network:
         self.asked: list[list[bytes]] = []
         self.applied: list[Any] = []
         self.opened = 0
+        self.breaks_when_asked: set[int] = set()
+        """The numbers of connections that break when one asks for others."""
 
     def connect(self) -> Any:
         self.opened += 1
@@ -55,6 +57,9 @@ class Line:
             raise LostError("lost")
         words = parse_commands(stream_of(wire))[0]
         if words[0] in (b"CLIENT", b"INFO"):
+            if self.client_id in self._network.breaks_when_asked:
+                self._lost = True
+                raise LostError("lost")
             self._network.asked.append(words)
             reply: Any = b"id=1 name=redis-etl-0" if words[1] == b"LIST" else 1
             reply = b"# Server\r\nrun_id:%b\r\n" % self._network.run_id if words[0] == b"INFO" else reply
@@ -112,6 +117,15 @@ def test_the_old_connection_is_ended_before_anything_is_sent_again() -> None:
     network = Network([1])
     answered(session_to(network), 3)
     assert network.asked == [[b"CLIENT", b"LIST", b"ID", b"1"], [b"CLIENT", b"KILL", b"ID", b"1"]]
+
+
+def test_a_connection_that_was_not_ended_when_the_next_one_broke_is_ended_by_the_one_after() -> None:
+    network = Network([1])
+    network.breaks_when_asked = {2}
+    assert answered(session_to(network), 3) == [0, 1, 2]
+    killed = [words[3] for words in network.asked if words[1] == b"KILL"]
+    assert killed == [b"1", b"2"]
+    assert network.opened == 3
 
 
 def test_another_server_than_that_of_the_run_is_sent_nothing() -> None:

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etl.source.csv import quotes
+from etl.source.csv.format import Csv
 from etl.source.csv.quotes import Dialect, Span, scan_records, split_records, walk
-from etl.source.formats.csv import Csv
 from tests.cases import cases
 from tests.unit.source.csv_texts import SOUP, python_records, rfc_4180_texts
 

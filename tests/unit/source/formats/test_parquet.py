@@ -137,16 +137,16 @@ def test_records_too_long_to_be_decoded_together_are_decoded_fewer_at_a_time(
     for most, tried in ((2, [256, 16, 1]), (16, [256, 16])):
         for skip in (0, 5, 300, 701, 801):
             file: Any = Refusing(pa.record_batch({"a": texts}), most)
-            got = [text for records in read_group(file, 0, skip) for text in records["a"].to_pylist()]
+            got = [text for records in read_group(file, 0, skip, []) for text in records["a"].to_pylist()]
             assert got == texts[skip:]
             assert file.tried == tried
     with pytest.raises(pa.ArrowNotImplementedError):
-        list(read_group(Refusing(pa.record_batch({"a": texts}), 0), 0, 0))
+        list(read_group(Refusing(pa.record_batch({"a": texts}), 0), 0, 0, []))
 
 
 def test_a_group_whose_total_is_its_compressed_size_is_decoded_by_the_size_of_its_columns() -> None:
     file: Any = Refusing(pa.record_batch({"a": ["long", "long"]}), 1, total_bytes=1 << 31)
-    assert sum(len(records) for records in read_group(file, 0, 0)) == 2
+    assert sum(len(records) for records in read_group(file, 0, 0, [])) == 2
     assert file.tried == [1]
 
 
@@ -155,4 +155,4 @@ def test_long_maps_are_decoded_a_few_at_a_time(tmp_path: Path, monkeypatch: pyte
     maps = pa.array([[("a" * (1 << 16), index)] for index in range(6)], pa.map_(pa.string(), pa.int32()))
     pq.write_table(pa.table({"m": maps}), tmp_path / "a.parquet", compression="brotli", use_dictionary=False)
     with pq.ParquetFile(tmp_path / "a.parquet") as file:
-        assert max(len(records) for records in read_group(file, 0, 1)) <= 2
+        assert max(len(records) for records in read_group(file, 0, 1, [])) <= 2

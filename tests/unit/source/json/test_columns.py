@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.plan import Batch, Projection
-from etl.source.formats.json import JsonArray
-from etl.source.formats.jsonl import Jsonl
+from etl.source.json.array import JsonArray
 from etl.source.json.columns import find
+from etl.source.json.lines import Jsonl
 from etl.source.json.literals import Literals
 from etl.source.text.format import TextFormat
 from tests.cases import cases

@@ -11,8 +11,8 @@ from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from etl.plan import Batch, Projection
-from etl.source.formats.jsonl import Jsonl, parse_any
 from etl.source.json.flat import parse_flat
+from etl.source.json.lines import Jsonl, parse_any
 from etl.source.text.format import WideError
 from tests.cases import cases
 from tests.examples import examples
@@ -155,7 +155,7 @@ def test_a_projection_that_looks_into_values_writes_objects_or_joins_names_does_
 
 
 def test_the_format_reads_flat_records_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("etl.source.formats.jsonl.parse_any")
+    monkeypatch.delattr("etl.source.json.lines.parse_any")
     batch = Jsonl().parse(lines(PEOPLE), ALL, Place())
     assert len(batch) == 2
 

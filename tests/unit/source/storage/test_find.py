@@ -11,10 +11,10 @@ import pytest
 
 from etl.errors import SourceError, UsageError
 from etl.plan import Projection
-from etl.source.formats.lines import Lines
 from etl.source.storage.find import find_inputs
 from etl.source.text.files import TextFiles
 from etl.source.text.find import find_text
+from etl.source.text.lines import Lines
 from etl.source.text.stream import TextStream
 from tests.cases import cases
 

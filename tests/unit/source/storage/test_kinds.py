@@ -79,7 +79,7 @@ def test_what_is_no_text_is_refused_by_what_it_seems_to_be(tmp_path: Path) -> No
         "a.data": (written(pa.parquet.write_table), "a Parquet file", "--format parquet"),
         "b.data": (written(pa.feather.write_feather), "an Arrow file", "--format arrow"),
         "c.data": (stream(), "an Arrow stream", "--format arrow"),
-        "d.data": (written(pa.orc.write_table), "an ORC file", "convert it"),
+        "d.data": (written(pa.orc.write_table), "an ORC file", "--format orc"),
         "e.data": (b"Obj\x01\x04\x16avro.schema", "an Avro file", "convert it"),
         "a.rdb": (b"REDIS0011\xfa\x09redis-ver\x050.0.0\0", "a Redis RDB file", "dump.rdb"),
         "a.xz.csv": (compress("xz", b"a\n1\n"), "xz data", "ends with .xz"),

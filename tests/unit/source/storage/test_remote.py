@@ -12,11 +12,11 @@ import fsspec
 import pytest
 
 from etl.errors import EtlError, MissingExtraError, SourceError, UsageError
-from etl.source.formats.lines import Lines
 from etl.source.storage.remote import RemoteFile, explaining, find_remote, open_remote
 from etl.source.storage.stores.arrow import glob_pattern
 from etl.source.storage.uri import parse_uri
 from etl.source.text.find import find_text
+from etl.source.text.lines import Lines
 from tests.cases import cases
 from tests.unit.source.streams import CODECS, SUFFIX, compress
 

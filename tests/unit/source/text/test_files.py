@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 
 from etl.errors import SourceError
 from etl.plan import Block, Plan, Projection, Reject
-from etl.report import Budget
-from etl.source.formats.csv import Csv
-from etl.source.formats.jsonl import Jsonl
-from etl.source.formats.lines import Lines
+from etl.report import RejectLimit
+from etl.source.csv.format import Csv
+from etl.source.json.lines import Jsonl
 from etl.source.storage.local import find_files
 from etl.source.text import files as text_files
 from etl.source.text.files import TextFiles, open_text_files
 from etl.source.text.format import BrokenTextError, TextFormat
+from etl.source.text.lines import Lines
 from etl.worker.run_shard import run_shard
 from tests.cases import cases
 from tests.examples import examples
@@ -205,7 +205,7 @@ def loaded(plan: Plan, worker: int) -> Loaded:
     target, sink = MemoryTarget(), RejectList()
     counters = tally_of(plan.workers)
     parts = {name: getattr(plan, name) for name in ("blocks", "workers", "split")}
-    own = plan_for(plan.source, target, **parts, rejects=sink, budget=Budget(percent=100))
+    own = plan_for(plan.source, target, **parts, rejects=sink, reject_limit=RejectLimit(percent=100))
     run_shard(own, worker, counters, Told())
     assert counters.of(worker, "records_written") == len(target.pairs)
     assert counters.of(worker, "records_rejected") == len(sink.rejects)

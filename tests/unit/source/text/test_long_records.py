@@ -18,14 +18,14 @@ from etl.errors import SourceError
 from etl.options import LoadOptions
 from etl.plan import Projection, Reject, Source
 from etl.source.choose import choose_source
-from etl.source.formats.csv import Csv
-from etl.source.formats.json import JsonArray
-from etl.source.formats.jsonl import Jsonl
-from etl.source.formats.lines import Lines
+from etl.source.csv.format import Csv
+from etl.source.json.array import JsonArray
+from etl.source.json.lines import Jsonl
 from etl.source.storage.local import OpenFile, find_files
 from etl.source.text import long_records
 from etl.source.text.files import open_text_files
 from etl.source.text.format import TextFormat
+from etl.source.text.lines import Lines
 from etl.source.text.stream import open_text_stream
 from tests.unit.source.streams import Bytes
 

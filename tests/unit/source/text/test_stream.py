@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from etl.errors import SourceError
 from etl.plan import Batch, Block, Projection, Reject
-from etl.source.formats.lines import Lines
 from etl.source.storage.compression import ByteStream
 from etl.source.storage.local import LocalFile, find_files
 from etl.source.storage.stdin import StandardInput
 from etl.source.text.files import open_text_files
 from etl.source.text.format import Origin, TextFormat
+from etl.source.text.lines import Lines
 from etl.source.text.stream import TextStream, open_text_stream
 from tests.cases import cases
 from tests.examples import examples

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from etl.errors import SourceError, UsageError
 from etl.plan import Batch, Projection, Reject
-from etl.source.formats.csv import Csv, character
+from etl.source.csv.format import Csv
 from etl.source.storage.local import find_files
 from etl.source.text.files import Place, open_text_files
 from tests.cases import cases
@@ -127,10 +127,6 @@ def test_a_header_without_an_end_is_not_searched_for_for_ever() -> None:
 def test_options_that_cannot_be_are_refused(options: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Csv(**options)  # type: ignore[arg-type]
-
-
-def test_a_tab_can_be_spelled() -> None:
-    assert (character("\\t"), character(";"), character("")) == ("\t", ";", "")
 
 
 def test_a_format_pickles() -> None:

@@ -10,9 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etl.plan import Projection, Reject
-from etl.source.formats.lines import Lines
 from etl.source.text.files import Place
-from etl.source.text.lines import split_lines, strip
+from etl.source.text.lines import Lines, split_lines, strip
 from tests.cases import cases
 from tests.unit.given import lines_of
 

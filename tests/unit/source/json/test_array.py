@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from etl.errors import SourceError
 from etl.plan import Projection
-from etl.source.formats.json import JsonArray
+from etl.source.json.array import JsonArray
 from etl.source.storage.local import find_files
 from etl.source.text.files import open_text_files
 from tests.cases import cases

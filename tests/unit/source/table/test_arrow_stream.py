@@ -11,9 +11,9 @@ import pyarrow.ipc
 import pytest
 
 from etl.errors import SourceError
+from etl.options import LoadOptions
 from etl.plan import Projection, Source
-from etl.source.formats.arrow import open_arrow_files
-from etl.source.storage.local import find_files
+from etl.source.formats import arrow
 
 ALL = Projection(all=True)
 
@@ -25,7 +25,7 @@ def write(path: Path, *tables: pa.Table, chunk: int = 1 << 20) -> None:
 
 
 def source_of(*paths: Path) -> Source:
-    return open_arrow_files(find_files([os.fspath(path) for path in paths]))
+    return arrow.open([os.fspath(path) for path in paths], LoadOptions())
 
 
 def read(source: Source, block_bytes: int = 1 << 20) -> list[dict[str, Any]]:

@@ -1,0 +1,79 @@
+"""Between preflight and plan: the job for this run alone, and where earlier runs have left it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from etl.encode.mapping import RecordMapping
+from etl.job.lock import locked
+from etl.job.state import Job, JobSpec, ResumePoint
+from etl.options import LoadOptions, job_identity
+from etl.output.notice import choose_mode, log_notice
+from etl.pipeline.preflight import Preflight
+from etl.pipeline.resolve import Resolved
+from etl.plan import Source
+from etl.run.signals import StopSignals
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """A job with what is asked of it, and where it stands."""
+
+    job: Job
+    spec: JobSpec
+    resume_point: ResumePoint
+
+    @property
+    def resumed_from(self) -> int | None:
+        """Return how many records earlier runs have read; None for a run from the beginning."""
+        return self.resume_point.done.counts()["records_read"] if self.resume_point.resumes else None
+
+
+@contextlib.contextmanager
+def claim(
+    resolved: Resolved, checked: Preflight, options: LoadOptions, signals: StopSignals
+) -> Iterator[JobRun]:
+    """Have the job to oneself while entered. A run that only reads needs nothing for itself.
+
+    Its resume point is ``unchanged`` only where there is nothing to do. Raises LockedError, SourceError where
+    the job that was not finished is another one, TargetError.
+    """
+    job = checked.job
+    spec = job_spec(resolved.source, resolved.work.mapping, options)
+    with contextlib.ExitStack() as claimed:
+        resume_point = ResumePoint()
+        if checked.work.writes:
+            if not checked.target.embedded:
+                claimed.enter_context(locked(job, options.wait_lock, signals, signals.stop_for))
+            resume_point = job.resume_point(spec, restart=options.restart)
+        if resume_point.unchanged and not _nothing_to_do(job, resume_point, checked, options):
+            resume_point = replace(resume_point, unchanged=False)
+        yield JobRun(job, spec, resume_point)
+
+
+def job_spec(source: Source, mapping: RecordMapping, options: LoadOptions) -> JobSpec:
+    """Return what is loaded, and what it becomes: all options but those of the target and of the run."""
+    digest = hashlib.sha256("\0".join([*job_identity(options), mapping.kind]).encode())
+    return JobSpec(source.fingerprint, digest.hexdigest())
+
+
+def _nothing_to_do(job: Job, resume_point: ResumePoint, checked: Preflight, options: LoadOptions) -> bool:
+    """Return True, and say so, if a job that was completed is not done again."""
+    mode = choose_mode(options.progress)
+    if options.skip_unchanged:
+        log_notice(mode, f"job {job.name} is complete and nothing has changed: nothing to do")
+        return True
+    if checked.work.mapping.adds_up:
+        # Else a run that is killed after its last word would be done once more by whoever repeats it.
+        # Said in every mode: who expects a load must learn that there was none.
+        log_notice(
+            "log" if mode == "none" else mode,
+            f"job {job.name} was completed at {resume_point.ended} with the same sources and options,"
+            " and its commands would add everything once more: nothing to do"
+            " (--restart loads it again)",
+        )
+        return True
+    return False

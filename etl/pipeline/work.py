@@ -1,0 +1,46 @@
+"""What a verb does with the records of a source: the noun that the steps of the pipeline pass on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from etl.encode.examples import CommandArgs
+from etl.encode.mapping import RecordMapping
+from etl.plan import Encoder
+
+
+@dataclass(frozen=True, slots=True)
+class Encoders:
+    """``prepass`` encodes a pass over the keys before the run; ``single`` sends records one by one."""
+
+    main: Encoder
+    single: Encoder
+    prepass: Encoder | None = None
+
+    def always(self) -> tuple[Encoder, ...]:
+        """Return those that every run uses: ``single`` has commands that hardly any run needs."""
+        return (self.main, *((self.prepass,) if self.prepass else ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a verb does with records, decided before any server is asked.
+
+    A verb that ``writes`` has its job to itself. ``fenced``: none of its commands may be applied twice.
+    ``commands`` are examples of those that it needs besides its encoders' and its job's. ``by_restore`` is
+    the same work with RESTORE, the best way first: the first one that the server can do is done instead, and
+    with ``must_restore`` one of them has to be.
+    """
+
+    mapping: RecordMapping
+    encoders: Encoders
+    writes: bool
+    fenced: bool = False
+    commands: tuple[CommandArgs, ...] = ()
+    by_restore: tuple[Work, ...] = ()
+    must_restore: bool = False
+
+    @property
+    def may_be_fenced(self) -> bool:
+        """Return True if it goes through a fence, or would if the server takes RESTORE."""
+        return self.fenced or any(work.fenced for work in self.by_restore)

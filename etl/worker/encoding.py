@@ -1,0 +1,36 @@
+"""Pieces become wires, when and as large as ``--max-rate`` and the fence allow."""
+
+from __future__ import annotations
+
+from etl.plan import FENCE_RECORDS, Encoder, Plan, StopFlag, Wire
+from etl.report import Counters
+from etl.worker.in_flight import InFlight
+from etl.worker.rate_limit import RateLimiter
+
+
+class PieceEncoder:
+    """Encodes one worker's pieces, and waits until each may be sent."""
+
+    def __init__(self, plan: Plan, worker: int, counters: Counters, stop: StopFlag) -> None:
+        self._plan = plan
+        self._rate_limiter = None if plan.rate is None else RateLimiter(plan.rate, worker, counters, stop)
+
+    @property
+    def most_records(self) -> int | None:
+        """Return how many records a piece may have now; None: as many as there are."""
+        most = FENCE_RECORDS if self._plan.fenced else None
+        few = None if self._rate_limiter is None else self._rate_limiter.most_records
+        return few if most is None else most if few is None else min(few, most)
+
+    def encoder(self, piece: InFlight) -> Encoder:
+        """Return the encoder of a piece, which also reads its replies."""
+        return self._plan.single if piece.single else self._plan.encoder
+
+    def encode(self, piece: InFlight) -> Wire:
+        """Return the commands of a piece."""
+        return self.encoder(piece).encode(piece.batch)
+
+    def keep_to_rate(self, piece: InFlight, wire: Wire) -> None:
+        """Return when a piece may be sent. Raises StoppedError when the run is to stop."""
+        if self._rate_limiter is not None:
+            self._rate_limiter.wait(len(piece.batch), wire.nbytes)

@@ -1,0 +1,57 @@
+"""Which refused records are rejected, which are sent again, and which end the run."""
+
+from __future__ import annotations
+
+from etl.errors import RefusedForNowError
+from etl.plan import BatchResult, Block, Refusal
+from etl.sink.error_replies import error_reply
+from etl.worker.in_flight import InFlight
+from etl.worker.resend import Refused, Resends, sort_refusals
+from tests.unit.given import batch_of
+from tests.unit.memory import MemoryTarget, lines_in
+
+WRONG, FULL, NO_RIGHT = (error_reply(text) for text in ("WRONGTYPE x", "OOM x", "NOPERM x"))
+LACKS = Refusal(0, "it has no field {x}")
+
+
+def test_refusals_are_sorted_by_what_is_done_about_them() -> None:
+    result = BatchResult(refusals=(LACKS, Refusal(1, WRONG), Refusal(2, FULL)), again=(3, 4))
+    refused = sort_refusals(result, None, fenced=False)
+    assert list(refused.rejected) == [LACKS, Refusal(1, WRONG)]
+    assert (list(refused.together), list(refused.later)) == ([3, 4], [2])
+    assert (refused.reply, refused.fatal) == (FULL, None)
+
+
+def test_a_reply_that_every_record_would_get_is_fatal() -> None:
+    result = BatchResult(refusals=(Refusal(0, FULL), Refusal(1, NO_RIGHT)), again=(2,))
+    assert sort_refusals(result, None, fenced=False) == Refused(fatal=NO_RIGHT)
+
+
+def test_records_that_were_refused_together_inside_the_fence_share_the_fate_of_their_command() -> None:
+    result = BatchResult(again=(0, 1))
+    refused = sort_refusals(result, [b"OK", WRONG], fenced=True)
+    assert list(refused.rejected) == [Refusal(0, WRONG), Refusal(1, WRONG)]
+    assert not refused.together
+    assert list(sort_refusals(result, [FULL], fenced=True).later) == [0, 1]
+
+
+def test_what_is_refused_for_now_of_a_piece_whose_checkpoint_has_moved_on_is_rejected() -> None:
+    refused = sort_refusals(BatchResult(refusals=(Refusal(0, FULL),)), None, fenced=True, applied=True)
+    assert list(refused.rejected) == [Refusal(0, FULL)]
+    assert not refused.later
+
+
+def test_pieces_wait_in_order_and_the_first_refusal_says_why() -> None:
+    resends = Resends(MemoryTarget())
+    piece = InFlight(Block(3, 0, 0, 9), batch_of([b"a", b"b", b"c"]))
+    assert resends.add(piece, Refused()) == 0
+    assert not resends
+    assert resends.add(piece, Refused(together=(1,), later=(0, 2), reply=FULL)) == 2
+    assert isinstance(resends.refused, RefusedForNowError)
+    assert str(resends.refused).startswith("memory: the server is full")
+    first, second = resends.take()
+    assert [lines_in(piece.batch) for piece in (first, second)] == [[b"a", b"c"], [b"b"]]
+    assert first.single
+    assert second.single
+    assert not resends.take()
+    assert resends.refused is None
