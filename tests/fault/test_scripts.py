@@ -27,15 +27,6 @@ UNGUARDED = """
     assert etl.load(rows, key="row:{id}", **options).records["written"] == 30
 """
 
-GUARDED = """
-    import json, sys
-    import etl
-
-    if __name__ == "__main__":
-        report = etl.load(sys.argv[1], to=sys.argv[2], workers=2, start_method=sys.argv[3])
-        print(json.dumps(report.as_dict()))
-"""
-
 IN_A_THREAD = """
     import json, sys, threading
     import etl
@@ -51,11 +42,31 @@ IN_A_THREAD = """
 """
 
 KEEPS_ITS_HANDLERS = """
-    import json, signal, sys
+    import json, multiprocessing, signal, sys
     import etl
 
     def mine(number, frame):
         pass
+
+    def handlers(connection):  # stands where a process's own code begins
+        connection.send([
+            signal.getsignal(signal.SIGTERM),
+            signal.getsignal(signal.SIGINT) is signal.default_int_handler,
+            not signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        ])
+
+    def handlers_of_a_worker(connection):
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        connection.send([signal.getsignal(number) == signal.SIG_IGN for number in numbers])
+
+    def answer(target, name=None):
+        context = multiprocessing.get_context(sys.argv[3])
+        ours, theirs = context.Pipe()
+        process = context.Process(target=target, args=(theirs,), name=name)
+        process.start()
+        answered = ours.recv()
+        process.join()
+        return answered
 
     if __name__ == "__main__":
         signal.signal(signal.SIGTERM, mine)
@@ -63,47 +74,10 @@ KEEPS_ITS_HANDLERS = """
         assert signal.getsignal(signal.SIGTERM) is mine
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
         assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
-        print(json.dumps(report.as_dict()))
-"""
-
-LATER_PROCESSES_HEAR_SIGNALS = """
-    import json, multiprocessing, signal, sys
-    import etl
-
-    def handlers(connection):
-        connection.send([
-            signal.getsignal(signal.SIGTERM) == signal.SIG_DFL,
-            signal.getsignal(signal.SIGINT) is signal.default_int_handler,
-            not signal.pthread_sigmask(signal.SIG_BLOCK, ()),
-        ])
-
-    if __name__ == "__main__":
-        report = etl.load(sys.argv[1], to=sys.argv[2], workers=2, start_method=sys.argv[3])
-        context = multiprocessing.get_context(sys.argv[3])
-        ours, theirs = context.Pipe()
-        process = context.Process(target=handlers, args=(theirs,))
-        process.start()
-        assert ours.recv() == [True, True, True]
-        process.join()
-        print(json.dumps(report.as_dict()))
-"""
-
-WORKERS_HAVE_NO_HANDLERS = """
-    import json, multiprocessing, signal, sys
-    import etl
-
-    def handlers(connection):  # stands where a worker's own code begins
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        connection.send([signal.getsignal(number) == signal.SIG_IGN for number in numbers])
-
-    if __name__ == "__main__":
-        report = etl.load(sys.argv[1], to=sys.argv[2], workers=2, start_method=sys.argv[3])
-        context = multiprocessing.get_context(sys.argv[3])
-        ours, theirs = context.Pipe()
-        process = context.Process(target=handlers, args=(theirs,), name="redis-etl-1")
-        process.start()
-        assert ours.recv() == [True, True]
-        process.join()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        assert answer(handlers) == [signal.SIG_DFL, True, True]
+        if sys.argv[3] == "forkserver":
+            assert answer(handlers_of_a_worker, "redis-etl-1") == [True, True]
         print(json.dumps(report.as_dict()))
 """
 
@@ -154,19 +128,11 @@ def test_a_script_without_a_main_guard_loads_and_is_run_once(
     assert data_size(real_server.client()) == 3_030
 
 
-@pytest.mark.parametrize(
-    ("script", "method"),
-    [
-        *((GUARDED, method) for method in START_METHODS),
-        (KEEPS_ITS_HANDLERS, "forkserver"),
-        (WORKERS_HAVE_NO_HANDLERS, "forkserver"),
-        *((LATER_PROCESSES_HEAR_SIGNALS, method) for method in START_METHODS),
-    ],
-)
+@pytest.mark.parametrize("method", START_METHODS)
 def test_a_script_with_a_main_guard_loads_and_keeps_its_signals(
-    tmp_path: Path, real_server: RealServer, script: str, method: str
+    tmp_path: Path, real_server: RealServer, method: str
 ) -> None:
-    code, stdout, stderr = run(script, tmp_path, real_server, method)
+    code, stdout, stderr = run(KEEPS_ITS_HANDLERS, tmp_path, real_server, method)
     assert code == 0, stderr
     assert "Traceback" not in stderr
     assert json.loads(stdout)["records"]["written"] == 3_000
