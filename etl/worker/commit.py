@@ -27,7 +27,7 @@ class PendingCommit:
 
 
 class Commits:
-    """The commits of one worker. ``in_flight`` is how many have no response yet.
+    """The commits of one worker.
 
     ``refused`` is why the newest one was refused for now; None where none waits to be sent again.
     """
@@ -40,7 +40,6 @@ class Commits:
         self._to_wait_for: PendingCommit | None = None
         self._to_retry: PendingCommit | None = None
         self.refused: RefusedForNowError | None = None
-        self.in_flight = 0
 
     def on_completed(self, checkpoint: Checkpoint) -> None:
         """Note that the worker has got as far as ``checkpoint``."""
@@ -59,7 +58,6 @@ class Commits:
             self._to_write = None
         else:
             self._to_wait_for = None
-        self.in_flight += 1
         return self._wire(commit), commit
 
     def _wire(self, commit: PendingCommit) -> Wire:
@@ -79,7 +77,6 @@ class Commits:
 
     def on_commit_reply(self, commit: PendingCommit, response: Response) -> TargetError | None:
         """Note a response; return the error of a commit that no other try will help."""
-        self.in_flight -= 1
         error = self._error_of(commit, response)
         if error is None:
             self._forget_refusal()

@@ -114,11 +114,14 @@ class Shard:
                 self._session.renew()
         return again
 
-    def _exchange(self, responses: Iterable[Response]) -> None:
-        """Take responses, and send the commits that are due after them."""
+    def _exchange(self, responses: Iterable[Response]) -> bool:
+        """Take responses, and send the commits that are due after them; return True if there were any."""
         self._receive(responses)
+        sent = False
         while (commit := self._next_commit()) is not None:
             self._receive(self._session.submit(*commit))
+            sent = True
+        return sent
 
     def _receive(self, responses: Iterable[Response]) -> None:
         for response in responses:
@@ -157,8 +160,7 @@ class Shard:
 
     def _next_commit(self) -> tuple[Wire, PendingCommit] | None:
         """Take the commit that is due, if any, now that some blocks may be completed."""
-        checkpoint = self.recorder.complete_blocks()
-        if checkpoint is not None:
+        if (checkpoint := self.recorder.complete_blocks()) is not None:
             self._commits.on_completed(checkpoint)
         return None if isinstance(self._error, TargetError) else self._commits.next_commit()
 
@@ -178,6 +180,5 @@ class Shard:
 
     def _drain(self) -> None:
         """Take every outstanding response, also those to the commits that follow from them."""
-        self._exchange(self._session.drain())
-        while self._commits.in_flight:
-            self._exchange(self._session.drain())
+        while self._exchange(self._session.drain()):
+            pass
