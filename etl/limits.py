@@ -36,7 +36,7 @@ def require_descriptors(workers: int) -> None:
 
 
 def limit_reached(error: OSError) -> LimitError | None:
-    """Make the error for a limit that an operation has met; None for any other failure."""
+    """Make the error for a limit that an operation has reached; None for any other failure."""
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return LimitError(
             f"too many open files; the limit is {_soft('RLIMIT_NOFILE') or 'not known'}:"

@@ -121,7 +121,7 @@ class Job:
         return b"etl:{%b}" % self.name.encode("utf-8", "surrogateescape")
 
     def resume_point(self, task: JobSpec, *, restart: bool) -> ResumePoint:
-        """Say where the job stands, for this task. Raises SourceError where it is another one by now."""
+        """Return where the job stands, for this task. Raises SourceError where it is another one by now."""
         if restart:
             return ResumePoint()
         record = self._read()

@@ -70,7 +70,7 @@ def refuse_for_format(options: Options, format: str, own: Collection[str]) -> No
 
 
 def _where(name: str, format: str) -> str:
-    """Say which formats an option is for, and what to type where a file was taken for lines."""
+    """Return which formats an option is for, and what to type where a file was taken for lines."""
     formats = [other for other, member in FORMATS.members() if name in member.OPTIONS]
     sources = [QUERY, OBJECT] if name in OF_TABLES else []
     one = f"one, say --format {formats[0]}" if len(formats) < 3 else "one of these, say which with --format"

@@ -17,7 +17,7 @@ def choose_mode(asked: str) -> str:
 
 
 def log_notice(mode: str, text: str) -> None:
-    """Say something beside the progress, in a line of its own on stderr; nothing in mode ``none``."""
+    """Write something beside the progress, in a line of its own on stderr; nothing in mode ``none``."""
     if mode == "none" or sys.stderr is None:
         return
     with contextlib.suppress(OSError, ValueError):

@@ -67,7 +67,7 @@ def _nothing_to_do(job: Job, resume_point: ResumePoint, checked: Preflight, opti
         log_notice(mode, f"job {job.name} is complete and nothing has changed: nothing to do")
         return True
     if checked.work.mapping.adds_up:
-        # Else a run that is killed after its last word would be done once more by whoever repeats it.
+        # Else a run that is killed after its end was written would be done once more when it is repeated.
         # Said in every mode: who expects a load must learn that there was none.
         log_notice(
             "log" if mode == "none" else mode,

@@ -35,7 +35,7 @@ def bucket_of(digests: pa.Array) -> pa.Array:
 class Gathered:
     """What one batch, or one worker, has gathered: frozen, picklable.
 
-    ``sums`` are of every element, ``lengths`` those of the lists that were met, by key; ``items`` are the
+    ``sums`` are of every element, ``lengths`` those of the lists that were found, by key; ``items`` are the
     elements whose bucket was wanted.
     """
 

@@ -60,7 +60,7 @@ def _path(source: Any) -> str:
 
 
 def format_by_name(paths: Sequence[str]) -> str:
-    """Tell the format by the names of the files: the same for all of them, or ``lines``.
+    """Return the format told by the names of the files: the same for all of them, or ``lines``.
 
     Raises UsageError where names tell different formats.
     """

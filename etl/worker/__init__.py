@@ -1,4 +1,4 @@
-"""The one inner loop, whoever runs it: a Process, another machine, or the calling process itself.
+"""The one inner loop of every runner: a Process, another machine, or the calling process itself.
 
 ``run_shard`` is the entry. ``shard`` alone sends; ``commit``, ``resend`` and ``fencing`` say what is to be
 sent besides a worker's blocks. ``share`` reads its records, ``encoding`` makes wires of them, ``results``

@@ -16,10 +16,10 @@ class PieceEncoder:
         self._rate_limiter = None if plan.rate is None else RateLimiter(plan.rate, worker, counters, stop)
 
     @property
-    def most_records(self) -> int | None:
+    def max_records(self) -> int | None:
         """Return how many records a piece may have now; None: as many as there are."""
         most = FENCE_RECORDS if self._plan.fenced else None
-        few = None if self._rate_limiter is None else self._rate_limiter.most_records
+        few = None if self._rate_limiter is None else self._rate_limiter.max_records
         return few if most is None else most if few is None else min(few, most)
 
     def encoder(self, piece: InFlight) -> Encoder:

@@ -35,7 +35,7 @@ class RateLimiter:
         self._nbytes = 0
 
     @property
-    def most_records(self) -> int:
+    def max_records(self) -> int:
         """Return how many records a piece may have: of bytes, as many as those before it would have had."""
         most = self._rate.per_second / PIECES_A_SECOND / self._counters.workers
         if self._rate.unit == "bytes":

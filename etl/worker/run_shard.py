@@ -1,4 +1,4 @@
-"""The entry to one shard, whoever runs it."""
+"""The entry to one shard, in every runner."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class ShareReader:
         A piece is as large as ``encoding`` allows when the batch was read. Raises SourceError.
         """
         for batch in self._reader.read(block):
-            for piece in pieces(batch, encoding.most_records):
+            for piece in pieces(batch, encoding.max_records):
                 yield self._encodable(block, piece)
 
     def _encodable(self, block: Block, batch: Batch) -> tuple[Batch, list[Reject]]:

@@ -64,7 +64,7 @@ class HashEncoding:
 
     encoding: str
     version: bytes
-    most_name_bytes: int
+    max_name_bytes: int
     pieces: Callable[[Fields, int], list[Any]]
     start: Start
     head: Start
@@ -101,7 +101,7 @@ def unfit(fields: Fields, records: int, form: HashEncoding) -> pa.Array | None:
     Those with more than MAX_FIELDS fields, a value of more than MAX_STRING_BYTES, or too long a name.
     """
     masks = [_longer(pc.binary_length(values), MAX_STRING_BYTES) for _, values in fields]
-    masks += [values.is_valid() for name, values in fields if len(name) > form.most_name_bytes]
+    masks += [values.is_valid() for name, values in fields if len(name) > form.max_name_bytes]
     if len(fields) > MAX_FIELDS:
         masks.append(_longer(_counts(fields, records), MAX_FIELDS))
     bad: pa.Array | None = None

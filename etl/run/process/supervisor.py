@@ -136,7 +136,7 @@ class Supervisor:
             self._results.append(child.message)
 
     def _fate(self, child: Child) -> EtlError:
-        # A signal to the whole group may end a worker that has not yet learned to be deaf to it.
+        # A signal to the whole group may end a worker that does not ignore it yet.
         return self._signals.error() if self._signals.stopping else child.exit_error()
 
     def _stop_all(self, now: float) -> None:

@@ -115,7 +115,7 @@ def socket_place(home: Home, server_lock: io.FileIO) -> Iterator[str]:
 
 
 def _fits(path: str) -> bool:
-    """Tell whether the path is short enough for AF_UNIX and, as a URL is text, UTF-8."""
+    """Return True if the path is short enough for AF_UNIX and, as a URL is text, UTF-8."""
     try:
         return len(path.encode()) <= _SOCKET_PATH_BYTES
     except UnicodeEncodeError:

@@ -117,10 +117,10 @@ class PipelinedSession:
 
     def _has_room(self, wire: Wire) -> bool:
         limit = self._limit
-        most_bytes = INFLIGHT_BYTES if limit.nbytes is None else min(limit.nbytes, INFLIGHT_BYTES)
+        max_bytes = INFLIGHT_BYTES if limit.nbytes is None else min(limit.nbytes, INFLIGHT_BYTES)
         records = self._inflight_records + wire.records
         return (
-            self._inflight_bytes + wire.nbytes <= most_bytes
+            self._inflight_bytes + wire.nbytes <= max_bytes
             and (limit.records is None or records <= limit.records)
             and self._inflight_commands + wire.commands <= INFLIGHT_COMMANDS
         )

@@ -148,7 +148,7 @@ def _require_character(text: str, option: str) -> None:
 
 
 def _wrong_names(names: Sequence[str]) -> str:
-    """Say what is wrong with the names of the fields; nothing: ''."""
+    """Return what is wrong with the names of the fields; nothing: ''."""
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         return f"more than one field is named {', '.join(map(repr, repeated))}"

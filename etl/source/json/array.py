@@ -59,10 +59,10 @@ class JsonArray:
 
     def scan(self, data: bytes, *, final: bool) -> tuple[int, int]:
         blanked = blank_escapes(data)
-        bones, in_string = structural(blanked)
-        bones = reduce_json(bones)
-        rest = bones.lstrip(b",")
-        elements = len(bones) - len(rest)
+        structure, in_string = structural(blanked)
+        structure = reduce_json(structure)
+        rest = structure.lstrip(b",")
+        elements = len(structure) - len(rest)
         closed = rest.startswith(b"}")
         if closed and (rest != b"}" or in_string or not only_the_end_follows(blanked)):
             raise broken(data)

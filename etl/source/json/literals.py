@@ -132,7 +132,7 @@ def may_hold_lone_surrogate(data: bytes) -> bool:
 
 
 _BRACKETS = bytes.maketrans(b"[]", b"{}")
-_NOT_BONES = bytes(set(range(256)) - set(b'"{}[],'))
+_NOT_STRUCTURAL = bytes(set(range(256)) - set(b'"{}[],'))
 _STRING = re.compile(rb'"[^"]*"')
 _STEPS = bytes.maketrans(b"{}", b"\x01\xff")
 
@@ -150,20 +150,20 @@ def structural(blanked: bytes) -> tuple[bytes, bool]:
     ``blanked`` has no escapes (``blank_escapes``). Two neighbouring quotes of what is left can be taken out
     whatever they are, an empty string or an end and a beginning: what is inside of strings stays inside.
     """
-    bones = blanked.translate(_BRACKETS, _NOT_BONES).replace(b'""', b"")
-    if b'"' not in bones:
-        return bones, False
-    bones = _STRING.sub(b"", bones)
-    opened = bones.find(b'"')
-    return (bones, False) if opened < 0 else (bones[:opened], True)
+    structure = blanked.translate(_BRACKETS, _NOT_STRUCTURAL).replace(b'""', b"")
+    if b'"' not in structure:
+        return structure, False
+    structure = _STRING.sub(b"", structure)
+    opened = structure.find(b'"')
+    return (structure, False) if opened < 0 else (structure[:opened], True)
 
 
 def nested_too_deeply(data: bytes, records: int) -> bool:
     """Return True if any of the records in ``data``, all of them JSON, is nested deeper than MAX_NESTING."""
     if data.count(b"{") + data.count(b"[") - records < MAX_NESTING:
         return False
-    bones = structural(blank_escapes(data))[0].replace(b",", b"")
-    steps = memoryview(bones.translate(_STEPS)).cast("b")
+    structure = structural(blank_escapes(data))[0].replace(b",", b"")
+    steps = memoryview(structure.translate(_STEPS)).cast("b")
     return max(accumulate(steps), default=0) > MAX_NESTING
 
 

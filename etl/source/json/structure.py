@@ -22,16 +22,16 @@ _STRUCTURE = re.compile(rb'["{}\[\],]')
 _WINDOW_BYTES = 64 * KIB
 
 
-def reduce_json(bones: bytes) -> bytes:
+def reduce_json(structure: bytes) -> bytes:
     """Take the bracket pairs out of a skeleton: what is left is commas at the top, and unpaired brackets."""
     for _ in range(_MOST_PASSES):
-        bones, pairs = _PAIR.subn(b"", bones)
+        structure, pairs = _PAIR.subn(b"", structure)
         if not pairs:
-            return bones
+            return structure
     # Nested deeper than that: seldom, and a pass for each level could take for ever.
     top = bytearray()
     opened: list[int] = []  # where each open bracket stands in ``top``
-    for byte in bones:
+    for byte in structure:
         if byte == ord("}") and opened:
             del top[opened.pop() :]
             continue

@@ -54,7 +54,7 @@ class Crew:
             if now - START >= min(seconds, ends.get(worker, seconds)):
                 continue
             clock.now = now
-            records = paces[worker].most_records
+            records = paces[worker].max_records
             due = paces[worker].claim(records, 80 * records)
             leaves = self._taken(max(now, due + chance.uniform(0, self.lag_s)))
             sent.append((leaves - START, records))
@@ -136,11 +136,11 @@ def test_a_worker_waits_for_what_it_has_claimed() -> None:
 
 def test_pieces_of_bytes_are_as_long_as_their_records_tell() -> None:
     pace = RateLimiter(Rate(200_000.0, "bytes", START), 0, tally_of(2), Told(), Clock())
-    assert pace.most_records == FIRST_PIECE_RECORDS
+    assert pace.max_records == FIRST_PIECE_RECORDS
     pace.claim(100, 100 * 50)
-    assert pace.most_records == 200_000 / PIECES_A_SECOND / 2 / 50
+    assert pace.max_records == 200_000 / PIECES_A_SECOND / 2 / 50
     pace.claim(1, 100_000_000)
-    assert pace.most_records == 1
+    assert pace.max_records == 1
 
 
 def test_what_may_be_under_way_is_a_part_of_the_rate() -> None:
