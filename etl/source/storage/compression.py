@@ -62,7 +62,7 @@ def split_name(path: str) -> tuple[str, str | None]:
 
 
 def sniff(head: bytes) -> str | None:
-    """Return the codec told by a stream's first MAGIC_BYTES, or None: for streams that have no telling name."""
+    """Return the codec told by a stream's first MAGIC_BYTES, or None: for streams without a telling name."""
     for codec, magic in _MAGIC.items():
         if head.startswith(magic) and (codec != "bz2" or head[4:10] in _BZ2_BLOCKS):
             return codec
