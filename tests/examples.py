@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
-QUICK = 20
+QUICK = 15
 THOROUGH = 2000
 
 # No deadline: how long an example takes says more about the machine than about the code. The blob repeats a
