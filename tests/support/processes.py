@@ -125,8 +125,12 @@ def heed_signals() -> None:
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the living direct children of a process, in order of process id."""
-    return [child for child, stat in _living() if stat[1] == pid]
+    """Return the living direct children of a process, in the order in which they were started.
+
+    The numbers of processes begin again at 1 some time: they tell the order within a clock tick only.
+    """
+    children = [(stat[4], child) for child, stat in _living() if stat[1] == pid]
+    return [child for _, child in sorted(children)]
 
 
 def descendants_of(pid: int) -> list[int]:
@@ -158,19 +162,20 @@ def wait_until(predicate: Callable[[], T], timeout_s: float = 60, what: str = "t
     return result
 
 
-def _living() -> list[tuple[int, tuple[str, int, int, int]]]:
+def _living() -> list[tuple[int, tuple[str, int, int, int, int]]]:
     pids = sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
     return [(pid, stat) for pid in pids if (stat := _stat(pid))]
 
 
-def _stat(pid: int) -> tuple[str, int, int, int] | None:
-    """Return state, parent, process group and session, or None for a process that is over."""
+def _stat(pid: int) -> tuple[str, int, int, int, int] | None:
+    """Return state, parent, group, session and the tick of the start, or None for a process that is over."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    state, parent, group, session = text.rpartition(")")[2].split()[:4]  # the name may hold anything
-    return None if state in "ZX" else (state, int(parent), int(group), int(session))
+    fields = text.rpartition(")")[2].split()  # the name may hold anything
+    state, parent, group, session, started = *fields[:4], fields[19]
+    return None if state in "ZX" else (state, int(parent), int(group), int(session), int(started))
 
 
 def _kill(pid: int) -> None:
