@@ -1,6 +1,8 @@
-"""Sizes and the one way each of them is written for people."""
+"""Sizes, and the one way in which they, and lists of names, are written for people."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -43,3 +45,9 @@ def format_seconds(seconds: float) -> str:
 def counted(count: int, noun: str) -> str:
     """Write a count and its noun: ``1 record``, ``2,000 records``."""
     return f"{format_count(count)} {noun}" + ("" if count == 1 else "s")
+
+
+def listed(names: Collection[str], word: str = "and") -> str:
+    """Write names as a list in a sentence: ``a``, ``a and b``, ``a, b and c``; or with another ``word``."""
+    *most, last = names
+    return f"{', '.join(most)} {word} {last}" if most else last

@@ -1,7 +1,16 @@
 """Options: each declared once, checked and parsed, in groups; a verb has some of the groups."""
 
-from etl.options.declare import Options, Parsed, Value, flag, option, options_class
-from etl.options.effects import COMMAND, OBJECT, OF_TABLES, QUERY, given, refuse_for_format, refuse_for_kind
+from etl.options.declare import Options, Parsed, Value, flag, flag_of, option, options_class
+from etl.options.effects import (
+    COMMAND,
+    OBJECT,
+    OF_TABLES,
+    QUERY,
+    given,
+    given_of_others,
+    refuse_for_format,
+    refuse_for_kind,
+)
 from etl.options.identity import job_identity
 from etl.options.parser import add_options, from_namespace, merged
 from etl.options.record import RecordOptions
@@ -32,8 +41,10 @@ __all__ = [
     "VerifyOptions",
     "add_options",
     "flag",
+    "flag_of",
     "from_namespace",
     "given",
+    "given_of_others",
     "job_identity",
     "markdown_table",
     "merged",

@@ -113,7 +113,12 @@ def has_effect(kind: type[Options], field: dataclasses.Field[Any]) -> bool:
 
 def flag(field: dataclasses.Field[Any]) -> str:
     """Return an option's flag: ``--if-exists`` for ``if_exists``, ``--as`` for ``as_``."""
-    return "--" + field.name.rstrip("_").replace("_", "-")
+    return flag_of(field.name)
+
+
+def flag_of(name: str) -> str:
+    """Return the flag of the option that is called so in Python."""
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def choices_of(field: dataclasses.Field[Any]) -> tuple[str, ...]:

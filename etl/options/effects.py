@@ -7,11 +7,14 @@ that has its default value is never refused.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from etl.errors import UsageError
+from etl.options.declare import flag_of
 from etl.options.shelves import FORMATS, TYPES
+from etl.units import listed
 
 if TYPE_CHECKING:
     from etl.options.declare import Options
@@ -53,6 +56,12 @@ def given(options: Options, name: str) -> bool:
     return name in fields and getattr(options, name) != fields[name]
 
 
+def given_of_others(options: Options, chosen: ModuleType, members: Iterable[ModuleType]) -> list[str]:
+    """Return the options that were given and that other members of a shelf have, and ``chosen`` does not."""
+    others = {name for member in members for name in member.OPTIONS}.difference(chosen.OPTIONS)
+    return sorted(name for name in others if given(options, name))
+
+
 def refuse_for_format(options: Options, format: str, own: Collection[str]) -> None:
     """Refuse options that have no effect on a source of this format, which has ``own`` ones.
 
@@ -64,7 +73,7 @@ def refuse_for_format(options: Options, format: str, own: Collection[str]) -> No
         if name == "database":
             raise UsageError("--database has no effect without --sql")
         if name != "format":
-            raise UsageError(f"{_flag(name)} has no effect on {what}: {_where(name, format)}")
+            raise UsageError(f"{flag_of(name)} has no effect on {what}: {_where(name, format)}")
         if not is_file:
             raise UsageError(f"--format has no effect on {what}: it is for files and streams")
 
@@ -75,7 +84,7 @@ def _where(name: str, format: str) -> str:
     sources = [QUERY, OBJECT] if name in OF_TABLES else []
     one = f"one, say --format {formats[0]}" if len(formats) < 3 else "one of these, say which with --format"
     hint = f"; if it is {one}" if format == "lines" and not sources else ""
-    return f"it is for {_listed([*formats, *sources])}{hint}"
+    return f"it is for {listed([*formats, *sources])}{hint}"
 
 
 def refuse_for_kind(options: LoadOptions, kind: str) -> None:
@@ -83,14 +92,14 @@ def refuse_for_kind(options: LoadOptions, kind: str) -> None:
     names = [name for name in (*OF_EVERY_TYPE, *OF_SOME_TYPES) if given(options, name)]
     if kind == COMMAND:
         for name in names:
-            raise UsageError(f"{_flag(name)} has no effect with --command: put it into the command itself")
+            raise UsageError(f"{flag_of(name)} has no effect with --command: put it into the command itself")
         return
     type = TYPES.member(kind).TYPE
     for name in names:
         if name in OF_EVERY_TYPE or (name in type.options and _has_effect(options, type, name)):
             continue
         what = f"--as {kind}" + ("" if options.as_ else ", the default here")
-        raise UsageError(f"{_flag(name)} has no effect with {what}: it is for --as {_types_with(name)}")
+        raise UsageError(f"{flag_of(name)} has no effect with {what}: it is for --as {_types_with(name)}")
 
 
 def _has_effect(options: Options, type: Any, name: str) -> bool:
@@ -100,17 +109,8 @@ def _has_effect(options: Options, type: Any, name: str) -> bool:
 
 def _types_with(name: str) -> str:
     types = [(kind, module.TYPE) for kind, module in TYPES.members() if name in module.TYPE.options]
-    return _listed([kind + _condition(type.requires.get(name)) for kind, type in types])
+    return listed([kind + _condition(type.requires.get(name)) for kind, type in types])
 
 
 def _condition(other: str | None) -> str:
-    return "" if other is None else f" with {_flag(other)}"
-
-
-def _flag(name: str) -> str:
-    return "--" + name.strip("_").replace("_", "-")
-
-
-def _listed(names: Collection[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
+    return "" if other is None else f" with {flag_of(other)}"

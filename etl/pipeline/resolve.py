@@ -17,7 +17,6 @@ from etl.pipeline.work import Work
 from etl.plan import Projection, Source
 from etl.run.choose import worker_count
 from etl.source.choose import choose_source
-from etl.template import Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +32,6 @@ class Resolved:
     workers: int
     progress: str
 
-    @property
-    def templates(self) -> tuple[Template, ...]:
-        """Return the templates that records are read for."""
-        return tuple(template for encoder in self.work.encoders.always() for template in encoder.templates)
-
 
 def resolve(sources: Sequence[Any], options: LoadOptions, work_of: Callable[[Source], Work]) -> Resolved:
     """Return what a run is about; ``work_of`` says what the verb does with a source's records.
@@ -46,8 +40,7 @@ def resolve(sources: Sequence[Any], options: LoadOptions, work_of: Callable[[Sou
     """
     source = choose_source(sources, options)
     work = work_of(source)
-    templates = [template for encoder in work.encoders.always() for template in encoder.templates]
-    projection = projection_of(options, templates, source)
+    projection = projection_of(options, work.encoders.templates, source)
     workers = worker_count(options, source)
     require_descriptors(workers)
     return Resolved(source, work, projection, workers, choose_mode(options.progress))

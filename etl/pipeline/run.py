@@ -19,4 +19,6 @@ def run_plan(verb: Verb, run: Run, job_run: JobRun, resolved: Resolved) -> Ended
         outside = source.nbytes - sum(block.nbytes for block in blocks)
         run.counters.set(run.plan.workers, "bytes_done", outside)
     ended = verb.run(run, job_run)
-    return replace(ended, error=explained(ended.error, resolved.templates, run.plan.projection, source))
+    return replace(
+        ended, error=explained(ended.error, resolved.work.encoders.templates, run.plan.projection, source)
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from etl.encode.examples import CommandArgs
 from etl.encode.mapping import RecordMapping
 from etl.plan import Encoder
+from etl.template import Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,11 @@ class Encoders:
     def always(self) -> tuple[Encoder, ...]:
         """Return those that every run uses: ``single`` has commands that hardly any run needs."""
         return (self.main, *((self.prepass,) if self.prepass else ()))
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """Return the templates that records are read for."""
+        return tuple(template for encoder in self.always() for template in encoder.templates)
 
 
 @dataclass(frozen=True, slots=True)

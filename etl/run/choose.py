@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from etl.errors import UsageError
-from etl.options import MAX_WORKERS, RunOptions, given
+from etl.options import MAX_WORKERS, RunOptions, flag_of, given_of_others
 from etl.options.shelves import RUNNERS
 from etl.plan import Plan, Source
 from etl.report import Counters
@@ -32,11 +32,8 @@ def open_runner(options: RunOptions, workers: int) -> Runner:
         fitting = [one for _, one in RUNNERS.members() if one.suits(1) or one.suits(workers)]
         return AutomaticRunner([(one.suits, one.open(options, workers)) for one in fitting])
     chosen = RUNNERS.member(options.runner)
-    for _, other in RUNNERS.members():
-        for name in other.OPTIONS:
-            if name not in chosen.OPTIONS and given(options, name):
-                flag = "--" + name.replace("_", "-")
-                raise UsageError(f"{flag} has no effect with --runner {options.runner}")
+    for name in given_of_others(options, chosen, [runner for _, runner in RUNNERS.members()]):
+        raise UsageError(f"{flag_of(name)} has no effect with --runner {options.runner}")
     runner: Runner = chosen.open(options, workers)
     return runner
 

@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterator
 from types import ModuleType
 
 from etl.errors import UsageError
-from etl.options import TargetOptions, given
+from etl.options import TargetOptions, flag_of, given_of_others
 from etl.plan import Target
 from etl.registry import Shelf
 from etl.suggest import did_you_mean
+from etl.units import listed
 
 DEPLOYMENTS = Shelf("etl.sink.deployments", "deployment")
 
@@ -40,11 +41,9 @@ def _deployment_of(url: str, members: Collection[ModuleType]) -> ModuleType:
 
 
 def _refuse_options(options: TargetOptions, deployment: ModuleType, members: Collection[ModuleType]) -> None:
-    for name in sorted({name for module in members for name in module.OPTIONS} - set(deployment.OPTIONS)):
-        if given(options, name):
-            schemes = [scheme for module in members if name in module.OPTIONS for scheme in module.SCHEMES]
-            flag = "--" + name.strip("_").replace("_", "-")
-            raise UsageError(f"{flag} has no effect with {deployment.NOUN}: it is for {_listed(schemes)}")
+    for name in given_of_others(options, deployment, members):
+        schemes = [scheme for module in members if name in module.OPTIONS for scheme in module.SCHEMES]
+        raise UsageError(f"{flag_of(name)} has no effect with {deployment.NOUN}: it is for {listed(schemes)}")
 
 
 _HOST_AND_PORT = re.compile(r"(localhost|[A-Za-z0-9-]+([.][A-Za-z0-9-]+)*):[0-9]{1,5}(/[0-9]{1,5})?")
@@ -62,15 +61,10 @@ def _no_scheme(url: str, schemes: dict[str, str]) -> UsageError:
         return UsageError(f"--to {url} has no scheme: did you mean redis://{url}{end}?")
     if _SOCKET.fullmatch(url):
         return UsageError(f"--to {url} has no scheme: did you mean unix://{url}, or embedded:{url}?")
-    known = _listed([scheme + rest for scheme, rest in schemes.items()], "or")
+    known = listed([scheme + rest for scheme, rest in schemes.items()], "or")
     sentence = f"--to: the target's URL starts with one of {known}"
     scheme, separator, _ = url.partition("://")
     if separator and re.fullmatch("[a-z][a-z+.-]{1,19}", scheme.lower()):
         meant = did_you_mean(f"{scheme.lower()}://", schemes)
         return UsageError(f"{sentence}, not with {scheme}://" + (f"; {meant}" if meant else ""))
     return UsageError(sentence)
-
-
-def _listed(names: Collection[str], word: str = "and") -> str:
-    *most, last = names
-    return f"{', '.join(most)} {word} {last}" if most else last

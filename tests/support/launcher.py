@@ -72,13 +72,6 @@ class Launched:
             self.returncode = os.waitstatus_to_exitcode(_STATUS.unpack(status)[0])
         return self.returncode
 
-    def send_signal(self, number: int) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, number)
-
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
-
     def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[str, str]:
         """Write ``input`` and read both streams to their ends, then wait. Raises TimeoutExpired."""
         deadline = None if timeout is None else time.monotonic() + timeout

@@ -39,10 +39,9 @@ class StandaloneTarget:
     """A Target (``etl/plan/target.py``): the server at ``address``.
 
     A connection on which it is silent for ``read_timeout_s`` is given up; it is tried to come back for
-    ``retry_for_s`` seconds. ``embedded``: it is a child of this process,
-    and no other client's. ``known``: it has been
-    reached before; ``server_id`` is its run id then, where it tells that. ``named`` is its name where that is
-    not its address. ``limit`` bounds what a session has in flight.
+    ``retry_for_s`` seconds. ``embedded``: it is a child of this process, and no other client's. ``known``: it
+    has been reached before; ``server_id`` is its run id then, where it tells that. ``named`` is its name
+    where that is not its address. ``limit`` bounds what a session has in flight.
     """
 
     address: Address

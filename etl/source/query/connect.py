@@ -10,6 +10,7 @@ from __future__ import annotations
 from etl.errors import UsageError
 from etl.registry import Shelf
 from etl.source.query.database import Database
+from etl.units import listed
 
 DATABASES = Shelf("etl.source.query.databases", "database")
 
@@ -29,5 +30,4 @@ def connect_to(uri: str | None) -> Database:
         if colon and scheme.lower() in member.SCHEMES:
             database: Database = member.open(uri)
             return database
-    *most, last = (member.WRITTEN for member in members)
-    raise UsageError(f"--database is none of {', '.join(most)} and {last}")
+    raise UsageError(f"--database is none of {listed([member.WRITTEN for member in members])}")

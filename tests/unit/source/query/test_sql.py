@@ -4,18 +4,15 @@ import pickle
 import sqlite3
 import sys
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from etl.errors import MissingExtraError, SourceError, UsageError
-from etl.plan import Projection, Source
 from etl.source.query.sql import open_query
 from tests.cases import cases
-
-ALL = Projection(all=True)
+from tests.unit.source.reading import read
 
 
 @pytest.fixture
@@ -31,15 +28,6 @@ def people(tmp_path: Path) -> Path:
     connection.commit()
     connection.close()
     return path
-
-
-def read(source: Source, block_bytes: int = 1 << 20) -> list[dict[str, Any]]:
-    blocks = list(source.blocks(block_bytes))
-    reader = pickle.loads(pickle.dumps(source)).open(ALL)  # noqa: S301 - as a plan travels to its workers
-    batches = [batch for block in blocks for batch in reader.read(block)]
-    numbers = [number for batch in batches for number in batch.numbers.to_pylist()]
-    assert numbers == list(range(len(numbers)))
-    return [record for batch in batches for record in batch.fields.to_pylist()]
 
 
 def test_duckdb_queries_files(tmp_path: Path) -> None:

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import os
-import pickle
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.feather as feather
@@ -14,8 +12,7 @@ from etl.errors import SourceError
 from etl.options import LoadOptions
 from etl.plan import Projection, Source
 from etl.source.formats import arrow
-
-ALL = Projection(all=True)
+from tests.unit.source.reading import read
 
 
 def write(path: Path, *tables: pa.Table, chunk: int = 1 << 20) -> None:
@@ -26,15 +23,6 @@ def write(path: Path, *tables: pa.Table, chunk: int = 1 << 20) -> None:
 
 def source_of(*paths: Path) -> Source:
     return arrow.open([os.fspath(path) for path in paths], LoadOptions())
-
-
-def read(source: Source, block_bytes: int = 1 << 20) -> list[dict[str, Any]]:
-    blocks = list(source.blocks(block_bytes))
-    reader = pickle.loads(pickle.dumps(source)).open(ALL)  # noqa: S301 - as a plan travels to its workers
-    batches = [batch for block in blocks for batch in reader.read(block)]
-    numbers = [number for batch in batches for number in batch.numbers.to_pylist()]
-    assert numbers == list(range(len(numbers)))
-    return [record for batch in batches for record in batch.fields.to_pylist()]
 
 
 def test_a_stream_is_read_in_blocks_that_the_parent_cuts(tmp_path: Path) -> None:
