@@ -31,19 +31,6 @@ MORE_THAN_IN_FLIGHT = 36_000_000
 SOON_S = 4.0
 """What is left of a command must be gone by then: before a worker without a parent gives up by itself."""
 
-RUNS_THE_COMMAND = """\
-import contextlib, sys
-from etl.cli.main import main
-import etl.run.process.child
-from etl.run.process.hide_libraries import hide_libraries
-hide_libraries()  # as ``python -m etl`` does
-# Workers import this script, and so the patch.
-etl.run.process.child.main_hidden = lambda instead: contextlib.nullcontext()
-{patch}
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
-"""
-
 
 def write_lines(path: Path, nbytes: int) -> Path:
     """Write numbered lines of LINE_BYTES bytes, about ``nbytes`` in all."""
@@ -159,12 +146,6 @@ def run_here(capsys: pytest.CaptureFixture[str], *args: str | os.PathLike[str]) 
     capsys.readouterr()
     code = main([*(os.fspath(arg) for arg in args), "--workers", "1", "--progress", "none", "--json"])
     return Ended(code, *capsys.readouterr())
-
-
-def start_script(path: Path, *args: str | os.PathLike[str], patch: str = "") -> subprocess.Popen[str]:
-    """Start the command line as a script at ``path``, with a patch that its spawned workers run too."""
-    path.write_text(RUNS_THE_COMMAND.format(patch=patch))
-    return start_python(path, *args)
 
 
 def start_python(
