@@ -73,14 +73,17 @@ class Job:
     """A job by its name, in its target; ``run`` is this run's token.
 
     Every method raises what ``control`` raises, and TargetError for a record that is damaged. ``may_vanish``:
-    the server may evict the record. ``keep_s``: how long it stays once the job is finished.
+    the server may evict the record. ``keep_s``: how long it stays once the job is finished; None: for ever.
+    ``part`` is of a job that is loaded in shards the part that this one is, with a record and a lock of its
+    own (``etl/job/shards.py``); empty for the job itself.
     """
 
     name: str
     run: str
     control: ControlConnection
     may_vanish: bool = False
-    keep_s: float = KEEP_S
+    keep_s: float | None = KEEP_S
+    part: str = ""
     presence: Presence = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -118,7 +121,13 @@ class Job:
 
     @property
     def key(self) -> bytes:
-        return b"etl:{%b}" % self.name.encode("utf-8", "surrogateescape")
+        part = f":{self.part}" if self.part else ""
+        return b"etl:{%b}%b" % (self.name.encode("utf-8", "surrogateescape"), part.encode())
+
+    @property
+    def title(self) -> str:
+        """Return what messages call it: ``job nightly``, ``shard 3 of job nightly``."""
+        return f"{self.part.replace(':', ' ')} of job {self.name}" if self.part else f"job {self.name}"
 
     def resume_point(self, task: JobSpec, *, restart: bool) -> ResumePoint:
         """Return where the job stands, for this task. Raises SourceError where it is another one by now."""
@@ -126,6 +135,11 @@ class Job:
             return ResumePoint()
         record = self._read()
         head = self._head(record)
+        if head is not None and head.shards and head.state != COMPLETE:
+            raise SourceError(
+                f"{self.title} was begun in {head.shards:,} shards, and not all of them are complete"
+                f" (redis-etl status {self.name}): load the others, or give --restart to load it as a whole"
+            )
         if task.source is None or head is None:
             return ResumePoint()
         same_source = head.source == task.source
@@ -138,13 +152,13 @@ class Job:
         if not same:
             what = "options that say what becomes of a record" if same_source else "sources"
             raise SourceError(
-                f"job {self.name} was not finished, and its {what} have changed: give --restart to load from"
+                f"{self.title} was not finished, and its {what} have changed: give --restart to load from"
                 " the beginning, or what it was begun with to go on"
             )
         return ResumePoint(
             block_bytes=head.block_bytes,
             done=done,
-            passed=self._sound(read_passed, head, record),
+            passed=self.checked(read_passed, head, record),
             attempts=len(head.attempts),
         )
 
@@ -152,10 +166,10 @@ class Job:
         """Note that a run has begun: afresh, or going on."""
         head = None if afresh else self._head(self._read())
         if head is not None:
-            self._write(replace(head, state=INCOMPLETE, updated=_now()))
+            self._write(replace(head, state=INCOMPLETE, updated=now()))
             return
-        now = _now()
-        head = Head(INCOMPLETE, task.source or "", task.template, block_bytes, started=now, updated=now)
+        at = now()
+        head = Head(INCOMPLETE, task.source or "", task.template, block_bytes, started=at, updated=at)
         self.control.execute((b"DEL", self.key), (b"HSET", self.key, *self._words(head)))
 
     def note_prepass(self, passed: PrepassResult) -> None:
@@ -184,17 +198,22 @@ class Job:
             if found.get(b"run") != self.run.encode() and not self.may_vanish:
                 break
             head = self._head(found) or Head(COMPLETE)
-            head = replace(head, state=COMPLETE, attempts=(), passed=None, updated=_now(), counts=counts)
+            head = replace(head, state=COMPLETE, attempts=(), passed=None, updated=now(), counts=counts)
             replies = self.control.execute(
                 (b"MULTI",),
                 (b"DEL", self.key),
                 (b"HSET", self.key, *self._words(head)),
-                (b"PEXPIRE", self.key, b"%d" % max(1, round(1000 * self.keep_s))),
+                *self._expiring(),
                 (b"EXEC",),
             )
             if replies[-1] is not None:  # else another has written to the record meanwhile
                 return
         raise self._gone()
+
+    def _expiring(self) -> tuple[tuple[bytes, ...], ...]:
+        if self.keep_s is None:
+            return ()
+        return ((b"PEXPIRE", self.key, b"%d" % max(1, round(1000 * self.keep_s))),)
 
     def done(self) -> Completed | None:
         """Read the marks again, for another turn of this run; None where the record is gone."""
@@ -225,12 +244,13 @@ class Job:
         return dict(zip(reply[::2], reply[1::2], strict=True))
 
     def _head(self, record: Mapping[bytes, bytes]) -> Head | None:
-        return self._sound(read_head, record)
+        return self.checked(read_head, record)
 
     def _done(self, head: Head, record: Mapping[bytes, bytes]) -> Completed:
-        return self._sound(read_done, head, record)
+        return self.checked(read_done, head, record)
 
-    def _sound(self, read: Callable[..., Anything], *of: object) -> Anything:
+    def checked(self, read: Callable[..., Anything], *of: object) -> Anything:
+        """Return what ``read`` makes of a record. Raises TargetError where it is damaged."""
         try:
             return read(*of)
         except DamagedError as error:
@@ -244,7 +264,7 @@ class Job:
     def _damaged(self, why: str) -> TargetError:
         key = self.key.decode("utf-8", "replace")
         return TargetError(
-            f"{self.target}: the record of job {self.name} ({key}) is damaged: {why}; give --restart to load"
+            f"{self.target}: the record of {self.title} ({key}) is damaged: {why}; give --restart to load"
             " from the beginning, or another --job"
         )
 
@@ -254,5 +274,6 @@ def _begun(done: Completed) -> bool:
     return any(mark.block >= 0 or mark.partial >= 0 for mark in done.marks)
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time as a record has it: ISO 8601, UTC."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -11,6 +11,7 @@ from etl.encode.examples import CommandArgs, examples, expires
 from etl.encode.rdb.probe import objection, probe
 from etl.errors import EtlError, HungUpError, TargetError
 from etl.job.name import job_name, run_token
+from etl.job.parts import part_of, whole_commands
 from etl.job.state import Job
 from etl.options import LoadOptions
 from etl.pipeline.connect import Connected
@@ -64,8 +65,7 @@ class Preflight:
 def preflight(resolved: Resolved, connected: Connected, options: LoadOptions, stop: StopFlag) -> Preflight:
     """Ask the server what it is and can do; return how the work is done there. Raises TargetError."""
     target, work = connected.target, resolved.work
-    name = job_name(resolved.source, target.name, options)
-    job = Job(name, run_token(), connected.control, options.allow_eviction, options.keep_record)
+    job = _job(resolved, connected, options)
     more = _other_commands(work, job)
     commands = examples(work.encoders.always())
     facts = read_server_facts(target, (*commands, *more), stop)
@@ -80,12 +80,25 @@ def preflight(resolved: Resolved, connected: Connected, options: LoadOptions, st
     return Preflight(job, target, work, facts, may_evict, stop)
 
 
+def _job(resolved: Resolved, connected: Connected, options: LoadOptions) -> Job:
+    """Return the run's job; a shard's is a part of it, with a record of its own."""
+    name = job_name(resolved.source, connected.target.name, options)
+    job = Job(name, run_token(), connected.control, options.allow_eviction, options.keep_record)
+    shard = None if resolved.planned is None else resolved.planned.shard
+    return (
+        job
+        if shard is None or not resolved.work.writes
+        else replace(job, part=part_of(shard.index), keep_s=None)
+    )
+
+
 def _other_commands(work: Work, job: Job) -> tuple[CommandArgs, ...]:
     """Return examples of the commands that no encoder makes."""
     if not work.writes:
         return work.commands
     script = ((b"EVAL", b"return 1", b"1", job.key),) if work.may_be_fenced else ()
-    return (*work.commands, *job.commands, *script)
+    whole = whole_commands(job) if job.part else ()
+    return (*work.commands, *job.commands, *whole, *script)
 
 
 def _negotiated(work: Work, target: Target, key: bytes, stop: StopFlag) -> Work:

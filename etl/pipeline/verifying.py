@@ -19,6 +19,7 @@ from etl.pipeline.lists import ListsRun
 from etl.pipeline.mapping import mapping_of
 from etl.pipeline.work import Encoders, Work
 from etl.plan import Source
+from etl.source.planned import PlannedSource
 from etl.worker.messages import ShardResult
 
 
@@ -33,6 +34,8 @@ class Verify:
     def work(self, source: Source) -> Work:
         mapping = mapping_of(self.options, source)
         check = checker(mapping, secrets.randbits(64))
+        if check.of_lists and isinstance(source, PlannedSource) and source.shard.count > 1:
+            raise UsageError("lists are compared as a whole: leave --shard out, and verify all of the plan")
         commands = ((b"LRANGE", EXAMPLE, b"0", b"0"),) if check.of_lists else ()
         return Work(mapping, Encoders(check, check), writes=False, commands=commands)
 
