@@ -5,7 +5,7 @@ from __future__ import annotations
 from etl.encode.mapping import RecordMapping, RedisType
 from etl.encode.resp.command import repeatable
 from etl.encode.strategies.commands import CommandsEncoder
-from etl.encode.strategies.merged import MembersEncoder, mergeable
+from etl.encode.strategies.merged import MembersEncoder, mergeable, takes_many_keys
 from etl.encode.verify.check import Check
 from etl.errors import UsageError
 from etl.plan import Encoder
@@ -16,7 +16,8 @@ class CommandsType(RedisType):
 
     def encoder(self, mapping: RecordMapping) -> Encoder:
         (first, *more) = mapping.commands
-        return MembersEncoder(first) if not more and mergeable(first) else self.single(mapping)
+        merges = not more and mergeable(first) and not (mapping.clustered and takes_many_keys(first))
+        return MembersEncoder(first) if merges else self.single(mapping)
 
     def single(self, mapping: RecordMapping) -> Encoder:
         return CommandsEncoder(mapping.commands)

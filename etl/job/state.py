@@ -23,8 +23,17 @@ from etl.job.fields import (
     read_head,
     read_passed,
 )
+from etl.job.nodes import JobNodes
 from etl.job.presence import Presence
-from etl.plan import Checkpoint, CheckpointWriter, Completed, Target
+from etl.plan import (
+    NODE_PREFIX,
+    Checkpoint,
+    CheckpointWriter,
+    Completed,
+    Confirmed,
+    NodeCheckpoint,
+    Target,
+)
 from etl.sink.control import ControlConnection
 
 __all__ = ["Job", "JobSpec", "PrepassResult", "ResumePoint"]
@@ -73,7 +82,9 @@ class Job:
     """A job by its name, in its target; ``run`` is this run's token.
 
     Every method raises what ``control`` raises, and TargetError for a record that is damaged. ``may_vanish``:
-    the server may evict the record. ``keep_s``: how long it stays once the job is finished.
+    the server may evict the record. ``keep_s``: how long it stays once the job is finished. ``nodes``: its
+    checkpoints at the nodes of a cluster; ``tag``: the hash tag whose slot has all keys of the load, and so
+    the record too.
     """
 
     name: str
@@ -81,6 +92,8 @@ class Job:
     control: ControlConnection
     may_vanish: bool = False
     keep_s: float = KEEP_S
+    nodes: JobNodes | None = None
+    tag: bytes | None = None
     presence: Presence = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -118,7 +131,14 @@ class Job:
 
     @property
     def key(self) -> bytes:
-        return b"etl:{%b}" % self.name.encode("utf-8", "surrogateescape")
+        name = self.name.encode("utf-8", "surrogateescape")
+        return b"etl:{%b}" % name if self.tag is None else b"etl:{%b}:%b" % (self.tag, name)
+
+    def set_target(self, target: Target) -> None:
+        """Use ``target`` from now on: the same one, knowing its servers."""
+        self.control.set_target(target.holding(self.key))
+        if self.nodes is not None:
+            self.nodes.set_target(target)
 
     def resume_point(self, task: JobSpec, *, restart: bool) -> ResumePoint:
         """Return where the job stands, for this task. Raises SourceError where it is another one by now."""
@@ -156,7 +176,10 @@ class Job:
             return
         now = _now()
         head = Head(INCOMPLETE, task.source or "", task.template, block_bytes, started=now, updated=now)
+        listed = self._listed()
         self.control.execute((b"DEL", self.key), (b"HSET", self.key, *self._words(head)))
+        if self.nodes is not None:
+            self.nodes.delete(listed)
 
     def note_prepass(self, passed: PrepassResult) -> None:
         """Note that the pass before the load is done, and what it has settled."""
@@ -167,14 +190,38 @@ class Job:
         head = self._own_head()
         self._write(replace(head, passed=(passed.skipped, passed.rejected, len(pairs), self.token)))
 
-    def begin_attempt(self, workers: int, split: str) -> CheckpointWriter:
-        """Make the workers' checkpoints, which they then only change: one that is new was taken away."""
+    def confirmed(self, done: Completed) -> Confirmed | None:
+        """Return what the nodes of a cluster confirm of ``done``; None for one server, and before the begin."""
+        record = self._read()
+        head = self._head(record)
+        if self.nodes is None or head is None or not head.attempts:
+            return None
+        number, workers, token = (last := head.attempts[-1]).number, last.workers, last.token
+        splits = {mark.split for mark in done.marks if mark.attempt == number}
+        found = self.nodes.read(_listed_in(record), number, token)
+        return Confirmed(found, done, number, workers, "record" if "record" in splits else "block")
+
+    def begin_attempt(self, workers: int, split: str, repaired: int = 0) -> CheckpointWriter:
+        """Make the workers' checkpoints, which they then only change: one that is new was taken away.
+
+        ``repaired`` are the slots of a cluster of which something is sent once more.
+        """
         head = self._own_head()
         number = len(head.attempts)
+        keys: tuple[bytes, ...] = ()
+        if self.nodes is not None:
+            first = [
+                NodeCheckpoint(number, worker, self.token, 0, repaired=repaired) for worker in range(workers)
+            ]
+            # They are listed before they are made, and there before the attempt is.
+            keys = self.nodes.begin(first, self._listed(), self._list)
         marks = [Checkpoint(number, worker, workers, split, token=self.token) for worker in range(workers)]
         head = replace(head, attempts=(*head.attempts, Attempt(number, workers, self.token)))
         self._write(head, (word for mark in marks for word in (mark.field, mark.value)))
-        return CheckpointWriter(self.key, number, self.run.encode(), self.may_vanish, self.token)
+        name = self.name.encode("utf-8", "surrogateescape")
+        return CheckpointWriter(
+            self.key, number, self.run.encode(), self.may_vanish, self.token, name, keys, repaired
+        )
 
     def complete(self, counts: Mapping[str, int]) -> None:
         """Note the good end, and let the record expire: the counts stay, the marks have done their work."""
@@ -184,6 +231,8 @@ class Job:
             if found.get(b"run") != self.run.encode() and not self.may_vanish:
                 break
             head = self._head(found) or Head(COMPLETE)
+            if self.nodes is not None:
+                self.nodes.expire(_listed_in(found))
             head = replace(head, state=COMPLETE, attempts=(), passed=None, updated=_now(), counts=counts)
             replies = self.control.execute(
                 (b"MULTI",),
@@ -193,6 +242,8 @@ class Job:
                 (b"EXEC",),
             )
             if replies[-1] is not None:  # else another has written to the record meanwhile
+                if self.nodes is not None:
+                    self.nodes.delete(_listed_in(found))
                 return
         raise self._gone()
 
@@ -201,6 +252,13 @@ class Job:
         record = self._read()
         head = self._head(record)
         return self._done(head, record) if head and record.get(b"run") == self.run.encode() else None
+
+    def _listed(self) -> list[bytes]:
+        """Return the keys of the checkpoints at the nodes of a cluster."""
+        return [] if self.nodes is None else _listed_in(self._read())
+
+    def _list(self, key: bytes) -> None:
+        self.control.execute((b"HSET", self.key, NODE_PREFIX + key, b"1"))
 
     def _own_head(self) -> Head:
         head = self._head(self._read())
@@ -247,6 +305,10 @@ class Job:
             f"{self.target}: the record of job {self.name} ({key}) is damaged: {why}; give --restart to load"
             " from the beginning, or another --job"
         )
+
+
+def _listed_in(record: Mapping[bytes, bytes]) -> list[bytes]:
+    return [field.removeprefix(NODE_PREFIX) for field in record if field.startswith(NODE_PREFIX)]
 
 
 def _begun(done: Completed) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from etl.encode.strategies.slot_mset import BLOCK_BYTES as SLOT_BLOCK_BYTES
+from etl.encode.strategies.slot_mset import SlotMsetEncoder
 from etl.job.state import ResumePoint
 from etl.options import LoadOptions
 from etl.pipeline.preflight import Preflight
 from etl.pipeline.resolve import Resolved
-from etl.plan import Plan, block_size
+from etl.plan import BLOCK_BYTES, Plan, block_size
 from etl.run.sizing import UNKNOWN_SIZE
 
 
@@ -18,8 +20,11 @@ def make_plan(
     Raises SourceError.
     """
     source, work, target = resolved.source, checked.work, checked.target
+    by_slot = isinstance(work.encoders.main, SlotMsetEncoder)
     size = resume_point.block_bytes or block_size(
-        UNKNOWN_SIZE if source.nbytes is None else source.nbytes, resolved.workers
+        UNKNOWN_SIZE if source.nbytes is None else source.nbytes,
+        resolved.workers,
+        SLOT_BLOCK_BYTES if by_slot else BLOCK_BYTES,
     )
     if options.max_rate is not None and work.writes:
         target = target.bounded(*options.max_rate.in_flight(resolved.workers))
@@ -42,4 +47,8 @@ def make_plan(
         replicas=options.wait_replicas if work.writes else 0,
         rate=options.max_rate,
         stall_s=options.stall or None,
+        last_wins=work.writes
+        and work.mapping.repeatable
+        and not all(key.constant for key in work.mapping.keys),
+        by_slot=by_slot,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from etl.encode.choose import checker
 from etl.encode.examples import EXAMPLE
+from etl.encode.mapping import RecordMapping
 from etl.encode.verify.checker import Checker
 from etl.errors import EtlError, UsageError
 from etl.options import VerifyOptions
@@ -32,6 +33,9 @@ class Verify:
 
     def work(self, source: Source) -> Work:
         mapping = mapping_of(self.options, source)
+        return replace(self._work(mapping), on_cluster=lambda: self._work(replace(mapping, clustered=True)))
+
+    def _work(self, mapping: RecordMapping) -> Work:
         check = checker(mapping, secrets.randbits(64))
         commands = ((b"LRANGE", EXAMPLE, b"0", b"0"),) if check.of_lists else ()
         return Work(mapping, Encoders(check, check), writes=False, commands=commands)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+
 from etl.plan import FENCE_RECORDS, Encoder, Plan, StopFlag, Wire
 from etl.report import Counters
 from etl.worker.in_flight import InFlight
@@ -25,6 +27,10 @@ class PieceEncoder:
     def encoder(self, piece: InFlight) -> Encoder:
         """Return the encoder of a piece, which also reads its replies."""
         return self._plan.single if piece.single else self._plan.encoder
+
+    def keys(self, piece: InFlight) -> pa.Array:
+        """Return the key of each record of a piece (``binary``)."""
+        return self.encoder(piece).keys(piece.batch)
 
     def encode(self, piece: InFlight) -> Wire:
         """Return the commands of a piece."""

@@ -9,14 +9,24 @@ from etl.plan import Batch, Block, Checkpoint, Wire
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """``batch`` is a part of ``block``.
+    """``batch`` is a part of ``block``; ``number`` counts the pieces in the order of their records.
 
-    ``single``: its commands carry one record each. ``checkpoint`` and ``inner`` are those of a fenced piece:
-    where the checkpoint is once it was applied, and the wire inside the fence.
+    ``single``: its commands carry one record each. ``counted``: what becomes of its records counts; it does
+    not where they are sent once more although they were written. ``tries``: how often it was refused for now.
+
+    ``node`` is where it goes, in a cluster, and ``asking`` says that this is not the node of its slots yet.
+
+    ``checkpoint`` and ``inner`` are those of a fenced piece: where the checkpoint is once it was applied, and
+    the wire inside the fence.
     """
 
     block: Block
     batch: Batch
+    number: int = 0
     single: bool = False
+    counted: bool = True
+    tries: int = 0
+    node: str = ""
+    asking: bool = False
     checkpoint: Checkpoint | None = None
     inner: Wire | None = None
