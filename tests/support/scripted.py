@@ -55,7 +55,7 @@ class ScriptedServer:
     ``answer`` returns the raw reply; ``NO_REPLY`` to stay silent; ``CLOSE`` (None) to end the connection.
     It is called by one thread at a time, so it may count without a lock. HELLO, AUTH, SELECT, PING and
     CLIENT are answered here, and not recorded; so are the commands on a job's record and its lock, which are
-    kept in ``jobs``; and INFO, COMMAND and ACL, what a loader asks before it loads, by
+    kept in ``jobs``; and INFO, COMMAND, ACL and CLUSTER, what a loader asks before it loads, by
     ``questions(command)``: unless given, as by a server that knows of them no more than its own run id.
 
     With ``greedy_replies`` (as Redis does) commands are read whether or not the client reads its replies.
@@ -83,11 +83,11 @@ class ScriptedServer:
         self.port: int = self._listener.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._commands: list[Command] = []
+        self._by_connection: list[list[Command]] = []
         self.jobs = JobKeys()
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._open: list[socket.socket] = []
-        self._connected = 0
         self._stopping = False
         self._failure: BaseException | None = None
 
@@ -118,7 +118,13 @@ class ScriptedServer:
     def connections(self) -> int:
         """How many connections were accepted so far."""
         with self._changed:
-            return self._connected
+            return len(self._by_connection)
+
+    @property
+    def conversations(self) -> list[list[Command]]:
+        """The same commands by connection, in the order in which these were accepted."""
+        with self._changed:
+            return [list(commands) for commands in self._by_connection]
 
     def wait_for_commands(self, count: int, timeout_s: float = 30) -> None:
         """Return when ``count`` commands have been received."""
@@ -148,11 +154,12 @@ class ScriptedServer:
                 if self._stopping:
                     connection.close()
                     return
-                self._connected += 1
+                heard: list[Command] = []
+                self._by_connection.append(heard)
                 self._open.append(connection)
-                self._spawn(self._serve, connection)
+                self._spawn(self._serve, connection, heard)
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, connection: socket.socket, heard: list[Command]) -> None:
         replies: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         send: Callable[[bytes | None], None] = replies.put
         if self._greedy:
@@ -160,13 +167,15 @@ class ScriptedServer:
         else:
             send = _sender(connection)
         try:
-            self._converse(connection, send)
+            self._converse(connection, send, heard)
         finally:
             with self._changed:
                 self._open.remove(connection)
             send(None)  # the last of the connection: whoever sends closes it after all that was to be sent
 
-    def _converse(self, connection: socket.socket, send: Callable[[bytes | None], None]) -> None:
+    def _converse(
+        self, connection: socket.socket, send: Callable[[bytes | None], None], heard: list[Command]
+    ) -> None:
         """Read and answer commands until either side ends the connection."""
         import hiredis
 
@@ -174,25 +183,30 @@ class ScriptedServer:
         while data := connection.recv(_TINY_BYTES if not self._greedy else 1 << 16):
             reader.feed(data)
             while (command := reader.gets()) is not False:
-                reply = self._reply(command)
+                reply = self._reply(command, heard)
                 if reply is None:
                     return
                 send(reply)
 
-    def _reply(self, command: Command) -> bytes | None:
+    def _reply(self, command: Command, heard: list[Command]) -> bytes | None:
         handshake = _handshake(command)
         if handshake is not None:
             return handshake
-        if command[0].upper() in (b"INFO", b"COMMAND", b"ACL"):
+        if command[0].upper() in (b"INFO", b"COMMAND", b"ACL", b"CLUSTER"):
             with self._changed:
                 return self._questions(command)
         with self._changed:
             own = self.jobs.answer(command)
             if own is not None:
                 return own
-            self._commands.append(command)
-            self._changed.notify_all()
+            self._note(command, heard)
             return self._answer(command)
+
+    def _note(self, command: Command, heard: list[Command]) -> None:
+        with self._changed:
+            self._commands.append(command)
+            heard.append(command)
+            self._changed.notify_all()
 
 
 def _only_run_id(command: Command) -> bytes:
