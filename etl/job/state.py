@@ -191,7 +191,7 @@ class Job:
         self._write(replace(head, passed=(passed.skipped, passed.rejected, len(pairs), self.token)))
 
     def confirmed(self, done: Completed) -> Confirmed | None:
-        """Return what the nodes of a cluster confirm of ``done``; None for one server, and before the begin."""
+        """Return what the nodes of a cluster confirm of ``done``; None for one server and for a new job."""
         record = self._read()
         head = self._head(record)
         if self.nodes is None or head is None or not head.attempts:

@@ -113,7 +113,7 @@ def _attempt(run: Run, job: Job, number: int, done: Completed, passed: PrepassRe
 
 
 def _left(block: Block, done: Completed, confirmed: Confirmed | None) -> Block | None:
-    """Return what is left of a block, with the slots of which it has to be sent once more; None for nothing."""
+    """Return what is left of a block (None: nothing), with the slots of which it has to be sent once more."""
     left = done.left(block)
     if confirmed is None or (left is not None and not left.completed):
         return left

@@ -35,7 +35,7 @@ def on_cluster(target: Target, work: Work, options: LoadOptions) -> tuple[Target
 
 
 def unfenced(work: Work) -> Work:
-    """Return the same work without the fence: what has no answer when a connection breaks may be done twice."""
+    """Return the same work without the fence: what a broken connection left unanswered may be done twice."""
     return replace(work, fenced=False, by_restore=tuple(unfenced(better) for better in work.by_restore))
 
 

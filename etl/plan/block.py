@@ -68,8 +68,8 @@ def owner(block: Block, workers: int) -> int:
 def block_size(nbytes: int, workers: int, largest: int = BLOCK_BYTES) -> int:
     """Choose the size of a block, so that a small input still gives every worker something.
 
-    A big input has blocks of ``largest`` bytes. A smaller one has BLOCKS_PER_WORKER blocks a worker, and one that
-    is too small for blocks of SMALLEST_BLOCK_BYTES has one block a worker.
+    A big input has blocks of ``largest`` bytes. A smaller one has BLOCKS_PER_WORKER blocks a worker, and one
+    that is too small for blocks of SMALLEST_BLOCK_BYTES has one block a worker.
     """
     if nbytes >= largest * BLOCKS_PER_WORKER * workers:
         return largest

@@ -34,11 +34,15 @@ ERROR_POLICIES: dict[str, ErrorPolicy] = {
     ),
     "MOVED": ErrorPolicy(
         Action.AGAIN,
-        "the cluster has moved the key to another node, and goes on doing so",
+        "the server is part of a Redis Cluster, and another node of it has the key",
         Cause.MOVED,
         reconnect=True,
     ),
-    "ASK": ErrorPolicy(Action.AGAIN, "the cluster is moving the key to another node just now", Cause.ASK),
+    "ASK": ErrorPolicy(
+        Action.AGAIN,
+        "the server is part of a Redis Cluster, which is moving the key to another node just now",
+        Cause.ASK,
+    ),
     "CLUSTERDOWN": ErrorPolicy(
         Action.AGAIN, "the cluster is down: no node serves some of its slots", reconnect=True
     ),

@@ -2,8 +2,8 @@
 
 See ``etl/plan/node_checkpoints.py``. Each round writes one checkpoint: first a WAIT at every node, if
 replicas are asked for; then the keys of nodes that have none yet are listed in the job's state; then the
-node's checkpoint at every node; and the job's at the node that has it. Blocks that are completed meanwhile are
-for the next round. When a command was refused for now, the round begins again: who serves what may have
+node's checkpoint at every node; and the job's at the node that has it. Blocks that are completed meanwhile
+are for the next round. When a command was refused for now, the round begins again: who serves what may have
 changed, and nothing of it does harm twice.
 """
 

@@ -22,6 +22,7 @@ from etl.plan.error_reply import Action, Cause, ErrorReply
 from etl.sink.error_replies import failure
 from etl.worker.in_flight import InFlight
 
+ELSEWHERE = frozenset((Cause.MOVED, Cause.ASK))
 REDIRECTED = frozenset((Cause.MOVED, Cause.ASK, Cause.SPLIT))
 """Causes for which a record is sent again at once, and in the form that another answer is likely for."""
 
@@ -44,11 +45,17 @@ class Refused:
 
 
 def sort_refusals(
-    result: BatchResult, replies: Sequence[Any] | None, *, fenced: bool, applied: bool = False
+    result: BatchResult,
+    replies: Sequence[Any] | None,
+    *,
+    fenced: bool,
+    applied: bool = False,
+    clustered: bool = True,
 ) -> Refused:
     """Sort the refusals of a piece by what is done about them.
 
     ``applied``: the checkpoint of a fenced piece has moved on, which lets none of its records through again.
+    Not ``clustered``: the target is one server, and another one has the keys that were MOVED.
     """
     refusals = list(result.refusals)
     if fenced and result.again:
@@ -60,7 +67,9 @@ def sort_refusals(
     for refusal in refusals:
         reply = refusal.reason
         action = reply.policy.action if isinstance(reply, ErrorReply) else Action.REJECT
-        if isinstance(reply, ErrorReply) and action is Action.STOP:
+        if isinstance(reply, ErrorReply) and (
+            action is Action.STOP or (reply.policy.cause in ELSEWHERE and not clustered)
+        ):
             return Refused(fatal=reply)
         if action is Action.AGAIN and not applied:
             later.append(refusal)
@@ -93,8 +102,10 @@ class Resends:
     def __bool__(self) -> bool:
         return bool(self._pieces)
 
-    def add(self, piece: InFlight, refused: Refused, redirect: Redirect = lambda reply: None) -> int:
-        """Add what is to be sent again of a piece; return how many pieces that makes.
+    def add(
+        self, piece: InFlight, refused: Refused, redirect: Redirect = lambda reply: None
+    ) -> list[InFlight]:
+        """Add what is to be sent again of a piece; return the pieces that this makes.
 
         Raises what ``redirect`` raises.
         """
@@ -111,7 +122,7 @@ class Resends:
             self._append(piece, indices, tries=piece.tries + 1, node=there or "", asking=there is not None)
         if refused.together:
             self._append(piece, refused.together)
-        return len(self._pieces) - before
+        return self._pieces[before:]
 
     def take(self) -> list[InFlight]:
         """Take all pieces, in the order of their records."""
@@ -127,9 +138,9 @@ class Resends:
             self.refused = error
 
     def _append(self, piece: InFlight, indices: Sequence[int], **changes: Any) -> None:
-        batch = piece.batch.take(pa.array(indices, pa.int64()))
+        some = piece.take(pa.array(indices, pa.int64()))
         changes = {"node": "", "asking": False, **changes}
-        self._pieces.append(replace(piece, batch=batch, single=True, checkpoint=None, inner=None, **changes))
+        self._pieces.append(replace(some, single=True, checkpoint=None, inner=None, **changes))
 
     def _note_keys(self, piece: InFlight, refused: Refused) -> None:
         """Note the keys that were refused, and add the records that have overtaken one: NOTE(order)."""
@@ -148,4 +159,4 @@ class Resends:
             if self._refused_keys.get(key, never) < (piece.number, index) and index not in without
         ]
         if overtaking:
-            self._append(piece, overtaking, counted=False)
+            self._append(piece, overtaking, counted=False, joint=None)

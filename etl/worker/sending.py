@@ -1,4 +1,4 @@
-"""Where a worker's pieces go: all to one server, or each record to the node of a cluster that has its slot."""
+"""Where a worker's pieces go: all to one server, or each record to the node that has its key's slot."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.encode.resp.slots import slots_of
-from etl.plan import Batch, Plan, RenewableSession, Response, RoutedSession, StopFlag, Wire
+from etl.plan import Plan, RenewableSession, Response, RoutedSession, StopFlag, Wire
 from etl.plan.error_reply import ErrorReply
 from etl.worker.commit import Commits, PendingCommit
 from etl.worker.encoding import PieceEncoder
 from etl.worker.in_flight import InFlight
+from etl.worker.joint import Joint
 from etl.worker.node_commit import NodeCommits
 
 
@@ -90,15 +91,36 @@ class Routed:
     def parts(self, piece: InFlight) -> Sequence[InFlight]:
         if piece.asking:
             return (piece,)
-        batch, order = piece.batch, None
-        slots = slots_of(self._encoding.keys(piece))
+        if self._encoding.keys_a_record == 1 or piece.single:
+            return self._parts_by_node(piece)
+        return self._parts_by_key(piece)
+
+    def _parts_by_key(self, piece: InFlight) -> list[InFlight]:
+        joint = Joint(piece.batch) if piece.counted else None
+        parts: list[InFlight] = []
+        for number in range(self._encoding.keys_a_record):
+            whole = replace(
+                piece, part=number, joint=joint, places=pa.array(range(len(piece.batch)), pa.int64())
+            )
+            parts += self._parts_by_node(whole)
+        if joint is not None:
+            joint.outstanding = len(parts)
+        return parts
+
+    def _parts_by_node(self, piece: InFlight) -> Sequence[InFlight]:
+        slots, order = slots_of(self._encoding.keys(piece)), None
         if self._by_slot and not piece.single:
             order = pc.sort_indices(slots)
             slots = slots.take(order)
         parts = self._session.parts(slots)
         if order is None and len(parts) == 1:
             return (replace(piece, node=parts[0][0]),)
-        return [replace(piece, node=node, batch=_part(batch, slots, order, at)) for node, at in parts]
+        if order is None:
+            return [replace(piece.take(at), node=node) for node, at in parts]
+        return [
+            replace(piece, node=node, batch=replace(piece.batch.take(order.take(at)), slots=slots.take(at)))
+            for node, at in parts
+        ]
 
     def submit(self, wire: Wire, token: InFlight | PendingCommit) -> Iterator[Response]:
         return self._session.submit(wire, token, token.node)
@@ -122,10 +144,3 @@ def open_sending(plan: Plan, name: str, stop: StopFlag, encoding: PieceEncoder) 
     if routed is not None:
         return Routed(plan, routed, encoding)
     return OneServer(plan, plan.target.connect_reconnecting(name, stop))
-
-
-def _part(batch: Batch, slots: pa.Array, order: pa.Array | None, at: pa.Array) -> Batch:
-    """Return the records at ``at`` of a batch, or of its records in another order, which then has slots."""
-    if order is None:
-        return batch.take(at)
-    return replace(batch.take(order.take(at)), slots=slots.take(at))

@@ -8,15 +8,18 @@ it takes one response at a time: what a response leads to is kept, and sent when
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 
 from etl.encode.resp.protocol import asking
 from etl.errors import EtlError, StoppedError, TargetError
 from etl.plan import (
+    Batch,
+    BatchResult,
     Block,
     Plan,
+    Refusal,
     Response,
     StopFlag,
     Wire,
@@ -28,8 +31,9 @@ from etl.worker.commit import PendingCommit
 from etl.worker.encoding import PieceEncoder
 from etl.worker.fencing import fencing_of
 from etl.worker.in_flight import InFlight
+from etl.worker.joint import Joint
 from etl.worker.ledger import Ledger, first_checkpoint
-from etl.worker.resend import Resends, sort_refusals
+from etl.worker.resend import Refused, Resends, sort_refusals
 from etl.worker.results import ResultRecorder
 from etl.worker.sending import Sending
 from etl.worker.share import ShareReader
@@ -109,6 +113,8 @@ class Shard:
             piece = waiting.popleft()
             parts = self._sending.parts(piece)
             self._ledger.answered(piece.block, again=len(parts))
+            if piece.joint is not None:
+                piece.joint.outstanding += len(parts) - 1
             for part in parts:
                 self._send_part(part)
             if piece.single:
@@ -170,25 +176,46 @@ class Shard:
             assert piece.inner is not None
             wire, replies = piece.inner, (replies or ())[1::2]
         result = self.encoding.encoder(piece).read_replies(piece.batch, wire, replies)
-        refused = sort_refusals(result, replies, fenced=self._fencing is not None, applied=applied)
-        if piece.counted:
+        refused = sort_refusals(
+            result,
+            replies,
+            fenced=self._fencing is not None,
+            applied=applied,
+            clustered="cluster" in self._plan.target.takes,
+        )
+        if piece.counted and piece.joint is None:
             self.recorder.record(piece.block, piece.batch, result, wire.records)
         if refused.fatal is not None:
             self._error = self._error or failure(refused.fatal, self._plan.target)
             return
         try:
-            if piece.counted:
-                rejects = self._reader.rejects(piece.block, piece.batch, refused.rejected)
-                self.recorder.refuse(piece.block, rejects)
+            if piece.counted and piece.joint is None:
+                self._refuse(piece.block, piece.batch, refused.rejected)
             again = self._resends.add(
                 piece, refused, lambda reply: self._sending.redirected(reply, piece.node)
             )
+            if piece.joint is not None:
+                self._join(
+                    piece, piece.joint, result, refused, sum(one.joint is piece.joint for one in again)
+                )
         except EtlError as error:  # the other responses still count
             self._error = self._error or error
             return
         if not again:
             self._backoff.reset()
-        self._ledger.answered(piece.block, again=again)
+        self._ledger.answered(piece.block, again=len(again))
+
+    def _join(self, piece: InFlight, joint: Joint, result: BatchResult, refused: Refused, again: int) -> None:
+        """Record what became of records with several keys, once the commands of all keys were answered."""
+        assert piece.places is not None
+        joint.add(result, refused.rejected, piece.places, again)
+        if not joint.outstanding:
+            whole = joint.result()
+            self.recorder.record(piece.block, joint.batch, whole, len(joint.batch))
+            self._refuse(piece.block, joint.batch, whole.refusals)
+
+    def _refuse(self, block: Block, batch: Batch, refusals: Sequence[Refusal]) -> None:
+        self.recorder.refuse(block, self._reader.rejects(block, batch, refusals))
 
     def _on_commit_reply(self, commit: PendingCommit, response: Response) -> None:
         error = self._commits.on_commit_reply(commit, response)

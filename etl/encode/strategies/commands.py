@@ -39,6 +39,13 @@ class CommandsEncoder:
         """Return the key of each record's first command: those of the others are in the same slot."""
         return key_column(self.commands[0].key, batch)
 
+    def by_key(self) -> tuple[CommandsEncoder, ...]:
+        """Return an encoder for each key, of the commands that have it, in their order."""
+        groups: dict[Template, list[Command]] = {}
+        for command in self.commands:
+            groups.setdefault(command.key, []).append(command)
+        return tuple(CommandsEncoder(tuple(commands), self.integers) for commands in groups.values())
+
     def encode(self, batch: Batch) -> Wire:
         columns = Columns(batch)
         pieces: list[Piece] = []

@@ -52,8 +52,8 @@ def found_at(target: Target) -> Target | None:
 class ClusterTarget:
     """A Target (``etl/plan/target.py``): the cluster that the node ``seed`` belongs to.
 
-    ``identities`` are its primaries once it is identified, ``slots`` one slot of each, ``replicas`` those that
-    may take over.
+    ``identities`` are its primaries once it is identified, ``slots`` one slot of each, ``replicas`` those
+    that may take over.
     """
 
     seed: StandaloneTarget
