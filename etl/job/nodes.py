@@ -33,10 +33,9 @@ _MAX_SLOTS_TRIED = 8
 
 
 class JobNodes:
-    """A job's checkpoints at the nodes of the cluster ``target``. Methods raise TargetError, StoppedError."""
+    """Checkpoints of jobs at the nodes of the cluster ``target``. Methods raise TargetError, StoppedError."""
 
-    def __init__(self, job: bytes, target: Target, stop: StopFlag) -> None:
-        self._job = job
+    def __init__(self, target: Target, stop: StopFlag) -> None:
         self._stop = stop
         self._target = target
         self._open: RoutedSession | None = None
@@ -54,14 +53,16 @@ class JobNodes:
 
     def begin(
         self,
+        job: bytes,
         checkpoints: Sequence[NodeCheckpoint],
         listed: Iterable[bytes],
         list_key: Callable[[bytes], None],
     ) -> tuple[bytes, ...]:
         """Write the first checkpoints of an attempt at every node; return the keys that they are in.
 
-        Of ``checkpoints``, one for each worker, each node has its own. Keys that are ``listed`` are used
-        again where they lie at the right node; others are listed by ``list_key`` before they are made.
+        The keys are named after ``job``. Of ``checkpoints``, one for each worker, each node has its own. Keys
+        that are ``listed`` are used again where they lie at the right node; others are listed by ``list_key``
+        before they are made.
         """
         session = self._session()
         listed = sorted(listed)
@@ -76,7 +77,7 @@ class JobNodes:
                 words += (complete.field, complete.value)
             known = [key for key in listed if own >> slot_of(key) & 1]
             free = (slot for first, last in ranges for slot in range(first, last + 1))
-            made = (node_key(self._job, tag_of(slot)) for slot in islice(free, _MAX_SLOTS_TRIED))
+            made = (node_key(job, tag_of(slot)) for slot in islice(free, _MAX_SLOTS_TRIED))
             keys.append(self._write_one_of([*known, *made], words, listed, list_key))
         return tuple(keys)
 

@@ -82,16 +82,18 @@ class Job:
     """A job by its name, in its target; ``run`` is this run's token.
 
     Every method raises what ``control`` raises, and TargetError for a record that is damaged. ``may_vanish``:
-    the server may evict the record. ``keep_s``: how long it stays once the job is finished. ``nodes``: its
-    checkpoints at the nodes of a cluster; ``tag``: the hash tag whose slot has all keys of the load, and so
-    the record too.
+    the server may evict the record. ``keep_s``: how long it stays once the job is finished; None: for ever.
+    ``part`` is of a job that is loaded in shards the part that this one is, with a record and a lock of its
+    own (``etl/job/shards.py``); empty for the job itself. ``nodes``: its checkpoints at the nodes of a
+    cluster; ``tag``: the hash tag whose slot has all keys of the load, and so the record too.
     """
 
     name: str
     run: str
     control: ControlConnection
     may_vanish: bool = False
-    keep_s: float = KEEP_S
+    keep_s: float | None = KEEP_S
+    part: str = ""
     nodes: JobNodes | None = None
     tag: bytes | None = None
     presence: Presence = field(init=False, compare=False)
@@ -132,7 +134,22 @@ class Job:
     @property
     def key(self) -> bytes:
         name = self.name.encode("utf-8", "surrogateescape")
-        return b"etl:{%b}" % name if self.tag is None else b"etl:{%b}:%b" % (self.tag, name)
+        whole = b"etl:{%b}" % name if self.tag is None else b"etl:{%b}:%b" % (self.tag, name)
+        return whole + self._part
+
+    @property
+    def node_name(self) -> bytes:
+        """Return what the keys of its checkpoints at the nodes of a cluster end with."""
+        return self.name.encode("utf-8", "surrogateescape") + self._part
+
+    @property
+    def _part(self) -> bytes:
+        return f":{self.part}".encode() if self.part else b""
+
+    @property
+    def title(self) -> str:
+        """Return what messages call it: ``job nightly``, ``shard 3 of job nightly``."""
+        return f"{self.part.replace(':', ' ')} of job {self.name}" if self.part else f"job {self.name}"
 
     def set_target(self, target: Target) -> None:
         """Use ``target`` from now on: the same one, knowing its servers."""
@@ -146,6 +163,11 @@ class Job:
             return ResumePoint()
         record = self._read()
         head = self._head(record)
+        if head is not None and head.shards and head.state != COMPLETE:
+            raise SourceError(
+                f"{self.title} was begun in {head.shards:,} shards, and not all of them are complete"
+                f" (redis-etl status {self.name}): load the others, or give --restart to load it as a whole"
+            )
         if task.source is None or head is None:
             return ResumePoint()
         same_source = head.source == task.source
@@ -158,13 +180,13 @@ class Job:
         if not same:
             what = "options that say what becomes of a record" if same_source else "sources"
             raise SourceError(
-                f"job {self.name} was not finished, and its {what} have changed: give --restart to load from"
+                f"{self.title} was not finished, and its {what} have changed: give --restart to load from"
                 " the beginning, or what it was begun with to go on"
             )
         return ResumePoint(
             block_bytes=head.block_bytes,
             done=done,
-            passed=self._sound(read_passed, head, record),
+            passed=self.checked(read_passed, head, record),
             attempts=len(head.attempts),
         )
 
@@ -172,10 +194,10 @@ class Job:
         """Note that a run has begun: afresh, or going on."""
         head = None if afresh else self._head(self._read())
         if head is not None:
-            self._write(replace(head, state=INCOMPLETE, updated=_now()))
+            self._write(replace(head, state=INCOMPLETE, updated=now()))
             return
-        now = _now()
-        head = Head(INCOMPLETE, task.source or "", task.template, block_bytes, started=now, updated=now)
+        at = now()
+        head = Head(INCOMPLETE, task.source or "", task.template, block_bytes, started=at, updated=at)
         listed = self._listed()
         self.control.execute((b"DEL", self.key), (b"HSET", self.key, *self._words(head)))
         if self.nodes is not None:
@@ -214,13 +236,12 @@ class Job:
                 NodeCheckpoint(number, worker, self.token, 0, repaired=repaired) for worker in range(workers)
             ]
             # They are listed before they are made, and there before the attempt is.
-            keys = self.nodes.begin(first, self._listed(), self._list)
+            keys = self.nodes.begin(self.node_name, first, self._listed(), self._list)
         marks = [Checkpoint(number, worker, workers, split, token=self.token) for worker in range(workers)]
         head = replace(head, attempts=(*head.attempts, Attempt(number, workers, self.token)))
         self._write(head, (word for mark in marks for word in (mark.field, mark.value)))
-        name = self.name.encode("utf-8", "surrogateescape")
         return CheckpointWriter(
-            self.key, number, self.run.encode(), self.may_vanish, self.token, name, keys, repaired
+            self.key, number, self.run.encode(), self.may_vanish, self.token, self.node_name, keys, repaired
         )
 
     def complete(self, counts: Mapping[str, int]) -> None:
@@ -233,12 +254,12 @@ class Job:
             head = self._head(found) or Head(COMPLETE)
             if self.nodes is not None:
                 self.nodes.expire(_listed_in(found))
-            head = replace(head, state=COMPLETE, attempts=(), passed=None, updated=_now(), counts=counts)
+            head = replace(head, state=COMPLETE, attempts=(), passed=None, updated=now(), counts=counts)
             replies = self.control.execute(
                 (b"MULTI",),
                 (b"DEL", self.key),
                 (b"HSET", self.key, *self._words(head)),
-                (b"PEXPIRE", self.key, b"%d" % max(1, round(1000 * self.keep_s))),
+                *self._expiring(),
                 (b"EXEC",),
             )
             if replies[-1] is not None:  # else another has written to the record meanwhile
@@ -246,6 +267,11 @@ class Job:
                     self.nodes.delete(_listed_in(found))
                 return
         raise self._gone()
+
+    def _expiring(self) -> tuple[tuple[bytes, ...], ...]:
+        if self.keep_s is None:
+            return ()
+        return ((b"PEXPIRE", self.key, b"%d" % max(1, round(1000 * self.keep_s))),)
 
     def done(self) -> Completed | None:
         """Read the marks again, for another turn of this run; None where the record is gone."""
@@ -283,12 +309,13 @@ class Job:
         return dict(zip(reply[::2], reply[1::2], strict=True))
 
     def _head(self, record: Mapping[bytes, bytes]) -> Head | None:
-        return self._sound(read_head, record)
+        return self.checked(read_head, record)
 
     def _done(self, head: Head, record: Mapping[bytes, bytes]) -> Completed:
-        return self._sound(read_done, head, record)
+        return self.checked(read_done, head, record)
 
-    def _sound(self, read: Callable[..., Anything], *of: object) -> Anything:
+    def checked(self, read: Callable[..., Anything], *of: object) -> Anything:
+        """Return what ``read`` makes of a record. Raises TargetError where it is damaged."""
         try:
             return read(*of)
         except DamagedError as error:
@@ -302,7 +329,7 @@ class Job:
     def _damaged(self, why: str) -> TargetError:
         key = self.key.decode("utf-8", "replace")
         return TargetError(
-            f"{self.target}: the record of job {self.name} ({key}) is damaged: {why}; give --restart to load"
+            f"{self.target}: the record of {self.title} ({key}) is damaged: {why}; give --restart to load"
             " from the beginning, or another --job"
         )
 
@@ -316,5 +343,6 @@ def _begun(done: Completed) -> bool:
     return any(mark.block >= 0 or mark.partial >= 0 for mark in done.marks)
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time as a record has it: ISO 8601, UTC."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -17,7 +17,8 @@ from etl.job.state import Job, PrepassResult
 from etl.output.notice import log_notice
 from etl.pipeline.claim import JobRun
 from etl.pipeline.execution import Ended, Run
-from etl.plan import COUNTS, Block, Completed, Confirmed, Plan, Share, slot_bits
+from etl.pipeline.shard_prepass import shared_prepass
+from etl.plan import COUNTS, Block, Completed, Confirmed, Encoder, Plan, Share, slot_bits
 from etl.worker.messages import ShardResult
 
 MAX_STALLED_ATTEMPTS = 3
@@ -37,8 +38,7 @@ def run_attempts(run: Run, job_run: JobRun) -> Ended:
         results: list[ShardResult] = []
         try:
             if run.prepass is not None and passed is None:
-                passed = run.run_prepass(run.prepass)
-                job.note_prepass(passed)
+                passed = _prepass(run, run.prepass, job_run)
             this = _attempt(run, job, attempt, done, passed or PrepassResult())
             if attempt == resume_point.attempts and resume_point.resumes:
                 _say_resuming(this, job)
@@ -58,6 +58,8 @@ def run_attempts(run: Run, job_run: JobRun) -> Ended:
         run = replace(run, plan=replace(run.plan, target=target))
         job.set_target(target)
         again = job.done()
+        if again is None and job_run.group is not None:  # the other shards have lost theirs, too
+            return Ended(tuple(results), error)
         if again is None:  # the server came back without the record: so without the data
             job.begin(job_run.spec, run.plan.block_bytes, afresh=True)
             again, passed = Completed(()), None
@@ -68,6 +70,15 @@ def run_attempts(run: Run, job_run: JobRun) -> Ended:
         done, attempt = again, attempt + 1
 
 
+def _prepass(run: Run, prepass: Encoder, job_run: JobRun) -> PrepassResult:
+    """Run the pass over the keys, of a shard the one that all shards share; return what it has decided."""
+    if job_run.group is not None:
+        return shared_prepass(run, prepass, job_run.group)
+    passed = run.run_prepass(prepass)
+    job_run.job.note_prepass(passed)
+    return passed
+
+
 def _miscounted(run: Run, job: Job) -> EtlError | None:
     """Compare what was counted, by this run and by those before it, with the records of the sources."""
     planned, read = run.plan.records(), run.counters.total("records_read")
@@ -75,7 +86,7 @@ def _miscounted(run: Run, job: Job) -> EtlError | None:
         return None
     return TargetError(
         f"{run.plan.target}: the sources have {planned:,} records, and {read:,} are accounted for: the record"
-        f" of job {job.name} is wrong, or a source has changed; give --restart to load from the beginning"
+        f" of {job.title} is wrong, or a source has changed; give --restart to load from the beginning"
     )
 
 
@@ -144,4 +155,4 @@ def _say_resuming(run: Run, job: Job) -> None:
     how_far = f"{run.counters.total('records_read'):,} records"
     if total:
         how_far = f"{100 * min(run.counters.total('bytes_done'), total) // total} % ({how_far})"
-    log_notice(run.plan.progress, f"resuming job {job.name} at {how_far}")
+    log_notice(run.plan.progress, f"resuming {job.title} at {how_far}")

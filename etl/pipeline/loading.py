@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from etl.encode.mapping import RecordMapping
 from etl.errors import EtlError, StoppedError, UsageError
-from etl.job.state import ResumePoint
+from etl.job.state import Job, ResumePoint
 from etl.options import LoadOptions
 from etl.output.notice import choose_mode, log_notice
 from etl.output.reject_file import RejectFile
@@ -58,7 +58,7 @@ class Load:
             )
 
     def run(self, run: Run, job_run: JobRun) -> Ended:
-        rejects = RejectFile(self.options.rejects or f"rejects-{job_run.job.name}.jsonl")
+        rejects = RejectFile(_reject_path(self.options.rejects, job_run.job))
         aside = _reset_reject_file(rejects, run.plan.source, job_run.resume_point)
         if aside is not None:
             log_notice(run.plan.progress, f"{rejects.path} of an earlier run is kept as {aside}")
@@ -72,7 +72,18 @@ class Load:
         except EtlError as error:
             ended = Ended(error=error)
         rejected = rejects.first() if run.counters.total("records_rejected") else None
+        if job_run.group is not None and not os.path.exists(rejects.path):
+            rejected = None  # they are where the pass over the keys was made
         return replace(ended, rejected=rejected)
+
+
+def _reject_path(given: str | None, job: Job) -> str:
+    """Return where rejects go: of a shard to a file of its own, as several may write to one folder."""
+    path = given or f"rejects-{job.name}.jsonl"
+    if not job.part:
+        return path
+    stem, suffix = os.path.splitext(path)
+    return f"{stem}-{job.part.replace(':', '-')}{suffix}"
 
 
 def _encoded(mapping: RecordMapping) -> Work:

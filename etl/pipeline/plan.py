@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from etl.encode.strategies.slot_mset import BLOCK_BYTES as SLOT_BLOCK_BYTES
 from etl.encode.strategies.slot_mset import SlotMsetEncoder
 from etl.job.state import ResumePoint
@@ -9,7 +11,10 @@ from etl.options import LoadOptions
 from etl.pipeline.preflight import Preflight
 from etl.pipeline.resolve import Resolved
 from etl.plan import BLOCK_BYTES, Plan, block_size
+from etl.rate import Rate
+from etl.report import RejectLimit
 from etl.run.sizing import UNKNOWN_SIZE
+from etl.shards import ShardNumber
 
 
 def make_plan(
@@ -21,13 +26,12 @@ def make_plan(
     """
     source, work, target = resolved.source, checked.work, checked.target
     by_slot = isinstance(work.encoders.main, SlotMsetEncoder)
-    size = resume_point.block_bytes or block_size(
-        UNKNOWN_SIZE if source.nbytes is None else source.nbytes,
-        resolved.workers,
-        SLOT_BLOCK_BYTES if by_slot else BLOCK_BYTES,
-    )
-    if options.max_rate is not None and work.writes:
-        target = target.bounded(*options.max_rate.in_flight(resolved.workers))
+    size = resume_point.block_bytes or _block_bytes(resolved, SLOT_BLOCK_BYTES if by_slot else BLOCK_BYTES)
+    rate, reject_limit = options.max_rate, options.max_rejects
+    if resolved.planned is not None and resolved.planned.shard is not None:
+        rate, reject_limit = _of_a_shard(rate, reject_limit, resolved.planned.shard)
+    if rate is not None and work.writes:
+        target = target.bounded(*rate.in_flight(resolved.workers))
     return Plan(
         source=source,
         projection=resolved.projection,
@@ -38,17 +42,33 @@ def make_plan(
         workers=resolved.workers,
         split=options.split,
         progress=resolved.progress,
-        reject_limit=options.max_rejects,
+        reject_limit=reject_limit,
         rejects=None,
         block_bytes=size,
         fenced=work.fenced,
         skips=work.mapping.if_exists == "skip",
         presence=checked.job.presence if work.writes else None,
         replicas=options.wait_replicas if work.writes else 0,
-        rate=options.max_rate,
+        rate=rate,
         stall_s=options.stall or None,
         last_wins=work.writes
         and work.mapping.repeatable
         and not all(key.constant for key in work.mapping.keys),
         by_slot=by_slot,
     )
+
+
+def _block_bytes(resolved: Resolved, largest: int) -> int:
+    if resolved.planned is not None:
+        return resolved.planned.plan.block_bytes
+    nbytes = resolved.source.nbytes
+    return block_size(UNKNOWN_SIZE if nbytes is None else nbytes, resolved.workers, largest)
+
+
+def _of_a_shard(rate: Rate | None, limit: RejectLimit, shard: ShardNumber) -> tuple[Rate | None, RejectLimit]:
+    """Return a shard's part of the job's rate, and how many records it alone may refuse.
+
+    A percentage is one of the whole job: it is judged when all shards are complete.
+    """
+    own = None if rate is None else replace(rate, per_second=rate.per_second / shard.count)
+    return own, limit if limit.percent is None else RejectLimit(percent=100.0)

@@ -14,6 +14,7 @@ from etl.encode.resp.slots import tag_of
 from etl.errors import EtlError, HungUpError, TargetError
 from etl.job.name import job_name, run_token
 from etl.job.nodes import JobNodes
+from etl.job.parts import part_of, whole_commands
 from etl.job.state import Job
 from etl.options import LoadOptions
 from etl.pipeline.clustered import on_cluster, unfenced
@@ -79,11 +80,10 @@ class Preflight:
 def preflight(resolved: Resolved, connected: Connected, options: LoadOptions, stop: StopFlag) -> Preflight:
     """Ask the server what it is and can do; return how the work is done there. Raises TargetError."""
     target, work = connected.target, resolved.work
-    name = job_name(resolved.source, target.name, options)
     if target.clustered:
         target, work = on_cluster(target, work, options)
     work = unfenced(work) if options.at_least_once else work
-    job = _job(name, target, connected.control, options, stop)
+    job = _job(resolved, connected, target, options, stop)
     more = _other_commands(work, job)
     commands = examples(work.encoders.always())
     servers = tuple(
@@ -102,13 +102,22 @@ def preflight(resolved: Resolved, connected: Connected, options: LoadOptions, st
     return Preflight(job, target, work, servers, may_evict, stop)
 
 
-def _job(name: str, target: Target, control: ControlConnection, options: LoadOptions, stop: StopFlag) -> Job:
-    tag = tag_of(target.slot) if target.slot is not None else None
-    nodes = None
-    if target.clustered:
-        nodes = JobNodes(name.encode("utf-8", "surrogateescape"), target, stop)
-    job = Job(name, run_token(), control, options.allow_eviction, options.keep_record, nodes, tag)
-    control.set_target(target.holding(job.key))
+def _job(
+    resolved: Resolved, connected: Connected, target: Target, options: LoadOptions, stop: StopFlag
+) -> Job:
+    """Return the run's job; a shard's is a part of it, with a record of its own."""
+    shard = None if resolved.planned is None or not resolved.work.writes else resolved.planned.shard
+    job = Job(
+        name=job_name(resolved.source, target.name, options),
+        run=run_token(),
+        control=connected.control,
+        may_vanish=options.allow_eviction,
+        keep_s=options.keep_record if shard is None else None,
+        part="" if shard is None else part_of(shard.index),
+        nodes=JobNodes(target, stop) if target.clustered else None,
+        tag=None if target.slot is None else tag_of(target.slot),
+    )
+    job.set_target(target)
     return job
 
 
@@ -117,7 +126,8 @@ def _other_commands(work: Work, job: Job) -> tuple[CommandArgs, ...]:
     if not work.writes:
         return work.commands
     script = ((b"EVAL", b"return 1", b"1", job.key),) if work.may_be_fenced else ()
-    return (*work.commands, *job.commands, *script)
+    whole = whole_commands(job) if job.part else ()
+    return (*work.commands, *job.commands, *whole, *script)
 
 
 def _negotiated(work: Work, target: Target, job: Job, stop: StopFlag) -> Work:
@@ -143,9 +153,7 @@ def _negotiated(work: Work, target: Target, job: Job, stop: StopFlag) -> Work:
 def _probes(target: Target, job: Job) -> Sequence[bytes]:
     """Return a key of each server to try a RESTORE with."""
     slots = [slot for slot in target.first_slots() if slot is not None]
-    return [
-        b"%b:probe" % node_key(job.name.encode("utf-8", "surrogateescape"), tag_of(slot)) for slot in slots
-    ] or [job.key + b":probe"]
+    return [b"%b:probe" % node_key(job.node_name, tag_of(slot)) for slot in slots] or [job.key + b":probe"]
 
 
 def _objection(key: bytes, target: Target, encoding: HashEncoding, stop: StopFlag) -> str | None:
