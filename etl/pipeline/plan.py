@@ -10,7 +10,7 @@ from etl.job.state import ResumePoint
 from etl.options import LoadOptions
 from etl.pipeline.preflight import Preflight
 from etl.pipeline.resolve import Resolved
-from etl.plan import BLOCK_BYTES, Plan, block_size
+from etl.plan import Plan, block_size
 from etl.rate import Rate
 from etl.report import RejectLimit
 from etl.run.sizing import UNKNOWN_SIZE
@@ -26,7 +26,7 @@ def make_plan(
     """
     source, work, target = resolved.source, checked.work, checked.target
     by_slot = isinstance(work.encoders.main, SlotMsetEncoder)
-    size = resume_point.block_bytes or _block_bytes(resolved, SLOT_BLOCK_BYTES if by_slot else BLOCK_BYTES)
+    size = resume_point.block_bytes or _block_bytes(resolved, by_slot=by_slot)
     rate, reject_limit = options.max_rate, options.max_rejects
     if resolved.planned is not None and resolved.planned.shard is not None:
         rate, reject_limit = _of_a_shard(rate, reject_limit, resolved.planned.shard)
@@ -58,11 +58,13 @@ def make_plan(
     )
 
 
-def _block_bytes(resolved: Resolved, largest: int) -> int:
+def _block_bytes(resolved: Resolved, *, by_slot: bool) -> int:
     if resolved.planned is not None:
         return resolved.planned.plan.block_bytes
-    nbytes = resolved.source.nbytes
-    return block_size(UNKNOWN_SIZE if nbytes is None else nbytes, resolved.workers, largest)
+    nbytes = UNKNOWN_SIZE if resolved.source.nbytes is None else resolved.source.nbytes
+    if by_slot:
+        return block_size(nbytes, resolved.workers, largest=SLOT_BLOCK_BYTES)
+    return block_size(nbytes, resolved.workers)
 
 
 def _of_a_shard(rate: Rate | None, limit: RejectLimit, shard: ShardNumber) -> tuple[Rate | None, RejectLimit]:

@@ -83,7 +83,9 @@ class ClusterTarget:
         return replace(self.seed, address=self.seed.address.at(node), server_id=None, named=None)
 
     def primaries(self) -> tuple[Target, ...]:
-        return tuple(self.node(node) for node in self.nodes)
+        # Each was there a moment ago; one that is gone by now is replaced, and need not be waited for.
+        retry_for_s = min(ASK_TIMEOUT_S, self.seed.retry_for_s)
+        return tuple(replace(self.node(node), retry_for_s=retry_for_s) for node in self.nodes)
 
     def first_slots(self) -> tuple[int, ...]:
         return self.slots
@@ -120,7 +122,9 @@ class ClusterTarget:
         def attempt() -> ClusterTarget:
             slot_map = self.read_map(None)
             if slot_map.unserved:
-                raise LostError(f"{self}: no node serves the slots {format_ranges(slot_map.unserved)}")
+                raise LostError(
+                    f"{self}: no node of the cluster serves the slots {format_ranges(slot_map.unserved)}"
+                )
             identities = tuple((node, self.identity(node)) for node in slot_map.nodes)
             slots = tuple(slot_map.slots(node)[0][0] for node in slot_map.nodes)
             return replace(self, identities=identities, replicas=slot_map.replicas, slots=slots)
