@@ -18,8 +18,8 @@ def test_refusals_are_sorted_by_what_is_done_about_them() -> None:
     result = BatchResult(refusals=(LACKS, Refusal(1, WRONG), Refusal(2, FULL)), again=(3, 4))
     refused = sort_refusals(result, None, fenced=False)
     assert list(refused.rejected) == [LACKS, Refusal(1, WRONG)]
-    assert (list(refused.together), list(refused.later)) == ([3, 4], [2])
-    assert (refused.reply, refused.fatal) == (FULL, None)
+    assert (list(refused.together), list(refused.later)) == ([3, 4], [Refusal(2, FULL)])
+    assert refused.fatal is None
 
 
 def test_a_reply_that_every_record_would_get_is_fatal() -> None:
@@ -32,7 +32,7 @@ def test_records_that_were_refused_together_inside_the_fence_share_the_fate_of_t
     refused = sort_refusals(result, [b"OK", WRONG], fenced=True)
     assert list(refused.rejected) == [Refusal(0, WRONG), Refusal(1, WRONG)]
     assert not refused.together
-    assert list(sort_refusals(result, [FULL], fenced=True).later) == [0, 1]
+    assert list(sort_refusals(result, [FULL], fenced=True).later) == [Refusal(0, FULL), Refusal(1, FULL)]
 
 
 def test_what_is_refused_for_now_of_a_piece_whose_checkpoint_has_moved_on_is_rejected() -> None:
@@ -44,9 +44,9 @@ def test_what_is_refused_for_now_of_a_piece_whose_checkpoint_has_moved_on_is_rej
 def test_pieces_wait_in_order_and_the_first_refusal_says_why() -> None:
     resends = Resends(MemoryTarget())
     piece = InFlight(Block(3, 0, 0, 9), batch_of([b"a", b"b", b"c"]))
-    assert resends.add(piece, Refused()) == 0
+    assert not resends.add(piece, Refused())
     assert not resends
-    assert resends.add(piece, Refused(together=(1,), later=(0, 2), reply=FULL)) == 2
+    assert len(resends.add(piece, Refused(together=(1,), later=(Refusal(0, FULL), Refusal(2, FULL))))) == 2
     assert isinstance(resends.refused, RefusedForNowError)
     assert str(resends.refused).startswith("memory: the server is full")
     first, second = resends.take()
