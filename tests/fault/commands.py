@@ -150,20 +150,20 @@ def run_here(capsys: pytest.CaptureFixture[str], *args: str | os.PathLike[str]) 
 
 def start_python(
     *args: str | os.PathLike[str],
-    stderr: int = subprocess.PIPE,
     stdin: int | IO[str] = subprocess.DEVNULL,
     cwd: Path | None = None,
+    path: Path = REPO,
 ) -> subprocess.Popen[str]:
-    """Start Python with these arguments as ``start_cli`` starts the command line."""
+    """Start Python with these arguments; it finds the project, and first what is in ``path``."""
     environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
     return subprocess.Popen(
         [sys.executable, *(os.fspath(arg) for arg in args)],
         stdin=stdin,
         stdout=subprocess.PIPE,
-        stderr=stderr,
+        stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
-        env={**environment, "PYTHONPATH": str(REPO)},
+        env={**environment, "PYTHONPATH": os.pathsep.join([str(path), str(REPO)])},
         start_new_session=True,
     )
 

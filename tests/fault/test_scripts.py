@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -82,16 +83,26 @@ KEEPS_ITS_HANDLERS = """
 """
 
 
+NO_PANDAS = "raise ModuleNotFoundError(f'No module named {__name__!r}', name=__name__)"
+"""Arrow would import it in the script and in each worker; that it stays there is tested elsewhere."""
+
+
 def run(
     code: str, folder: Path, server: RealServer, method: str, how: str = "a file", rows: int = 0
 ) -> tuple[int, str, str]:
     """Run a script in one of HOWS, which has ``rows`` of its own; give its exit code, stdout and stderr."""
     script = folder / "script.py"
+    (folder / "without").mkdir()
+    (folder / "without" / "pandas.py").write_text(NO_PANDAS)
     script.write_text(textwrap.dedent(code))
     file = write_lines(folder / "some.txt", 3_000_000)
     with open(script) as stdin:
         process = start_python(
-            *HOWS[how](script), file, server.url, method, str(rows), stdin=stdin, cwd=folder
+            *HOWS[how](script),
+            *(os.fspath(file), server.url, method, str(rows)),
+            stdin=stdin,
+            cwd=folder,
+            path=folder / "without",
         )
         command = Command(process)
         try:

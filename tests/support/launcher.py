@@ -114,8 +114,9 @@ def _left(deadline: float | None) -> float | None:
 class _Streams:
     """The pipes of a command: the test's ends, and those that the command gets."""
 
-    def __init__(self, stdin: int) -> None:
+    def __init__(self, stdin: int, stderr: int) -> None:
         self.stdin: IO[str] | None = None
+        self.stderr: IO[str] | None = None
         self.theirs: list[int] = []
         if stdin == subprocess.PIPE:
             end, ours = os.pipe()
@@ -124,7 +125,10 @@ class _Streams:
         else:
             self.theirs.append(os.open(os.devnull, os.O_RDONLY))
         self.stdout = self._reading()
-        self.stderr = self._reading()
+        if stderr == subprocess.PIPE:
+            self.stderr = self._reading()
+        else:
+            self.theirs.append(os.dup(stderr))
         self.status, end = os.pipe()
         self.theirs.append(end)
 
@@ -155,10 +159,11 @@ class Launcher:
         env: Mapping[str, str],
         cwd: str | os.PathLike[str] | None = None,
         stdin: int = subprocess.DEVNULL,
+        stderr: int = subprocess.PIPE,
         patch: str = "",
     ) -> Launched:
         """Fork the command line ``args``; ``patch`` is Python that it runs first."""
-        streams = _Streams(stdin)
+        streams = _Streams(stdin, stderr)
         what = {"args": list(args), "env": dict(env), "cwd": os.fspath(cwd or os.getcwd()), "patch": patch}
         socket.send_fds(self._socket, [json.dumps(what).encode()], streams.theirs)
         for end in streams.theirs:
