@@ -11,6 +11,7 @@ from etl.options import LoadOptions
 from etl.pipeline.work import Work
 from etl.plan import Target
 from etl.template import Template
+from etl.units import counted
 
 
 def on_cluster(target: Target, work: Work, options: LoadOptions) -> tuple[Target, Work]:
@@ -32,6 +33,17 @@ def on_cluster(target: Target, work: Work, options: LoadOptions) -> tuple[Target
             " hash tag: {{tag}}:...); --at-least-once loads all the same"
         )
     return target, unfenced(work)
+
+
+def about_connections(target: Target, workers: int) -> str:
+    """Return the sentence that says how many connections a run makes to a cluster, or to its one node."""
+    nodes = len(target.primaries())
+    if target.slot is not None:
+        return (
+            f"{target} is a Redis Cluster, and one node of it has all keys: {counted(workers, 'connection')}"
+        )
+    each = f"{counted(workers, 'worker')} x {counted(nodes, 'node')}"
+    return f"{target} is a Redis Cluster: {each}, at most {counted(workers * nodes, 'connection')}"
 
 
 def unfenced(work: Work) -> Work:

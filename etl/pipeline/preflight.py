@@ -17,7 +17,8 @@ from etl.job.nodes import JobNodes
 from etl.job.parts import part_of, whole_commands
 from etl.job.state import Job
 from etl.options import LoadOptions
-from etl.pipeline.clustered import on_cluster, unfenced
+from etl.output.notice import log_notice
+from etl.pipeline.clustered import about_connections, on_cluster, unfenced
 from etl.pipeline.connect import Connected
 from etl.pipeline.resolve import Resolved
 from etl.pipeline.work import Work
@@ -82,6 +83,7 @@ def preflight(resolved: Resolved, connected: Connected, options: LoadOptions, st
     target, work = connected.target, resolved.work
     if target.clustered:
         target, work = on_cluster(target, work, options)
+        log_notice(resolved.progress, about_connections(target, resolved.workers))
     work = unfenced(work) if options.at_least_once else work
     job = _job(resolved, connected, target, options, stop)
     more = _other_commands(work, job)

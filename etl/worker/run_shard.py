@@ -39,5 +39,10 @@ def run_shard(
         counters.add(worker, "finished", 1)
     recorder = shard.recorder
     return Finished(
-        worker, time.monotonic() - started_at, tuple(recorder.examples), recorder.present, recorder.gathered
+        worker,
+        time.monotonic() - started_at,
+        tuple(recorder.examples),
+        recorder.present,
+        recorder.gathered,
+        recorder.nodes,
     )

@@ -183,6 +183,8 @@ class Shard:
             applied=applied,
             clustered="cluster" in self._plan.target.takes,
         )
+        if piece.node:
+            self.recorder.note_node(piece.node, wire.records - len(result.refusals) - len(result.again))
         if piece.counted and piece.joint is None:
             self.recorder.record(piece.block, piece.batch, result, wire.records)
         if refused.fatal is not None:

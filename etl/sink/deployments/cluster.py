@@ -126,7 +126,7 @@ class ClusterTarget:
                     f"{self}: no node of the cluster serves the slots {format_ranges(slot_map.unserved)}"
                 )
             identities = tuple((node, self.identity(node)) for node in slot_map.nodes)
-            slots = tuple(slot_map.slots(node)[0][0] for node in slot_map.nodes)
+            slots = tuple(slot_map.slots()[node][0][0] for node in slot_map.nodes)
             return replace(self, identities=identities, replicas=slot_map.replicas, slots=slots)
 
         return self.backoff(stop).retry(attempt, told=told)

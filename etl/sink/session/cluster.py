@@ -15,7 +15,7 @@ import contextlib
 import random
 import select
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -101,8 +101,8 @@ class ClusterSession:
         present = sorted(pc.unique(places).to_pylist())
         return [(nodes[place], pc.indices_nonzero(pc.equal(places, place))) for place in present]
 
-    def slots(self) -> dict[Node, list[tuple[int, int]]]:
-        return {node: self._map.slots(node) for node in self._served().nodes}
+    def slots(self) -> Mapping[Node, Sequence[tuple[int, int]]]:
+        return self._served().slots()
 
     def owner(self, slot: int) -> Node:
         owner = self._served().owner(slot)

@@ -7,7 +7,7 @@ cluster prefers of address and host name (``cluster-preferred-endpoint-type``). 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -36,6 +36,7 @@ class SlotMap:
         places = {node: place for place, node in enumerate(self.nodes)}
         places_of_slots = [len(self.nodes) if owner is None else places[owner] for owner in self._owners]
         self.places = pa.array(places_of_slots, pa.uint16())
+        self._ranges: dict[Node, list[tuple[int, int]]] | None = None
         self.unserved = ranges_of(slot for slot, owner in enumerate(self._owners) if owner is None)
 
     def owner(self, slot: int) -> Node | None:
@@ -50,9 +51,15 @@ class SlotMap:
         self._index()
         return True
 
-    def slots(self, node: Node) -> list[tuple[int, int]]:
-        """Return the ranges of slots of a node."""
-        return ranges_of(slot for slot, owner in enumerate(self._owners) if owner == node)
+    def slots(self) -> Mapping[Node, Sequence[tuple[int, int]]]:
+        """Return the ranges of slots of each node."""
+        if self._ranges is None:
+            own: dict[Node, list[int]] = {node: [] for node in self.nodes}
+            for slot, owner in enumerate(self._owners):
+                if owner is not None:
+                    own[owner].append(slot)
+            self._ranges = {node: ranges_of(slots) for node, slots in own.items()}
+        return self._ranges
 
 
 def read_slot_map(reply: Any, asked: Node) -> SlotMap | None:
