@@ -24,6 +24,14 @@ class Rate:
     unit: str
     since: float = 0.0
 
+    def __str__(self) -> str:
+        """Return the rate as a command line has it."""
+        if self.unit == "records":
+            return _number(self.per_second)
+        if self.per_second >= 1e6:
+            return f"{_number(self.per_second / 1e6)}MB"
+        return f"{_number(self.per_second / 1e3)}kB"
+
     def in_flight(self, workers: int) -> tuple[int | None, int | None]:
         """Return how many records, or else bytes, one of the workers may have under way without an answer."""
         most = max(1, int(self.per_second * IN_FLIGHT_S / workers))
@@ -37,3 +45,7 @@ def parse_rate(text: str) -> Rate:
         raise ValueError("must be records a second (5000), or bytes a second (800kB, 50MB, 1.5GB)")
     factor = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}[match[2]]
     return Rate(float(match[1]) * factor, "bytes" if match[3] else "records")
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value.is_integer() else repr(value)

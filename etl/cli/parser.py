@@ -54,7 +54,7 @@ def make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
         command = commands.add_parser(
             name,
             help=verb.HELP,
-            usage=f"redis-etl {name} [OPTION ...] [SOURCE ...]",
+            usage=f"redis-etl {name} [OPTION ...] {_positional(verb)[0]}",
             description=f"{verb.HELP[0].upper()}{verb.HELP[1:]}.",
             epilog=EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -65,12 +65,20 @@ def make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
+_SOURCES = (
+    "SOURCE",
+    "a file, a glob, a folder, a URI (s3://, https://, ...), or - for standard input",
+)
+
+
+def _positional(verb: ModuleType) -> tuple[str, str, str]:
+    """Return how the verb's usage shows what it takes, and what that is called, and its help."""
+    name, text = getattr(verb, "POSITIONAL", _SOURCES)
+    return (f"[{name} ...]" if name == _SOURCES[0] else name), name, text
+
+
 def _add_arguments(command: argparse.ArgumentParser, verb: ModuleType) -> None:
-    command.add_argument(
-        "sources",
-        nargs="*",
-        metavar="SOURCE",
-        help="a file, a glob, a folder, a URI (s3://, https://, ...), or - for standard input",
-    )
+    _, name, text = _positional(verb)
+    command.add_argument("sources", nargs="*", metavar=name, help=text)
     add_options(command, verb.OPTIONS)
     command.add_argument("--json", action="store_true", help="print the report as one JSON object")

@@ -9,8 +9,10 @@
 | ``passed`` | of the pass over the keys when it is done: skipped, rejected, ``present`` fields, token |
 | ``started``, ``updated`` | times, ISO 8601 in UTC |
 | ``records_read`` ... | the counts of a complete run |
+| ``shards`` | of a job that is loaded in shards: how many; each has a record of its own (``shards.py``) |
 | ``check`` | of all of these |
 | ``run`` | the token of the run that wrote last; a wrong one only ends that run |
+| ``stop`` | the token of the run that somebody asks to stop (``stop.py``) |
 | ``mark:{turn}:{worker}:{token}`` | how far a worker is (``etl/plan/marks.py``) |
 | ``present:{block}:{token}`` | a bit for each record of the block that the pass has settled |
 
@@ -34,6 +36,7 @@ from etl.plan import (
     seal,
     unseal,
 )
+from etl.shards import MAX_SHARDS
 
 COMPLETE = "complete"
 INCOMPLETE = "incomplete"
@@ -41,6 +44,7 @@ INCOMPLETE = "incomplete"
 CHECKED = (
     *("state", "source", "template", "block_bytes", "attempts", "passed", "started", "updated"),
     *COUNTS,
+    "shards",
 )
 _CHECK = b"check"
 _MOST_BLOCK_BYTES = 1 << 40
@@ -73,7 +77,10 @@ class PrepassResult:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """All of a record but its marks and bits. ``passed`` is None until the pass over the keys is done."""
+    """All of a record but its marks and bits. ``passed`` is None until the pass over the keys is done.
+
+    ``shards``: how many the job is cut into; 0 for one that is loaded as a whole.
+    """
 
     state: str
     source: str = ""
@@ -84,6 +91,7 @@ class Head:
     started: str = ""
     updated: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
+    shards: int = 0
 
     def words(self) -> list[bytes]:
         """Return names and values, the check among them, for HSET."""
@@ -97,6 +105,7 @@ class Head:
             "started": self.started,
             "updated": self.updated,
             **{name: str(count) for name, count in self.counts.items()},
+            **({"shards": str(self.shards)} if self.shards else {}),
         }
         record = {name.encode(): value.encode() for name, value in values.items()}
         return [*(word for pair in record.items() for word in pair), _CHECK, _check(record)]
@@ -138,6 +147,7 @@ def _parsed(values: Mapping[str, str]) -> Head:
         started=values["started"],
         updated=values["updated"],
         counts={name: number_in(values[name], 0) for name in COUNTS if name in values},
+        shards=number_in(values["shards"], 1, MAX_SHARDS) if "shards" in values else 0,
     )
 
 

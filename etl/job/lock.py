@@ -128,12 +128,12 @@ def _try(job: Job, own: Holder) -> bytes | None:
 def _locked(job: Job, holder: Holder, seen: Seen, wait_s: float) -> LockedError:
     if seen is not Seen.LIVING:
         return LockedError(
-            f"another run of job {job.name} was ended, and workers of it are still there: {holder.shown};"
+            f"another run of {job.title} was ended, and workers of it are still there: {holder.shown};"
             " try again when they are gone"
         )
     waited = f" (waited {format_seconds(wait_s)})" if wait_s else ""
     return LockedError(
-        f"another run of job {job.name} is going on: {holder.shown}{waited}; --wait-lock SECONDS waits for"
+        f"another run of {job.title} is going on: {holder.shown}{waited}; --wait-lock SECONDS waits for"
         " its end"
     )
 
@@ -208,7 +208,7 @@ class _Keeper(threading.Thread):
                 session = None
                 continue
             if not held:
-                self._lost(LockedError(f"job {self._job.name} lost its lock to another run: this one stops"))
+                self._lost(LockedError(f"{self._job.title} lost its lock to another run: this one stops"))
                 break
         if session is not None:
             session.close()

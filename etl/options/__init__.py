@@ -1,6 +1,6 @@
 """Options: each declared once, checked and parsed, in groups; a verb has some of the groups."""
 
-from etl.options.declare import Options, Parsed, Value, flag, flag_of, option, options_class
+from etl.options.declare import Options, Parsed, Value, as_given, flag, flag_of, option, options_class
 from etl.options.effects import (
     COMMAND,
     OBJECT,
@@ -15,11 +15,12 @@ from etl.options.identity import job_identity
 from etl.options.parser import add_options, from_namespace, merged
 from etl.options.record import RecordOptions
 from etl.options.run import MAX_WORKERS, START_METHODS, RunOptions
+from etl.options.shards import ShardOptions
 from etl.options.shelves import FORMATS
 from etl.options.source import SourceOptions
 from etl.options.tables import markdown_table, shows_options
 from etl.options.target import DEFAULT_URL, TargetOptions
-from etl.options.verbs import LoadOptions, VerifyOptions
+from etl.options.verbs import LoadOptions, PlanOptions, VerifyOptions
 
 __all__ = [
     "COMMAND",
@@ -33,13 +34,16 @@ __all__ = [
     "LoadOptions",
     "Options",
     "Parsed",
+    "PlanOptions",
     "RecordOptions",
     "RunOptions",
+    "ShardOptions",
     "SourceOptions",
     "TargetOptions",
     "Value",
     "VerifyOptions",
     "add_options",
+    "as_given",
     "flag",
     "flag_of",
     "from_namespace",

@@ -57,13 +57,13 @@ class RunOptions(Options):
     max_rate: Parsed[Rate | str | int | None, Rate | None] = option(
         default=None,
         help="send at most so many records a second, or bytes (50MB), over all workers",
-        value=Value(values.rate, "N|NMB"),
+        value=Value(values.rate, "N|NMB", text=str),
         shown="none",
     )
     max_rejects: Parsed[RejectLimit | str | int, RejectLimit] = option(
         default=RejectLimit(count=0),
         help="how many records may be refused before the run stops, in records or percent",
-        value=Value(values.reject_limit, "N|N%"),
+        value=Value(values.reject_limit, "N|N%", text=values.reject_limit_text),
         shown="`0`",
     )
     rejects: str | None = option(

@@ -16,6 +16,7 @@ from typing import Any
 
 from etl.rate import Rate, parse_rate
 from etl.report import RejectLimit, parse_reject_limit
+from etl.shards import MAX_SHARDS, ShardNumber, parse_shard
 from etl.template import Milliseconds, Template, parse_template
 from etl.times import A_DURATION, AN_INSTANT, MAX_MS, parse_duration, parse_instant
 from etl.units import MAX_RECORD_BYTES
@@ -180,6 +181,25 @@ def _duration_ms(text: str) -> int:
 def reject_limit(value: Any) -> RejectLimit:
     """Return how many records may be refused: of ``10``, ``0.5%``."""
     return value if isinstance(value, RejectLimit) else parse_reject_limit(str(value))
+
+
+def reject_limit_text(limit: RejectLimit) -> str:
+    """Return a limit of rejects as a command line has it."""
+    return str(limit.count) if limit.count is not None else f"{limit.percent!r}%"
+
+
+def shard(value: Any) -> ShardNumber:
+    """Return which shard of how many: of ``3/16``."""
+    return value if isinstance(value, ShardNumber) else parse_shard(str(value))
+
+
+def shards(value: Any) -> int:
+    """Return how many shards a job is cut into."""
+    rule = f"must be a whole number from 1 to {MAX_SHARDS:,}"
+    number = _whole(value, rule, least=1)
+    if number > MAX_SHARDS:
+        raise ValueError(rule)
+    return number
 
 
 def names(value: Any) -> tuple[str, ...]:

@@ -12,12 +12,13 @@ from typing import ClassVar
 from etl.options.declare import Value, option, options_class
 from etl.options.record import RecordOptions
 from etl.options.run import RunOptions
+from etl.options.shards import ShardOptions, shared_path_option
 from etl.options.source import SourceOptions
 from etl.options.target import TargetOptions
 
 
 @options_class
-class LoadOptions(RunOptions, RecordOptions, SourceOptions, TargetOptions):
+class LoadOptions(ShardOptions, RunOptions, RecordOptions, SourceOptions, TargetOptions):
     """Options of ``load``. Raises UsageError for a value that cannot be."""
 
 
@@ -38,3 +39,18 @@ class VerifyOptions(LoadOptions):
         value=Value(metavar="FILE"),
         shown="none; a few are shown",
     )
+
+
+@options_class
+class PlanOptions(RunOptions, RecordOptions, SourceOptions, TargetOptions):
+    """Options of ``plan``: those of ``load``, which the plan remembers, and where it is written."""
+
+    TITLE = "plan options"
+
+    out: str | None = option(
+        default=None,
+        help="the file where the plan is written, for redis-etl load --plan FILE --shard I/N",
+        value=Value(metavar="FILE"),
+        shown="none: it is only shown",
+    )
+    shared_path: bool = shared_path_option()

@@ -17,7 +17,8 @@ from etl.job.state import Job, PrepassResult
 from etl.output.notice import log_notice
 from etl.pipeline.claim import JobRun
 from etl.pipeline.execution import Ended, Run
-from etl.plan import COUNTS, Completed, Plan
+from etl.pipeline.shard_prepass import shared_prepass
+from etl.plan import COUNTS, Block, Completed, Confirmed, Encoder, Plan, Share, slot_bits
 from etl.worker.messages import ShardResult
 
 MAX_STALLED_ATTEMPTS = 3
@@ -37,8 +38,7 @@ def run_attempts(run: Run, job_run: JobRun) -> Ended:
         results: list[ShardResult] = []
         try:
             if run.prepass is not None and passed is None:
-                passed = run.run_prepass(run.prepass)
-                job.note_prepass(passed)
+                passed = _prepass(run, run.prepass, job_run)
             this = _attempt(run, job, attempt, done, passed or PrepassResult())
             if attempt == resume_point.attempts and resume_point.resumes:
                 _say_resuming(this, job)
@@ -56,8 +56,10 @@ def run_attempts(run: Run, job_run: JobRun) -> Ended:
         # A server's new run id goes to all who ask it: they would take it for another one for ever.
         target = run.plan.target.identify("redis-etl", run.signals)
         run = replace(run, plan=replace(run.plan, target=target))
-        job.control.set_target(target)
+        job.set_target(target)
         again = job.done()
+        if again is None and job_run.group is not None:  # the other shards have lost theirs, too
+            return Ended(tuple(results), error)
         if again is None:  # the server came back without the record: so without the data
             job.begin(job_run.spec, run.plan.block_bytes, afresh=True)
             again, passed = Completed(()), None
@@ -68,6 +70,15 @@ def run_attempts(run: Run, job_run: JobRun) -> Ended:
         done, attempt = again, attempt + 1
 
 
+def _prepass(run: Run, prepass: Encoder, job_run: JobRun) -> PrepassResult:
+    """Run the pass over the keys, of a shard the one that all shards share; return what it has decided."""
+    if job_run.group is not None:
+        return shared_prepass(run, prepass, job_run.group)
+    passed = run.run_prepass(prepass)
+    job_run.job.note_prepass(passed)
+    return passed
+
+
 def _miscounted(run: Run, job: Job) -> EtlError | None:
     """Compare what was counted, by this run and by those before it, with the records of the sources."""
     planned, read = run.plan.records(), run.counters.total("records_read")
@@ -75,7 +86,7 @@ def _miscounted(run: Run, job: Job) -> EtlError | None:
         return None
     return TargetError(
         f"{run.plan.target}: the sources have {planned:,} records, and {read:,} are accounted for: the record"
-        f" of job {job.name} is wrong, or a source has changed; give --restart to load from the beginning"
+        f" of {job.title} is wrong, or a source has changed; give --restart to load from the beginning"
     )
 
 
@@ -89,11 +100,15 @@ def _attempt(run: Run, job: Job, number: int, done: Completed, passed: PrepassRe
     counts["records_rejected"] += passed.rejected
     counts["records_read"] += passed.skipped + passed.rejected
     blocks = None
+    confirmed = job.confirmed(done)
+    repaired = 0
     if plan.blocks is not None:
-        left = (done.left(block) for block in plan.blocks)
+        left = (_left(block, done, confirmed) for block in plan.blocks)
         blocks = tuple(
             replace(block, skip_mask=passed.present.get(block.number)) for block in left if block is not None
         )
+        for slots in {block.repair for block in blocks if block.repair is not None}:
+            repaired |= int.from_bytes(slots, "little")
         # Whoever ends a block counts its bytes: those of a block that is done in part come once more.
         # What is in no block (a header) is done from the beginning.
         all_bytes = plan.source.nbytes or sum(block.nbytes for block in plan.blocks)
@@ -101,11 +116,22 @@ def _attempt(run: Run, job: Job, number: int, done: Completed, passed: PrepassRe
     run.counters.clear()
     for name, count in counts.items():
         run.counters.set(plan.workers, name, count)
-    writer = job.begin_attempt(plan.workers, plan.split)
+    writer = job.begin_attempt(plan.workers, plan.split, repaired)
     rate = None if plan.rate is None else replace(plan.rate, since=time.monotonic())
     return replace(
         run, plan=replace(plan, blocks=blocks, marks=writer, done=done, rejects=rejects, rate=rate)
     )
+
+
+def _left(block: Block, done: Completed, confirmed: Confirmed | None) -> Block | None:
+    """Return what is left of a block (None: nothing), with the slots of which it has to be sent once more."""
+    left = done.left(block)
+    if confirmed is None or (left is not None and not left.completed):
+        return left
+    lost = confirmed.missing(block)
+    if not lost:
+        return left
+    return replace(left or replace(block, completed=(Share(1, 0),)), repair=slot_bits(lost))
 
 
 def _write_refused(plan: Plan, done: Completed) -> None:
@@ -129,4 +155,4 @@ def _say_resuming(run: Run, job: Job) -> None:
     how_far = f"{run.counters.total('records_read'):,} records"
     if total:
         how_far = f"{100 * min(run.counters.total('bytes_done'), total) // total} % ({how_far})"
-    log_notice(run.plan.progress, f"resuming job {job.name} at {how_far}")
+    log_notice(run.plan.progress, f"resuming {job.title} at {how_far}")

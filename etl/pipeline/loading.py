@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from etl.encode.mapping import RecordMapping
 from etl.errors import EtlError, StoppedError, UsageError
-from etl.job.state import ResumePoint
+from etl.job.state import Job, ResumePoint
 from etl.options import LoadOptions
 from etl.output.notice import choose_mode, log_notice
 from etl.output.reject_file import RejectFile
@@ -32,6 +32,9 @@ class Load:
     def work(self, source: Source) -> Work:
         mapping = mapping_of(self.options, source)
         self._warn_of_the_past(mapping)
+        return replace(self._work(mapping), on_cluster=lambda: self._work(replace(mapping, clustered=True)))
+
+    def _work(self, mapping: RecordMapping) -> Work:
         wire = self.options.wire
         if wire == "restore" and not mapping.hash_encodings:
             raise UsageError(
@@ -39,8 +42,8 @@ class Load:
                 " (--pack) that replace"
             )
         encodings = () if wire == "hset" else mapping.hash_encodings
-        restoring = tuple(_work(replace(mapping, restores=encoding)) for encoding in encodings)
-        return replace(_work(mapping), by_restore=restoring, must_restore=wire == "restore")
+        restoring = tuple(_encoded(replace(mapping, restores=encoding)) for encoding in encodings)
+        return replace(_encoded(mapping), by_restore=restoring, must_restore=wire == "restore")
 
     def _warn_of_the_past(self, mapping: RecordMapping) -> None:
         expiry = mapping.expiry
@@ -55,7 +58,7 @@ class Load:
             )
 
     def run(self, run: Run, job_run: JobRun) -> Ended:
-        rejects = RejectFile(self.options.rejects or f"rejects-{job_run.job.name}.jsonl")
+        rejects = RejectFile(_reject_path(self.options.rejects, job_run.job))
         aside = _reset_reject_file(rejects, run.plan.source, job_run.resume_point)
         if aside is not None:
             log_notice(run.plan.progress, f"{rejects.path} of an earlier run is kept as {aside}")
@@ -69,10 +72,21 @@ class Load:
         except EtlError as error:
             ended = Ended(error=error)
         rejected = rejects.first() if run.counters.total("records_rejected") else None
+        if job_run.group is not None and not os.path.exists(rejects.path):
+            rejected = None  # they are where the pass over the keys was made
         return replace(ended, rejected=rejected)
 
 
-def _work(mapping: RecordMapping) -> Work:
+def _reject_path(given: str | None, job: Job) -> str:
+    """Return where rejects go: of a shard to a file of its own, as several may write to one folder."""
+    path = given or f"rejects-{job.name}.jsonl"
+    if not job.part:
+        return path
+    stem, suffix = os.path.splitext(path)
+    return f"{stem}-{job.part.replace(':', '-')}{suffix}"
+
+
+def _encoded(mapping: RecordMapping) -> Work:
     encoders = Encoders(mapping.encoder(), mapping.single(), mapping.prepass())
     return Work(mapping, encoders, writes=True, fenced=not mapping.repeatable)
 

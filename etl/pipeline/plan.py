@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from etl.encode.strategies.slot_mset import BLOCK_BYTES as SLOT_BLOCK_BYTES
+from etl.encode.strategies.slot_mset import SlotMsetEncoder
 from etl.job.state import ResumePoint
 from etl.options import LoadOptions
 from etl.pipeline.preflight import Preflight
 from etl.pipeline.resolve import Resolved
 from etl.plan import Plan, block_size
+from etl.rate import Rate
+from etl.report import RejectLimit
 from etl.run.sizing import UNKNOWN_SIZE
+from etl.shards import ShardNumber
 
 
 def make_plan(
@@ -18,11 +25,13 @@ def make_plan(
     Raises SourceError.
     """
     source, work, target = resolved.source, checked.work, checked.target
-    size = resume_point.block_bytes or block_size(
-        UNKNOWN_SIZE if source.nbytes is None else source.nbytes, resolved.workers
-    )
-    if options.max_rate is not None and work.writes:
-        target = target.bounded(*options.max_rate.in_flight(resolved.workers))
+    by_slot = isinstance(work.encoders.main, SlotMsetEncoder)
+    size = resume_point.block_bytes or _block_bytes(resolved, by_slot=by_slot)
+    rate, reject_limit = options.max_rate, options.max_rejects
+    if resolved.planned is not None and resolved.planned.shard is not None:
+        rate, reject_limit = _of_a_shard(rate, reject_limit, resolved.planned.shard)
+    if rate is not None and work.writes:
+        target = target.bounded(*rate.in_flight(resolved.workers))
     return Plan(
         source=source,
         projection=resolved.projection,
@@ -33,13 +42,35 @@ def make_plan(
         workers=resolved.workers,
         split=options.split,
         progress=resolved.progress,
-        reject_limit=options.max_rejects,
+        reject_limit=reject_limit,
         rejects=None,
         block_bytes=size,
         fenced=work.fenced,
         skips=work.mapping.if_exists == "skip",
         presence=checked.job.presence if work.writes else None,
         replicas=options.wait_replicas if work.writes else 0,
-        rate=options.max_rate,
+        rate=rate,
         stall_s=options.stall or None,
+        last_wins=work.writes
+        and work.mapping.repeatable
+        and not all(key.constant for key in work.mapping.keys),
+        by_slot=by_slot,
     )
+
+
+def _block_bytes(resolved: Resolved, *, by_slot: bool) -> int:
+    if resolved.planned is not None:
+        return resolved.planned.plan.block_bytes
+    nbytes = UNKNOWN_SIZE if resolved.source.nbytes is None else resolved.source.nbytes
+    if by_slot:
+        return block_size(nbytes, resolved.workers, largest=SLOT_BLOCK_BYTES)
+    return block_size(nbytes, resolved.workers)
+
+
+def _of_a_shard(rate: Rate | None, limit: RejectLimit, shard: ShardNumber) -> tuple[Rate | None, RejectLimit]:
+    """Return a shard's part of the job's rate, and how many records it alone may refuse.
+
+    A percentage is one of the whole job: it is judged when all shards are complete.
+    """
+    own = None if rate is None else replace(rate, per_second=rate.per_second / shard.count)
+    return own, limit if limit.percent is None else RejectLimit(percent=100.0)

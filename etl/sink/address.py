@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
@@ -39,6 +39,20 @@ class Address:
 
     def __str__(self) -> str:
         return self.shown
+
+    def at(self, endpoint: str) -> Address:
+        """Return the address of another node, ``host:port``, of the same deployment."""
+        parts = urlsplit(self.secret_url)
+        scheme = "redis" if parts.scheme == "unix" else parts.scheme
+        userinfo, separator, _ = parts.netloc.rpartition("@")
+        query = "" if parts.scheme == "unix" else parts.query
+        url = urlunsplit((scheme, f"{userinfo}{separator}{endpoint}", "/0", query, ""))
+        return replace(self, shown=f"{scheme}://{endpoint}/0", secret_url=url)
+
+    @property
+    def endpoint(self) -> str:
+        """Return ``host:port``; of a socket that of this machine, as a cluster would name it."""
+        return urlsplit(self.shown).netloc or "127.0.0.1:6379"
 
 
 def parse_address(url: str, *, insecure: bool = False) -> Address:

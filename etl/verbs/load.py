@@ -31,5 +31,7 @@ def run(options: LoadOptions, sources: Sequence[Any]) -> Report:
     """Return the report of a complete load. Raises EtlError."""
     from etl.pipeline.execute import carry_out
     from etl.pipeline.loading import Load
+    from etl.pipeline.planned import planned
 
-    return carry_out(Load(options), sources, options).report_or_raise()
+    options, sources, plan = planned(options, sources)
+    return carry_out(Load(options), sources, options, plan).report_or_raise()

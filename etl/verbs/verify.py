@@ -28,7 +28,9 @@ def verify(*sources: Any, options: VerifyOptions | None = None, **changes: Any) 
 def run(options: VerifyOptions, sources: Sequence[Any]) -> Report:
     """Return the report of a complete comparison, also where records differ. Raises EtlError."""
     from etl.pipeline.execute import carry_out
+    from etl.pipeline.planned import planned
     from etl.pipeline.verifying import Verify
 
-    report = carry_out(Verify(options), sources, options).report_or_raise()
+    options, sources, plan = planned(options, sources)
+    report = carry_out(Verify(options), sources, options, plan).report_or_raise()
     return replace(report, differences=options.differences)

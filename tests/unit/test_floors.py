@@ -15,7 +15,7 @@ FLOORS = (
     ("etl.units", "etl.times", "etl.suggest"),
     ("etl.report",),
     ("etl.errors",),
-    ("etl.template", "etl.limits", "etl.registry", "etl.rate"),
+    ("etl.template", "etl.limits", "etl.registry", "etl.rate", "etl.shards"),
     ("etl.plan", "etl.options"),
     ("etl.encode", "etl.source", "etl.output"),
     ("etl.sink",),
@@ -44,8 +44,8 @@ OWNERS = {
         "etl.job.presence",
     ),
     "tqdm": ("etl.output.bar",),
-    # embedded only names SIGTERM, for the server that it starts.
-    "signal": ("etl.run", "etl.sink.embedded.server"),
+    # embedded only names SIGTERM, for the server that it starts; stop, as what the flag is the same as.
+    "signal": ("etl.run", "etl.sink.embedded.server", "etl.job.stop"),
     "multiprocessing": ("etl.run",),
     "subprocess": ("etl.sink.embedded.server",),
     "argparse": ("etl.cli", "etl.options", "etl.__init__"),
@@ -53,6 +53,7 @@ OWNERS = {
         "etl.cli.output",
         "etl.output.reject_file",
         "etl.output.differences",
+        "etl.pipeline.plan_file",
         "etl.source",
         "etl.encode.verify.json",
         "etl.testing.source",

@@ -46,6 +46,12 @@ class Uri:
         query = f"?{self.query}" if self.query else ""
         return f"{self.scheme}://{userinfo}{self.host}{self.path}{query}"
 
+    @property
+    def has_secret(self) -> bool:
+        """Return True if it has more than a place and options that help to reach it."""
+        names = {pair.partition("=")[0] for pair in self.query.split("&") if pair}
+        return bool(self.userinfo) or not names <= _HARMLESS
+
     def at(self, path: str) -> Uri:
         """Return the URI of another path (not decoded either) of the same place."""
         return replace(self, path=path)

@@ -1,0 +1,53 @@
+"""The parts of a job that is loaded in shards: what their keys are called, and which of them are running."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from etl.errors import LockedError, WrongTypeError
+from etl.job.state import Job
+from etl.shards import MAX_SHARDS
+from etl.units import counted
+
+
+def part_of(shard: int) -> str:
+    """Return what a shard's keys end with."""
+    return f"shard:{shard}"
+
+
+def whole_commands(part: Job) -> tuple[tuple[bytes, ...], ...]:
+    """Return an example of each command that a shard needs for the record of the whole job."""
+    key = replace(part, part="").key
+    return (
+        (b"HGETALL", key),
+        (b"HSET", key, b"f", b"v"),
+        (b"HGET", key, b"f"),
+        (b"DEL", key),
+        (b"PEXPIRE", key, b"1"),
+        (b"WATCH", key),
+        (b"GET", key + b":lock"),
+    )
+
+
+def locks_held(job: Job, shards: list[int]) -> list[int]:
+    """Return those of a job's shards whose locks somebody holds."""
+    if not shards:
+        return []
+    keys = [replace(job, part=part_of(shard)).key + b":lock" for shard in shards]
+    holders = job.control.execute(*((b"GET", key) for key in keys))
+    return [shard for shard, holder in zip(shards, holders, strict=True) if holder is not None]
+
+
+def require_no_shards(job: Job) -> None:
+    """Raise LockedError where shards of a job are running that is to be loaded as a whole."""
+    try:
+        (said,) = job.control.execute((b"HGET", job.key, b"shards"))
+        count = min(int(said or 0), MAX_SHARDS)
+    except (WrongTypeError, ValueError):  # damaged, and about to be replaced
+        return
+    running = locks_held(job, list(range(count)))
+    if running:
+        raise LockedError(
+            f"{counted(len(running), 'shard')} of {job.title} are running (redis-etl status {job.name}): let"
+            " them end first"
+        )

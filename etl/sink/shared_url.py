@@ -1,0 +1,36 @@
+"""A target's URL as it may be written down for other machines: without a password."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlencode
+
+from etl.errors import UsageError
+from etl.sink.address import parse_address
+
+
+def without_password(url: str) -> str:
+    """Return a URL without its password, and without parameters that have one; the user's name stays."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    rest, mark, query = rest.partition("?")
+    authority, slash, path = rest.partition("/")
+    userinfo, at, host = authority.rpartition("@")
+    user = userinfo.partition(":")[0]
+    kept = [(name, value) for name, value in parse_qsl(query) if "password" not in name.lower()]
+    shown = f"{user}@" if at and user else ""
+    end = f"{mark}{urlencode(kept, safe='/:')}" if kept else ""
+    return f"{scheme}://{shown}{host}{slash}{path}{end}"
+
+
+def same_place(one: str, other: str) -> bool:
+    """Return True if two URLs lead to the same target, whoever connects."""
+    return _place(one) == _place(other)
+
+
+def _place(url: str) -> str:
+    try:
+        return parse_address(without_password(url), insecure=url.startswith("rediss://")).shown
+    except UsageError:  # another deployment's
+        scheme, separator, rest = without_password(url).partition("?")[0].partition("://")
+        return f"{scheme}{separator}{rest.rpartition('@')[2]}"
