@@ -4,67 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from tests.cases import cases
-from tests.fault.commands import Ended, run_here
-from tests.server.cluster_loads import COUNT, KINDS, records, write_csv
+from tests.server.cluster_loads import COUNT, KINDS, write_csv
+from tests.server.clustered import ROWS, UNIQUE, Clustered
 from tests.support import run_cli
 from tests.support.cluster import RealCluster, slot_of
-from tests.support.versions import NEW, SYSTEM, binary_of
+from tests.support.versions import NEW, binary_of
 
-ROWS = records()
-UNIQUE = records(unique=True)
 REPEATED = COUNT - len({row["id"] for row in ROWS})
-
-
-@dataclass(frozen=True, slots=True)
-class Clustered:
-    """The command line in this process, beside a cluster that was flushed."""
-
-    cluster: RealCluster
-    capsys: pytest.CaptureFixture[str]
-    file: Path
-    rejects: Path
-
-    @property
-    def unique(self) -> Path:
-        """Return a file of COUNT records with ids of their own."""
-        return write_csv(self.file.with_name("unique.csv"), UNIQUE)
-
-    def run(self, verb: str, *options: str, file: Path | None = None, node: int = 0) -> Ended:
-        to = ("--to", self.cluster.nodes[node].url)
-        rejects = ("--rejects", str(self.rejects)) if verb == "load" else ()
-        return run_here(self.capsys, verb, file or self.file, *to, *rejects, *options)
-
-    def load(self, *options: str, read: int = COUNT, **others: Any) -> Ended:
-        """Load all that there is."""
-        ended = self.run("load", *options, **others)
-        assert ended.code == 0, ended
-        assert ended.records == {"read": read, "written": read, "skipped": 0, "rejected": 0}
-        return ended
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
-    with RealCluster(tmp_path_factory.mktemp("cluster"), binary=binary_of(SYSTEM)) as cluster:
-        yield cluster
 
 
 @pytest.fixture(scope="module")
 def newer_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
     with RealCluster(tmp_path_factory.mktemp("newer"), binary=binary_of(NEW)) as cluster:
         yield cluster
-
-
-@pytest.fixture
-def clustered(cluster: RealCluster, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Clustered:
-    cluster.flush()
-    return Clustered(cluster, capsys, write_csv(tmp_path / "rows.csv", ROWS), tmp_path / "rejects.jsonl")
 
 
 @cases("name", KINDS)
@@ -217,38 +174,3 @@ def test_records_that_their_node_refuses_are_rejects_and_cost_no_other(clustered
         if name != "sets":
             assert sorted(reject["record"] for reject in rejects) == wrong
         assert cluster.dump() == {**expected, **dict.fromkeys(refused, b"a string")}
-
-
-def test_commands_that_add_up_are_refused_unless_they_lie_in_one_slot(clustered: Clustered) -> None:
-    for options in (
-        ("--key", "l:{id}", "--as", "list", "--value", "{value}"),
-        ("--command", "INCRBY sum:{tag} {score}"),
-        ("--command", "RPUSH a {value}", "--command", "RPUSH b {value}"),
-    ):
-        ended = clustered.run("load", *options)
-        assert ended.code == 2, ended
-        assert "--at-least-once" in ended.stderr
-        assert clustered.cluster.dump(with_jobs=True) == {}
-
-
-def test_a_rate_is_that_of_all_nodes_together(clustered: Clustered) -> None:
-    ended = clustered.load("--key", "k:{id}", "--max-rate", "2000")
-    assert ended.report["seconds"] >= COUNT / 2000 * 0.5
-
-
-def test_only_database_0_is_there(clustered: Clustered) -> None:
-    url = clustered.cluster.url.removesuffix("/0") + "/1"
-    ended = run_here(clustered.capsys, "load", clustered.file, "--to", url, "--key", "k:{id}")
-    assert ended.code in (2, 4)
-    assert "database" in ended.stderr
-
-
-def test_a_job_leaves_its_record_on_every_node_and_no_checkpoint(clustered: Clustered) -> None:
-    clustered.load("--key", "k:{id}", "--job", "mine")
-    held = clustered.cluster.dump(with_jobs=True)
-    jobs = {key: value for key, value in held.items() if key.startswith(b"etl:{")}
-    assert jobs
-    assert not [key for key in jobs if key.endswith(b":lock")]
-    for value in jobs.values():
-        assert isinstance(value, dict)
-        assert not [field for field in value if field.startswith(b"mark:")]
