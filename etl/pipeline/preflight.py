@@ -47,7 +47,7 @@ class Preflight:
             yield
             return
         with contextlib.closing(ControlConnection(self.target, self.stop)) as control:
-            watch = MemoryGuard(counters, lambda: _memory(control), retry_for_s)
+            watch = MemoryGuard(counters, lambda: _memory(control, self.job), retry_for_s)
             watch.look(time.monotonic())
             watch.start()
             try:
@@ -122,7 +122,9 @@ def _negotiated(work: Work, target: Target, key: bytes, stop: StopFlag) -> Work:
     return replace(work, by_restore=())
 
 
-def _memory(control: ControlConnection) -> Info:
+def _memory(control: ControlConnection, job: Job) -> Info:
+    if control.target is not job.target:  # the run has gone on at another server
+        control.set_target(job.target)
     try:
         (reply,) = control.execute((b"INFO", b"memory"))
     except EtlError:  # the workers find out for themselves
