@@ -52,6 +52,13 @@ class TargetOptions(Options):
         writes=True,
     )
 
+    at_least_once: bool = option(
+        default=False,
+        help="write commands that add up (RPUSH, XADD, INCRBY) without a fence: faster, and also into a whole"
+        " cluster, but what was on its way when a connection broke may be there twice",
+        writes=True,
+    )
+
     def url(self, environment: Mapping[str, str] = os.environ) -> str:
         """Return the URL of the target: ``--to``, else ``$REDIS_URL``, else the local default."""
         return self.to or environment.get("REDIS_URL") or DEFAULT_URL

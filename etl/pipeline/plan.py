@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from etl.encode.strategies.slot_mset import BLOCK_BYTES as SLOT_BLOCK_BYTES
+from etl.encode.strategies.slot_mset import SlotMsetEncoder
 from etl.job.state import ResumePoint
 from etl.options import LoadOptions
 from etl.pipeline.preflight import Preflight
@@ -23,7 +25,8 @@ def make_plan(
     Raises SourceError.
     """
     source, work, target = resolved.source, checked.work, checked.target
-    size = resume_point.block_bytes or _block_bytes(resolved)
+    by_slot = isinstance(work.encoders.main, SlotMsetEncoder)
+    size = resume_point.block_bytes or _block_bytes(resolved, by_slot=by_slot)
     rate, reject_limit = options.max_rate, options.max_rejects
     if resolved.planned is not None and resolved.planned.shard is not None:
         rate, reject_limit = _of_a_shard(rate, reject_limit, resolved.planned.shard)
@@ -48,14 +51,20 @@ def make_plan(
         replicas=options.wait_replicas if work.writes else 0,
         rate=rate,
         stall_s=options.stall or None,
+        last_wins=work.writes
+        and work.mapping.repeatable
+        and not all(key.constant for key in work.mapping.keys),
+        by_slot=by_slot,
     )
 
 
-def _block_bytes(resolved: Resolved) -> int:
+def _block_bytes(resolved: Resolved, *, by_slot: bool) -> int:
     if resolved.planned is not None:
         return resolved.planned.plan.block_bytes
-    nbytes = resolved.source.nbytes
-    return block_size(UNKNOWN_SIZE if nbytes is None else nbytes, resolved.workers)
+    nbytes = UNKNOWN_SIZE if resolved.source.nbytes is None else resolved.source.nbytes
+    if by_slot:
+        return block_size(nbytes, resolved.workers, largest=SLOT_BLOCK_BYTES)
+    return block_size(nbytes, resolved.workers)
 
 
 def _of_a_shard(rate: Rate | None, limit: RejectLimit, shard: ShardNumber) -> tuple[Rate | None, RejectLimit]:

@@ -41,11 +41,20 @@ class Address:
         return self.shown
 
     def at(self, endpoint: str) -> Address:
-        """Return the address of another server, ``host:port``, where who connects is the same."""
+        """Return the address of another server, ``host:port``, of the same deployment."""
         parts, shown = urlsplit(self.secret_url), urlsplit(self.shown)
+        scheme, path, query = parts.scheme, parts.path, parts.query
+        if scheme == "unix":
+            scheme, path, query = "redis", "/0", ""
         userinfo, separator, _ = parts.netloc.rpartition("@")
-        url = urlunsplit((parts.scheme, f"{userinfo}{separator}{endpoint}", parts.path, parts.query, ""))
-        return replace(self, shown=urlunsplit((shown.scheme, endpoint, shown.path, "", "")), secret_url=url)
+        url = urlunsplit((scheme, f"{userinfo}{separator}{endpoint}", path, query, ""))
+        database = path if parts.scheme == "unix" else shown.path
+        return replace(self, shown=f"{scheme}://{endpoint}{database}", secret_url=url)
+
+    @property
+    def endpoint(self) -> str:
+        """Return ``host:port``; of a socket that of this machine, as a cluster would name it."""
+        return urlsplit(self.shown).netloc or "127.0.0.1:6379"
 
 
 def parse_address(url: str, *, insecure: bool = False) -> Address:

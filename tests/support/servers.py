@@ -175,6 +175,8 @@ class FakeServer:
 
         self._server = TcpFakeServer(("127.0.0.1", 0))
         self._server.daemon_threads = True
+        # It writes one small reply after the other: each second one would wait 40 ms for an acknowledgement.
+        self._server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port: int = self._server.server_address[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._clients = _Clients()

@@ -66,9 +66,10 @@ class SentinelTarget(StandaloneTarget):
         return ReconnectingSession(connect, self.backoff(stop), self.server_id)
 
     def identified(self, client_name: str, stop: StopFlag) -> SentinelTarget:
-        server_id = self.ask_id(client_name, stop)
+        server_id = StandaloneTarget.identified(self, client_name, stop).server_id
         at = None
         if server_id is None:
             with contextlib.closing(self.connect(client_name)) as session:
                 at = session.name
+        # Of a cluster's node its slots alone could be loaded: ``in_cluster`` stays False, and it is refused.
         return replace(self, server_id=server_id, known=True, at=at)

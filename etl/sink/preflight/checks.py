@@ -31,7 +31,9 @@ def require_server(info: Info, target: object, *, writes: bool, takes: frozenset
     if info.sentinel and "sentinel" not in takes:
         raise TargetError(f"{target}: this is a Sentinel, which has no data; {_primaries(info, target)}")
     if info.cluster and "cluster" not in takes:
-        raise TargetError(f"{target}: {ERROR_POLICIES['MOVED'].meaning}")
+        raise TargetError(
+            f"{target}: the server is a node of a Redis Cluster, which is not loaded in this way"
+        )
     if writes and info.replica:
         named = f", {info.primary}" if info.primary else ""
         raise TargetError(f"{target}: {ERROR_POLICIES['READONLY'].meaning}{named}")
