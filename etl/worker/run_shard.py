@@ -43,6 +43,6 @@ def run_shard(
         time.monotonic() - started_at,
         tuple(recorder.examples),
         recorder.present,
-        recorder.gathered,
+        None if recorder.gathered is None else recorder.gathered.compacted(),
         recorder.nodes,
     )

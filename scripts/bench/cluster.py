@@ -20,6 +20,7 @@ from .harness.data import MIB, LinesFile, line_values, lines, set_command
 from .harness.errors import BenchError
 from .harness.loader import check_complete, etl_command
 from .harness.measure import Contender, Result, measure_all
+from .harness.model import model_table
 from .harness.server import Server
 from .harness.settings import Settings
 from .harness.table import Table
@@ -28,7 +29,7 @@ SUMMARY = "a Redis Cluster of three primaries beside one server, strings and has
 RECORDS = 1_000_000
 QUICK_RECORDS = 20_000
 SERVER_LIMIT, CLIENT_LIMIT = 1.25, 1.2
-PARTS = ("strings", "hashes")
+PARTS = ("strings", "hashes", "model")
 RIVALS = Path(__file__).parent / "rivals"
 
 
@@ -41,12 +42,16 @@ def tables(settings: Settings) -> list[Table]:
         if "hashes" in parts:
             contenders += hashes(Path(name), settings.records)
         results = measure_all(contenders, repeat=settings.repeat)
+    model = [model_table(settings.repeat)] if "model" in parts else []
+    if not results:
+        return model
     head = ["way", "seconds", "server CPU, us/record", "client CPU, us/record", "peak memory"]
     title = (
         f"{settings.records:,} records, 1 worker, {PRIMARIES} primaries, medians of {settings.repeat} rounds"
     )
-    bars = [bar for part in parts for bar in bars_of(part, results)]
-    return [Table(title, head, [row(result) for result in results.values()]), bars_table("The limits", bars)]
+    bars = [bar for part in parts if part != "model" for bar in bars_of(part, results)]
+    rows = [row(result) for result in results.values()]
+    return [Table(title, head, rows), bars_table("The limits", bars), *model]
 
 
 def bars_of(part: str, results: dict[str, Result]) -> list[Bar]:

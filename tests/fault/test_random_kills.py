@@ -64,7 +64,7 @@ class Killer(threading.Thread):
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(("kind", "seed"), [("strings", 1), ("list", 2)])
 def test_a_hundred_kills_at_random_moments_lose_and_double_nothing(
-    here: Here, real_server: RealServer, kind: str, seed: int
+    here: Here, small_blocks: None, real_server: RealServer, kind: str, seed: int
 ) -> None:
     draw = random.Random(seed)
     file = write_input(here.folder, COUNT)

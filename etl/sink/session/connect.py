@@ -31,6 +31,8 @@ _FULL = "max number of clients reached"
 
 _NO_DATABASES = "; is this the port of a Sentinel? Give {} instead"
 
+_ONE_DATABASE = "; a Redis Cluster has database 0 alone: end the URL with /0"
+
 _ENDED_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
@@ -120,11 +122,15 @@ def _refusal(address: Address, reply: ErrorReply, explained: Callable[[ErrorRepl
     if has_cause(reply, Cause.LOADING):
         return LoadingError(f"{address}: {explained(reply)}")
     kind = LostError if reply.policy.action is Action.AGAIN else TargetError
-    hint = ""
-    if "unknown command 'SELECT'" in str(reply):
+    return kind(f"{address} refused the connection: {explained(reply)}{_hint(address, str(reply))}")
+
+
+def _hint(address: Address, said: str) -> str:
+    """Return what to give instead, where the server has no database of that number."""
+    if "unknown command 'SELECT'" in said:
         meant = watched_url(address.shown, "NAME")
-        hint = _NO_DATABASES.format(meant or "the address of the primary that it watches")
-    return kind(f"{address} refused the connection: {explained(reply)}{hint}")
+        return _NO_DATABASES.format(meant or "the address of the primary that it watches")
+    return _ONE_DATABASE if "SELECT is not allowed in cluster mode" in said else ""
 
 
 def _kind_of_loss(error: BaseException, *, taken: bool) -> type[TargetError]:
