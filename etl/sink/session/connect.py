@@ -30,6 +30,8 @@ _FULL = "max number of clients reached"
 
 _NO_DATABASES = "; is this the port of a Sentinel? Give the address of the primary that it watches instead"
 
+_ONE_DATABASE = "; a Redis Cluster has database 0 alone: end the URL with /0"
+
 _ENDED_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
@@ -112,6 +114,7 @@ def _refusal(address: Address, reply: ErrorReply) -> TargetError:
         return LoadingError(f"{address}: {reply.explained}")
     kind = LostError if reply.policy.action is Action.AGAIN else TargetError
     hint = _NO_DATABASES if "unknown command 'SELECT'" in str(reply) else ""
+    hint = _ONE_DATABASE if "SELECT is not allowed in cluster mode" in str(reply) else hint
     return kind(f"{address} refused the connection: {reply.explained}{hint}")
 
 
