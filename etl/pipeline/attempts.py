@@ -45,6 +45,8 @@ def run_attempts(run: Run, job_run: JobRun) -> Ended:
             results = this.results()
             error = this.first_error(results) or _miscounted(run, job)
             if error is None:
+                # A primary that was replaced may go on answering: whoever is reached now must be the same.
+                job.control.close()
                 job.complete({name: run.counters.total(name) for name in COUNTS})
                 return Ended(tuple(results))
         except EtlError as failure:

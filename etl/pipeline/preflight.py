@@ -59,7 +59,13 @@ class Preflight:
                 opened.enter_context(contextlib.closing(ControlConnection(server, self.stop)))
                 for server in limited
             ]
-            watch = MemoryGuard(counters, lambda: fullest(map(_memory, controls)), retry_for_s)
+
+            def look() -> Info:
+                if not self.target.clustered and controls[0].target is not self.job.target:
+                    controls[0].set_target(self.job.target)  # the run has gone on at another server
+                return fullest(map(_memory, controls))
+
+            watch = MemoryGuard(counters, look, retry_for_s)
             watch.look(time.monotonic())
             watch.start()
             try:
