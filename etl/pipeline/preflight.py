@@ -12,9 +12,10 @@ from etl.encode.rdb.payload import HashEncoding
 from etl.encode.rdb.probe import objection, probe
 from etl.encode.resp.slots import tag_of
 from etl.errors import EtlError, HungUpError, TargetError
+from etl.job.commands import commands_of, whole_commands
 from etl.job.name import job_name, run_token
 from etl.job.nodes import JobNodes
-from etl.job.parts import part_of, whole_commands
+from etl.job.parts import part_of
 from etl.job.state import Job
 from etl.options import LoadOptions
 from etl.output.notice import log_notice
@@ -135,7 +136,7 @@ def _other_commands(work: Work, job: Job) -> tuple[CommandArgs, ...]:
         return work.commands
     script = ((b"EVAL", b"return 1", b"1", job.key),) if work.may_be_fenced else ()
     whole = whole_commands(job) if job.part else ()
-    return (*work.commands, *job.commands, *whole, *script)
+    return (*work.commands, *commands_of(job), *whole, *script)
 
 
 def _negotiated(work: Work, target: Target, job: Job, stop: StopFlag) -> Work:
