@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from typing import TypeVar
 
 from etl.errors import JobStateLostError, SourceError, TargetError, WrongTypeError
@@ -25,6 +24,7 @@ from etl.job.fields import (
 )
 from etl.job.nodes import JobNodes
 from etl.job.presence import Presence
+from etl.job.spec import JobSpec, ResumePoint, now
 from etl.plan import (
     NODE_PREFIX,
     Checkpoint,
@@ -36,7 +36,7 @@ from etl.plan import (
 )
 from etl.sink.control import ControlConnection
 
-__all__ = ["Job", "JobSpec", "PrepassResult", "ResumePoint"]
+__all__ = ["Job", "JobSpec", "PrepassResult", "ResumePoint", "now"]
 
 KEEP_S = 30 * 24 * 3600.0
 """How long the record of a finished job stays unless ``--keep-record`` says otherwise."""
@@ -45,36 +45,6 @@ _FIELDS_A_COMMAND = 512
 _TRIES = 10
 
 Anything = TypeVar("Anything")
-
-
-@dataclass(frozen=True, slots=True)
-class JobSpec:
-    """What a run is asked to do; only the same may be resumed.
-
-    ``source`` is None if unknown whether it is the same (standard input, an object, a query).
-    """
-
-    source: str | None
-    template: str
-
-
-@dataclass(frozen=True, slots=True)
-class ResumePoint:
-    """Where a job stands: nothing done, or marks to go on from.
-
-    ``unchanged``: it is complete, of the same sources and options; ``ended`` is when that was noted.
-    """
-
-    block_bytes: int | None = None
-    done: Completed = field(default_factory=lambda: Completed(()))
-    passed: PrepassResult | None = None
-    unchanged: bool = False
-    ended: str = ""
-    attempts: int = 0
-
-    @property
-    def resumes(self) -> bool:
-        return self.block_bytes is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,27 +75,6 @@ class Job:
     def token(self) -> str:
         """Return the part of the run's token that tells it from all others."""
         return self.run.rpartition("/")[2]
-
-    @property
-    def commands(self) -> tuple[tuple[bytes, ...], ...]:
-        """Return an example of each command that a job needs, also for its lock and behind the fence."""
-        key, lock = self.key, self.key + b":lock"
-        return (
-            (b"HGETALL", key),
-            (b"HSET", key, b"f", b"v"),
-            (b"HGET", key, b"f"),
-            (b"DEL", key),
-            (b"PEXPIRE", key, b"1"),
-            (b"DEL", lock),
-            (b"SET", lock, b"v", b"NX", b"PX", b"1"),
-            (b"GET", lock),
-            (b"PTTL", lock),
-            (b"PEXPIRE", lock, b"1"),
-            (b"WATCH", lock),
-            (b"UNWATCH",),
-            (b"MULTI",),
-            (b"EXEC",),
-        )
 
     @property
     def target(self) -> Target:
@@ -341,8 +290,3 @@ def _listed_in(record: Mapping[bytes, bytes]) -> list[bytes]:
 def _begun(done: Completed) -> bool:
     """Return True if any worker has done anything that another task could not stand for."""
     return any(mark.block >= 0 or mark.partial >= 0 for mark in done.marks)
-
-
-def now() -> str:
-    """Return the time as a record has it: ISO 8601, UTC."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

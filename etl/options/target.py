@@ -18,8 +18,9 @@ class TargetOptions(Options):
 
     to: str | None = option(
         default=None,
-        help="where the records go: redis://, rediss:// (TLS), unix://, or embedded:FOLDER, a server of its"
-        " own whose data stay in that folder",
+        help="where the records go: redis://, rediss:// (TLS), unix://, redis+sentinel:// or rediss+sentinel://"
+        " (a primary that Sentinels watch), or embedded:FOLDER, a server of its own whose data stay in that"
+        " folder",
         value=Value(metavar="URL"),
         shown=f"`$REDIS_URL`, else `{DEFAULT_URL}`",
         secret=True,
@@ -41,7 +42,7 @@ class TargetOptions(Options):
     )
     tls_insecure: bool = option(
         default=False,
-        help="check neither the certificate nor the name of a rediss:// server: anybody on the way can read"
+        help="check neither the certificate nor the name of a server with TLS: anybody on the way can read"
         " the password and the data",
     )
     allow_eviction: bool = option(

@@ -13,9 +13,10 @@ from etl.encode.rdb.payload import HashEncoding
 from etl.encode.rdb.probe import objection, probe
 from etl.encode.resp.slots import SLOTS, tag_of
 from etl.errors import EtlError, HungUpError, TargetError
+from etl.job.commands import commands_of, whole_commands
 from etl.job.name import job_name, run_token
 from etl.job.nodes import JobNodes
-from etl.job.parts import part_of, whole_commands
+from etl.job.parts import part_of
 from etl.job.state import Job
 from etl.options import LoadOptions
 from etl.output.notice import log_notice
@@ -63,7 +64,13 @@ class Preflight:
                 opened.enter_context(contextlib.closing(ControlConnection(server, self.stop)))
                 for server in limited
             ]
-            watch = MemoryGuard(counters, lambda: fullest(map(_memory, controls)), retry_for_s)
+
+            def look() -> Info:
+                if not self.target.clustered and controls[0].target is not self.job.target:
+                    controls[0].set_target(self.job.target)  # the run has gone on at another server
+                return fullest(map(_memory, controls))
+
+            watch = MemoryGuard(counters, look, retry_for_s)
             watch.look(time.monotonic())
             watch.start()
             try:
@@ -134,7 +141,7 @@ def _other_commands(work: Work, job: Job) -> tuple[CommandArgs, ...]:
         return work.commands
     script = ((b"EVAL", b"return 1", b"1", job.key),) if work.may_be_fenced else ()
     whole = whole_commands(job) if job.part else ()
-    return (*work.commands, *job.commands, *whole, *script)
+    return (*work.commands, *commands_of(job), *whole, *script)
 
 
 def _negotiated(work: Work, target: Target, job: Job, stop: StopFlag) -> Work:

@@ -76,12 +76,16 @@ class StandaloneTarget:
         return self
 
     def connect(self, client_name: str) -> PipelinedSession:
+        return self.open_session(self.address, client_name)
+
+    def open_session(self, address: Address, client_name: str) -> PipelinedSession:
+        """Open a session with the server that is at ``address`` now. Raises TargetError."""
         from etl.sink.session.connect import open_connection  # redis is imported where it is used
 
-        connection, number = open_connection(self.address, client_name, timeout_s=self.read_timeout_s)
+        connection, number = open_connection(address, client_name, timeout_s=self.read_timeout_s)
         return PipelinedSession(
             connection,
-            str(self),
+            str(address),
             read_timeout_s=self.read_timeout_s,
             client=Client(number, client_name.encode()),
             limit=self.limit,
@@ -118,7 +122,7 @@ class StandaloneTarget:
         reached = self.known
 
         def attempt() -> StandaloneTarget:
-            return self._ask(client_name, stop)
+            return self.identified(client_name, stop)
 
         def limit_s(lost: TransientError) -> float | None:
             nonlocal reached
@@ -130,8 +134,11 @@ class StandaloneTarget:
 
         return self.backoff(stop).retry(attempt, limit_s=limit_s, told=told)
 
-    def _ask(self, client_name: str, stop: StopFlag) -> StandaloneTarget:
-        """Connect, and ask what the server is; one that hangs up on the question does not tell it."""
+    def identified(self, client_name: str, stop: StopFlag) -> StandaloneTarget:
+        """Connect once; return the target, which knows its server then. Raises TargetError.
+
+        A server that hangs up on the question tells nothing.
+        """
         known = replace(self, server_id=None, known=True)
         try:
             (info,) = ask_through(self, plain((b"INFO",)), stop, client_name, reaches=False)
