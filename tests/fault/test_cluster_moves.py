@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.cases import cases
 from tests.fault.clustered import ALL_SLOTS, JOB, KINDS, TAG_SLOTS, Faulty
+from tests.support import wait_until
 from tests.support.cluster import slot_of
 from tests.support.resharding import Resharder, begin_move, move_slot
 
@@ -36,6 +39,25 @@ def test_slots_that_are_held_on_their_way_during_a_whole_load_hold_up_nothing(
         move.finish()
     cluster.wait_agreed()
     faulty.assert_loaded(kind, ended)
+
+
+@pytest.mark.usefixtures("short_lock")
+def test_a_lock_whose_slot_has_moved_is_renewed_where_it_is(faulty: Faulty) -> None:
+    cluster, key = faulty.cluster, f"etl:{{{JOB}}}:lock"
+    source = cluster.owner(slot_of(JOB))
+    to = next(node for node in cluster.primaries() if node is not source)
+
+    def left_ms() -> int:
+        left = int(to.ask("PTTL", key))
+        assert left > 0, "the lock is gone"
+        return left
+
+    def move_and_see_it_renewed() -> None:
+        move_slot(cluster, slot_of(JOB), to)
+        before = left_ms()
+        wait_until(lambda: left_ms() > before, what="the lock to be renewed")
+
+    faulty.load_all("strings", faulty.flowing, move_and_see_it_renewed)
 
 
 def test_a_node_that_is_added_takes_slots_over_while_a_load_runs(faulty: Faulty) -> None:
