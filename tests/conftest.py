@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,17 @@ def signals_reach_children() -> None:
 def commands_are_compiled_once() -> None:
     """Commands and workers that tests start find the project compiled, whatever images of containers set."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def workers_start_warm() -> None:
+    """The fork server that loads in this process share has imported what their workers would."""
+    set_preload = forkserver.set_forkserver_preload
+
+    def add(modules_names: list[str]) -> None:  # by the name that the type stubs give
+        set_preload([*modules_names, "tests.support.preload"])
+
+    forkserver.set_forkserver_preload = add
 
 
 @pytest.fixture

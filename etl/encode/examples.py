@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
+from etl.encode.resp.protocol import commands_in
 from etl.plan import Batch, Encoder
 from etl.template import ALL, JSON, LINE, NUMBER
 
@@ -34,7 +35,7 @@ def examples(encoders: Iterable[Encoder]) -> tuple[CommandArgs, ...]:
         batch, _ = encoder.split_encodable(_record(encoder))
         if len(batch):
             wire = encoder.encode(batch)
-            found.update(dict.fromkeys(_commands_in(b"".join(wire.buffers))))
+            found.update(dict.fromkeys(commands_in(b"".join(wire.buffers))))
     return tuple(found)
 
 
@@ -52,28 +53,6 @@ def _record(encoder: Encoder) -> Batch:
         line=pa.array([EXAMPLE], _BINARY),
         json=pa.array([EXAMPLE], _BINARY),
     )
-
-
-def _commands_in(data: bytes) -> list[CommandArgs]:
-    """Read RESP arrays of bulk strings, which is all that encoders write."""
-    commands: list[CommandArgs] = []
-    position = 0
-
-    def number() -> int:
-        nonlocal position
-        end = data.index(b"\r\n", position)
-        value = int(data[position + 1 : end])  # after the * or $
-        position = end + 2
-        return value
-
-    while position < len(data):
-        words: list[bytes] = []
-        for _ in range(number()):
-            length = number()
-            words.append(data[position : position + length])
-            position += length + 2
-        commands.append(tuple(words))
-    return commands
 
 
 _EXPIRING = frozenset(

@@ -77,7 +77,9 @@ class Move:
     """Of a checkpoint, the field ``field`` of ``key``, from one position to another.
 
     ``about`` are the two lines that it keeps with its new position. ``run`` is the run that the job must be
-    in (empty: any): workers of one that has lost its lock without knowing it are kept out.
+    in (empty: any): workers of one that has lost its lock without knowing it are kept out. ``keys`` are those
+    of the commands where the server has to know them: while a cluster moves their slot, it runs the script
+    only where all of them are.
     """
 
     key: bytes
@@ -86,6 +88,7 @@ class Move:
     after: bytes
     about: bytes
     run: bytes = b""
+    keys: tuple[bytes, ...] = ()
 
 
 def fence(wire: Wire, move: Move) -> Wire:
@@ -95,6 +98,7 @@ def fence(wire: Wire, move: Move) -> Wire:
     its place; then the errors (``read_errors``), which are kept with the checkpoint too.
     """
     commands = b"".join(wire.buffers)
-    arguments = (move.key, move.field, move.before, move.after, move.about, commands, move.run)
-    asked = plain((b"EVAL", _SCRIPT, b"1", *arguments))
+    keys = (move.key, *move.keys)
+    arguments = (move.field, move.before, move.after, move.about, commands, move.run)
+    asked = plain((b"EVAL", _SCRIPT, b"%d" % len(keys), *keys, *arguments))
     return Wire(asked.buffers, (0, wire.records), _GOOD, asked.nbytes)

@@ -43,7 +43,8 @@ class RecordMapping:
 
     ``kind`` is the type's name. ``commands`` is not empty for ``--command``, and then nothing but
     ``if_exists`` (merge) counts. With ``restores`` hashes go by RESTORE, in that encoding. ``pack`` is how
-    many strings a hash holds (None: each is a key).
+    many strings a hash holds (None: each is a key). ``clustered``: the keys of one command have to lie in one
+    slot.
     """
 
     kind: str
@@ -56,6 +57,7 @@ class RecordMapping:
     commands: tuple[Command, ...] = ()
     restores: HashEncoding | None = None
     pack: int | None = None
+    clustered: bool = False
 
     def encoder(self) -> Encoder:
         """Return the encoder of the load. Raises UsageError for what contradicts itself."""
@@ -75,6 +77,11 @@ class RecordMapping:
         return self.type.hash_encodings(self)
 
     @property
+    def keys(self) -> tuple[Template, ...]:
+        """The templates of the keys that a record is written to."""
+        return tuple(dict.fromkeys(command.key for command in self.commands)) or (self.key,)
+
+    @property
     def adds_up(self) -> bool:
         """Return True if a load that is done twice leaves more than one that is done once."""
         return self.type.adds_up(self)
@@ -89,6 +96,11 @@ class RecordMapping:
         return self.type.repeatable(self)
 
     @property
+    def fence_counts(self) -> bool:
+        """Return True if without a fence a record may be there twice, and not only be counted wrongly."""
+        return not (self.repeatable or self.type.overwrites)
+
+    @property
     def may_be_fenced(self) -> bool:
         """Return True if it would go through a fence if the server takes RESTORE."""
         restoring = [replace(self, restores=encoding) for encoding in self.hash_encodings]
@@ -100,12 +112,14 @@ class RedisType(ABC):
 
     ``options`` are those options that not every type has and this one has; ``requires`` names, for some of
     them, the other option without which they have no effect here. ``holds_one_record``: a key holds one
-    record, and another record with the same key overwrites it.
+    record, and another record with the same key overwrites it. ``overwrites``: what is written twice is there
+    once, though the second answer may differ.
     """
 
     options: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[Mapping[str, str]] = {}
     holds_one_record: ClassVar[bool] = False
+    overwrites: ClassVar[bool] = False
 
     @abstractmethod
     def encoder(self, mapping: RecordMapping) -> Encoder:

@@ -42,7 +42,7 @@ class OneCommandType(RedisType):
         if mapping.if_exists == "merge":
             return None
         if mapping.if_exists == "replace":
-            return ClearEncoder(mapping.key)
+            return ClearEncoder(mapping.key, alone=mapping.clustered)
         return ProbeEncoder(mapping.key, refuse=mapping.if_exists == "fail")
 
     def checks(self, mapping: RecordMapping) -> tuple[Check, ...]:

@@ -26,7 +26,9 @@ from etl.errors import EtlError, LockedError, TargetError, WrongTypeError
 from etl.job.presence import Seen, look_for
 from etl.job.state import Job
 from etl.plan import Session, StopFlag
+from etl.plan.error_reply import ErrorReply
 from etl.sink.control import ask, questioned
+from etl.sink.error_replies import failure
 from etl.units import format_seconds
 
 LOCK_S = 30
@@ -179,6 +181,11 @@ def _ask(session: Session, *commands: tuple[bytes, ...]) -> list[Any]:
     return list(ask(session, plain(*commands)))
 
 
+def _hang_up(session: Session | None) -> None:
+    if session is not None:
+        session.close()
+
+
 class _Keeper(threading.Thread):
     """Renews the lock, and gives it back at the end.
 
@@ -198,20 +205,22 @@ class _Keeper(threading.Thread):
 
     def _keep(self) -> None:
         session: Session | None = None
+        target = self._job.target
         while not self._leaving.wait(RENEW_EVERY_S):
+            if target is not self._job.target:  # the run has gone on at another server
+                _hang_up(session)
+                session, target = None, self._job.target
             try:
-                session = session or self._job.target.connect("redis-etl")
+                session = session or target.connect("redis-etl")
                 held = self._renew(session)
             except TargetError:
-                if session is not None:
-                    session.close()
+                _hang_up(session)
                 session = None
                 continue
             if not held:
                 self._lost(LockedError(f"{self._job.title} lost its lock to another run: this one stops"))
                 break
-        if session is not None:
-            session.close()
+        _hang_up(session)
 
     def leave(self, timeout_s: float) -> None:
         """Stop renewing, and give the lock back if the server answers in time."""
@@ -223,7 +232,9 @@ class _Keeper(threading.Thread):
         job, key = self._job, _key(self._job)
         _, value, last = _ask(session, (b"WATCH", key), (b"GET", key), (b"HGET", job.key, b"run"))
         if isinstance(value, bytes) and Holder.of(value).run == job.run:
-            _ask(session, (b"MULTI",), (b"PEXPIRE", key, _LOCK_MS), (b"EXEC",))
+            for reply in _ask(session, (b"MULTI",), (b"PEXPIRE", key, _LOCK_MS), (b"EXEC",)):
+                if isinstance(reply, ErrorReply) and reply.policy.reconnect:
+                    raise failure(reply, job.target)  # a replica by now: its primary has the lock
             return True
         _ask(session, (b"UNWATCH",))
         if value is None and last in (job.run.encode(), None):

@@ -15,20 +15,6 @@ def part_of(shard: int) -> str:
     return f"shard:{shard}"
 
 
-def whole_commands(part: Job) -> tuple[tuple[bytes, ...], ...]:
-    """Return an example of each command that a shard needs for the record of the whole job."""
-    key = replace(part, part="").key
-    return (
-        (b"HGETALL", key),
-        (b"HSET", key, b"f", b"v"),
-        (b"HGET", key, b"f"),
-        (b"DEL", key),
-        (b"PEXPIRE", key, b"1"),
-        (b"WATCH", key),
-        (b"GET", key + b":lock"),
-    )
-
-
 def locks_held(job: Job, shards: list[int]) -> list[int]:
     """Return those of a job's shards whose locks somebody holds."""
     if not shards:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from typing import TypeVar
 
 from etl.errors import JobStateLostError, SourceError, TargetError, WrongTypeError
@@ -23,11 +22,21 @@ from etl.job.fields import (
     read_head,
     read_passed,
 )
+from etl.job.nodes import JobNodes
 from etl.job.presence import Presence
-from etl.plan import Checkpoint, CheckpointWriter, Completed, Target
+from etl.job.spec import JobSpec, ResumePoint, now
+from etl.plan import (
+    NODE_PREFIX,
+    Checkpoint,
+    CheckpointWriter,
+    Completed,
+    Confirmed,
+    NodeCheckpoint,
+    Target,
+)
 from etl.sink.control import ControlConnection
 
-__all__ = ["Job", "JobSpec", "PrepassResult", "ResumePoint"]
+__all__ = ["Job", "JobSpec", "PrepassResult", "ResumePoint", "now"]
 
 KEEP_S = 30 * 24 * 3600.0
 """How long the record of a finished job stays unless ``--keep-record`` says otherwise."""
@@ -39,43 +48,14 @@ Anything = TypeVar("Anything")
 
 
 @dataclass(frozen=True, slots=True)
-class JobSpec:
-    """What a run is asked to do; only the same may be resumed.
-
-    ``source`` is None if unknown whether it is the same (standard input, an object, a query).
-    """
-
-    source: str | None
-    template: str
-
-
-@dataclass(frozen=True, slots=True)
-class ResumePoint:
-    """Where a job stands: nothing done, or marks to go on from.
-
-    ``unchanged``: it is complete, of the same sources and options; ``ended`` is when that was noted.
-    """
-
-    block_bytes: int | None = None
-    done: Completed = field(default_factory=lambda: Completed(()))
-    passed: PrepassResult | None = None
-    unchanged: bool = False
-    ended: str = ""
-    attempts: int = 0
-
-    @property
-    def resumes(self) -> bool:
-        return self.block_bytes is not None
-
-
-@dataclass(frozen=True, slots=True)
 class Job:
     """A job by its name, in its target; ``run`` is this run's token.
 
     Every method raises what ``control`` raises, and TargetError for a record that is damaged. ``may_vanish``:
     the server may evict the record. ``keep_s``: how long it stays once the job is finished; None: for ever.
     ``part`` is of a job that is loaded in shards the part that this one is, with a record and a lock of its
-    own (``etl/job/shards.py``); empty for the job itself.
+    own (``etl/job/shards.py``); empty for the job itself. ``nodes``: its checkpoints at the nodes of a
+    cluster; ``tag``: the hash tag whose slot has all keys of the load, and so the record too.
     """
 
     name: str
@@ -84,6 +64,8 @@ class Job:
     may_vanish: bool = False
     keep_s: float | None = KEEP_S
     part: str = ""
+    nodes: JobNodes | None = None
+    tag: bytes | None = None
     presence: Presence = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -95,39 +77,34 @@ class Job:
         return self.run.rpartition("/")[2]
 
     @property
-    def commands(self) -> tuple[tuple[bytes, ...], ...]:
-        """Return an example of each command that a job needs, also for its lock and behind the fence."""
-        key, lock = self.key, self.key + b":lock"
-        return (
-            (b"HGETALL", key),
-            (b"HSET", key, b"f", b"v"),
-            (b"HGET", key, b"f"),
-            (b"DEL", key),
-            (b"PEXPIRE", key, b"1"),
-            (b"DEL", lock),
-            (b"SET", lock, b"v", b"NX", b"PX", b"1"),
-            (b"GET", lock),
-            (b"PTTL", lock),
-            (b"PEXPIRE", lock, b"1"),
-            (b"WATCH", lock),
-            (b"UNWATCH",),
-            (b"MULTI",),
-            (b"EXEC",),
-        )
-
-    @property
     def target(self) -> Target:
         return self.control.target
 
     @property
     def key(self) -> bytes:
-        part = f":{self.part}" if self.part else ""
-        return b"etl:{%b}%b" % (self.name.encode("utf-8", "surrogateescape"), part.encode())
+        name = self.name.encode("utf-8", "surrogateescape")
+        whole = b"etl:{%b}" % name if self.tag is None else b"etl:{%b}:%b" % (self.tag, name)
+        return whole + self._part
+
+    @property
+    def node_name(self) -> bytes:
+        """Return what the keys of its checkpoints at the nodes of a cluster end with."""
+        return self.name.encode("utf-8", "surrogateescape") + self._part
+
+    @property
+    def _part(self) -> bytes:
+        return f":{self.part}".encode() if self.part else b""
 
     @property
     def title(self) -> str:
         """Return what messages call it: ``job nightly``, ``shard 3 of job nightly``."""
         return f"{self.part.replace(':', ' ')} of job {self.name}" if self.part else f"job {self.name}"
+
+    def set_target(self, target: Target) -> None:
+        """Use ``target`` from now on: the same one, knowing its servers."""
+        self.control.set_target(target.holding(self.key))
+        if self.nodes is not None:
+            self.nodes.set_target(target)
 
     def resume_point(self, task: JobSpec, *, restart: bool) -> ResumePoint:
         """Return where the job stands, for this task. Raises SourceError where it is another one by now."""
@@ -170,7 +147,10 @@ class Job:
             return
         at = now()
         head = Head(INCOMPLETE, task.source or "", task.template, block_bytes, started=at, updated=at)
+        listed = self._listed()
         self.control.execute((b"DEL", self.key), (b"HSET", self.key, *self._words(head)))
+        if self.nodes is not None:
+            self.nodes.delete(listed)
 
     def note_prepass(self, passed: PrepassResult) -> None:
         """Note that the pass before the load is done, and what it has settled."""
@@ -181,14 +161,37 @@ class Job:
         head = self._own_head()
         self._write(replace(head, passed=(passed.skipped, passed.rejected, len(pairs), self.token)))
 
-    def begin_attempt(self, workers: int, split: str) -> CheckpointWriter:
-        """Make the workers' checkpoints, which they then only change: one that is new was taken away."""
+    def confirmed(self, done: Completed) -> Confirmed | None:
+        """Return what the nodes of a cluster confirm of ``done``; None for one server and for a new job."""
+        record = self._read()
+        head = self._head(record)
+        if self.nodes is None or head is None or not head.attempts:
+            return None
+        number, workers, token = (last := head.attempts[-1]).number, last.workers, last.token
+        splits = {mark.split for mark in done.marks if mark.attempt == number}
+        found = self.nodes.read(_listed_in(record), number, token)
+        return Confirmed(found, done, number, workers, "record" if "record" in splits else "block")
+
+    def begin_attempt(self, workers: int, split: str, repaired: int = 0) -> CheckpointWriter:
+        """Make the workers' checkpoints, which they then only change: one that is new was taken away.
+
+        ``repaired`` are the slots of a cluster of which something is sent once more.
+        """
         head = self._own_head()
         number = len(head.attempts)
+        keys: tuple[bytes, ...] = ()
+        if self.nodes is not None:
+            first = [
+                NodeCheckpoint(number, worker, self.token, 0, repaired=repaired) for worker in range(workers)
+            ]
+            # They are listed before they are made, and there before the attempt is.
+            keys = self.nodes.begin(self.node_name, first, self._listed(), self._list)
         marks = [Checkpoint(number, worker, workers, split, token=self.token) for worker in range(workers)]
         head = replace(head, attempts=(*head.attempts, Attempt(number, workers, self.token)))
         self._write(head, (word for mark in marks for word in (mark.field, mark.value)))
-        return CheckpointWriter(self.key, number, self.run.encode(), self.may_vanish, self.token)
+        return CheckpointWriter(
+            self.key, number, self.run.encode(), self.may_vanish, self.token, self.node_name, keys, repaired
+        )
 
     def complete(self, counts: Mapping[str, int]) -> None:
         """Note the good end, and let the record expire: the counts stay, the marks have done their work."""
@@ -198,6 +201,8 @@ class Job:
             if found.get(b"run") != self.run.encode() and not self.may_vanish:
                 break
             head = self._head(found) or Head(COMPLETE)
+            if self.nodes is not None:
+                self.nodes.expire(_listed_in(found))
             head = replace(head, state=COMPLETE, attempts=(), passed=None, updated=now(), counts=counts)
             replies = self.control.execute(
                 (b"MULTI",),
@@ -207,6 +212,8 @@ class Job:
                 (b"EXEC",),
             )
             if replies[-1] is not None:  # else another has written to the record meanwhile
+                if self.nodes is not None:
+                    self.nodes.delete(_listed_in(found))
                 return
         raise self._gone()
 
@@ -220,6 +227,13 @@ class Job:
         record = self._read()
         head = self._head(record)
         return self._done(head, record) if head and record.get(b"run") == self.run.encode() else None
+
+    def _listed(self) -> list[bytes]:
+        """Return the keys of the checkpoints at the nodes of a cluster."""
+        return [] if self.nodes is None else _listed_in(self._read())
+
+    def _list(self, key: bytes) -> None:
+        self.control.execute((b"HSET", self.key, NODE_PREFIX + key, b"1"))
 
     def _own_head(self) -> Head:
         head = self._head(self._read())
@@ -269,11 +283,10 @@ class Job:
         )
 
 
+def _listed_in(record: Mapping[bytes, bytes]) -> list[bytes]:
+    return [field.removeprefix(NODE_PREFIX) for field in record if field.startswith(NODE_PREFIX)]
+
+
 def _begun(done: Completed) -> bool:
     """Return True if any worker has done anything that another task could not stand for."""
     return any(mark.block >= 0 or mark.partial >= 0 for mark in done.marks)
-
-
-def now() -> str:
-    """Return the time as a record has it: ISO 8601, UTC."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

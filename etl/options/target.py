@@ -18,8 +18,9 @@ class TargetOptions(Options):
 
     to: str | None = option(
         default=None,
-        help="where the records go: redis://, rediss:// (TLS), unix://, or embedded:FOLDER, a server of its"
-        " own whose data stay in that folder",
+        help="where the records go: redis://, rediss:// (TLS), unix://, redis+sentinel:// or rediss+sentinel://"
+        " (a primary that Sentinels watch), or embedded:FOLDER, a server of its own whose data stay in that"
+        " folder",
         value=Value(metavar="URL"),
         shown=f"`$REDIS_URL`, else `{DEFAULT_URL}`",
         secret=True,
@@ -41,13 +42,20 @@ class TargetOptions(Options):
     )
     tls_insecure: bool = option(
         default=False,
-        help="check neither the certificate nor the name of a rediss:// server: anybody on the way can read"
+        help="check neither the certificate nor the name of a server with TLS: anybody on the way can read"
         " the password and the data",
     )
     allow_eviction: bool = option(
         default=False,
         help="load into a server that deletes keys to make room (maxmemory-policy), whether or not it has"
         " done so at the end",
+        writes=True,
+    )
+
+    at_least_once: bool = option(
+        default=False,
+        help="write commands that add up (RPUSH, XADD, INCRBY) without a fence: faster, and also into a whole"
+        " cluster, but what was on its way when a connection broke may be there twice",
         writes=True,
     )
 

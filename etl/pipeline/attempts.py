@@ -18,7 +18,7 @@ from etl.output.notice import log_notice
 from etl.pipeline.claim import JobRun
 from etl.pipeline.execution import Ended, Run
 from etl.pipeline.shard_prepass import shared_prepass
-from etl.plan import COUNTS, Completed, Encoder, Plan
+from etl.plan import COUNTS, Block, Completed, Confirmed, Encoder, Plan, Share, slot_bits
 from etl.worker.messages import ShardResult
 
 MAX_STALLED_ATTEMPTS = 3
@@ -45,6 +45,8 @@ def run_attempts(run: Run, job_run: JobRun) -> Ended:
             results = this.results()
             error = this.first_error(results) or _miscounted(run, job)
             if error is None:
+                # A primary that was replaced may go on answering: whoever is reached now must be the same.
+                job.control.close()
                 job.complete({name: run.counters.total(name) for name in COUNTS})
                 return Ended(tuple(results))
         except EtlError as failure:
@@ -56,7 +58,7 @@ def run_attempts(run: Run, job_run: JobRun) -> Ended:
         # A server's new run id goes to all who ask it: they would take it for another one for ever.
         target = run.plan.target.identify("redis-etl", run.signals)
         run = replace(run, plan=replace(run.plan, target=target))
-        job.control.set_target(target)
+        job.set_target(target)
         again = job.done()
         if again is None and job_run.group is not None:  # the other shards have lost theirs, too
             return Ended(tuple(results), error)
@@ -100,11 +102,15 @@ def _attempt(run: Run, job: Job, number: int, done: Completed, passed: PrepassRe
     counts["records_rejected"] += passed.rejected
     counts["records_read"] += passed.skipped + passed.rejected
     blocks = None
+    confirmed = job.confirmed(done)
+    repaired = 0
     if plan.blocks is not None:
-        left = (done.left(block) for block in plan.blocks)
+        left = (_left(block, done, confirmed) for block in plan.blocks)
         blocks = tuple(
             replace(block, skip_mask=passed.present.get(block.number)) for block in left if block is not None
         )
+        for slots in {block.repair for block in blocks if block.repair is not None}:
+            repaired |= int.from_bytes(slots, "little")
         # Whoever ends a block counts its bytes: those of a block that is done in part come once more.
         # What is in no block (a header) is done from the beginning.
         all_bytes = plan.source.nbytes or sum(block.nbytes for block in plan.blocks)
@@ -112,11 +118,22 @@ def _attempt(run: Run, job: Job, number: int, done: Completed, passed: PrepassRe
     run.counters.clear()
     for name, count in counts.items():
         run.counters.set(plan.workers, name, count)
-    writer = job.begin_attempt(plan.workers, plan.split)
+    writer = job.begin_attempt(plan.workers, plan.split, repaired)
     rate = None if plan.rate is None else replace(plan.rate, since=time.monotonic())
     return replace(
         run, plan=replace(plan, blocks=blocks, marks=writer, done=done, rejects=rejects, rate=rate)
     )
+
+
+def _left(block: Block, done: Completed, confirmed: Confirmed | None) -> Block | None:
+    """Return what is left of a block (None: nothing), with the slots of which it has to be sent once more."""
+    left = done.left(block)
+    if confirmed is None or (left is not None and not left.completed):
+        return left
+    lost = confirmed.missing(block)
+    if not lost:
+        return left
+    return replace(left or replace(block, completed=(Share(1, 0),)), repair=slot_bits(lost))
 
 
 def _write_refused(plan: Plan, done: Completed) -> None:

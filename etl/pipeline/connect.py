@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from etl.options import LoadOptions
 from etl.output.notice import choose_mode, log_notice
 from etl.plan import StopFlag, Target
-from etl.sink.choose import opened_target
+from etl.sink.choose import identified, opened_target
 from etl.sink.control import ControlConnection
 
 
@@ -31,6 +31,6 @@ def connect(options: LoadOptions, stop: StopFlag) -> Iterator[Connected]:
     with opened_target(options) as opened:
         # An embedded server that ends does not come back.
         retry_for_s = 0.0 if opened.embedded else options.retry_for
-        target = opened.identify("redis-etl", stop, retry_for_s, lambda text: log_notice(mode, text))
+        target = identified(opened, stop, retry_for_s, lambda text: log_notice(mode, text))
         with contextlib.closing(ControlConnection(target, stop)) as control:
             yield Connected(target, control)

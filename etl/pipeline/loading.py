@@ -32,6 +32,9 @@ class Load:
     def work(self, source: Source) -> Work:
         mapping = mapping_of(self.options, source)
         self._warn_of_the_past(mapping)
+        return replace(self._work(mapping), on_cluster=lambda: self._work(replace(mapping, clustered=True)))
+
+    def _work(self, mapping: RecordMapping) -> Work:
         wire = self.options.wire
         if wire == "restore" and not mapping.hash_encodings:
             raise UsageError(
@@ -39,8 +42,8 @@ class Load:
                 " (--pack) that replace"
             )
         encodings = () if wire == "hset" else mapping.hash_encodings
-        restoring = tuple(_work(replace(mapping, restores=encoding)) for encoding in encodings)
-        return replace(_work(mapping), by_restore=restoring, must_restore=wire == "restore")
+        restoring = tuple(_encoded(replace(mapping, restores=encoding)) for encoding in encodings)
+        return replace(_encoded(mapping), by_restore=restoring, must_restore=wire == "restore")
 
     def _warn_of_the_past(self, mapping: RecordMapping) -> None:
         expiry = mapping.expiry
@@ -83,7 +86,7 @@ def _reject_path(given: str | None, job: Job) -> str:
     return f"{stem}-{job.part.replace(':', '-')}{suffix}"
 
 
-def _work(mapping: RecordMapping) -> Work:
+def _encoded(mapping: RecordMapping) -> Work:
     encoders = Encoders(mapping.encoder(), mapping.single(), mapping.prepass())
     return Work(mapping, encoders, writes=True, fenced=not mapping.repeatable)
 

@@ -64,4 +64,14 @@ class Outcome:
             examples=tuple(examples[:MAX_EXAMPLES]),
             error=None if error is None else str(error),
             rejected=self.ended.rejected,
+            nodes=self._nodes(),
         )
+
+    def _nodes(self) -> dict[str, int]:
+        """Return the records that each node of a cluster has answered for, by its name."""
+        nodes: dict[str, int] = {}
+        for result in self.ended.results:
+            if isinstance(result, Finished):
+                for node, records in result.nodes.items():
+                    nodes[node] = nodes.get(node, 0) + records
+        return dict(sorted(nodes.items()))

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from etl.encode.strategies.slot_mset import SlotMsetEncoder
 from etl.job.state import ResumePoint
 from etl.options import LoadOptions
 from etl.pipeline.preflight import Preflight
 from etl.pipeline.resolve import Resolved
-from etl.plan import Plan, block_size
+from etl.plan import BLOCK_BYTES, Plan, block_size
 from etl.rate import Rate
 from etl.report import RejectLimit
 from etl.run.sizing import UNKNOWN_SIZE
 from etl.shards import ShardNumber
+
+MAX_NODES = 8
+"""Nodes of a cluster that a block grows with: each batch costs some milliseconds, however few records it has.
+
+More would take too much memory.
+"""
+
+SLOT_NODES = 8
+"""Makes a block long enough for several records of each slot (``etl/encode/strategies/slot_mset.py``)."""
 
 
 def make_plan(
@@ -23,7 +33,9 @@ def make_plan(
     Raises SourceError.
     """
     source, work, target = resolved.source, checked.work, checked.target
-    size = resume_point.block_bytes or _block_bytes(resolved)
+    by_slot = isinstance(work.encoders.main, SlotMsetEncoder)
+    nodes = SLOT_NODES if by_slot else len(checked.servers)
+    size = resume_point.block_bytes or _block_bytes(resolved, nodes)
     rate, reject_limit = options.max_rate, options.max_rejects
     if resolved.planned is not None and resolved.planned.shard is not None:
         rate, reject_limit = _of_a_shard(rate, reject_limit, resolved.planned.shard)
@@ -48,14 +60,21 @@ def make_plan(
         replicas=options.wait_replicas if work.writes else 0,
         rate=rate,
         stall_s=options.stall or None,
+        last_wins=work.writes
+        and work.mapping.repeatable
+        and not all(key.constant for key in work.mapping.keys),
+        by_slot=by_slot,
     )
 
 
-def _block_bytes(resolved: Resolved) -> int:
+def _block_bytes(resolved: Resolved, nodes: int) -> int:
+    """Return the size of a block: as much for each of ``nodes`` as for a server alone, up to MAX_NODES."""
     if resolved.planned is not None:
         return resolved.planned.plan.block_bytes
-    nbytes = resolved.source.nbytes
-    return block_size(UNKNOWN_SIZE if nbytes is None else nbytes, resolved.workers)
+    nbytes = UNKNOWN_SIZE if resolved.source.nbytes is None else resolved.source.nbytes
+    if nodes == 1:
+        return block_size(nbytes, resolved.workers)
+    return block_size(nbytes, resolved.workers, largest=BLOCK_BYTES * min(nodes, MAX_NODES))
 
 
 def _of_a_shard(rate: Rate | None, limit: RejectLimit, shard: ShardNumber) -> tuple[Rate | None, RejectLimit]:

@@ -4,50 +4,68 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from etl.encode.examples import CommandArgs, examples, expires
+from etl.encode.rdb.payload import HashEncoding
 from etl.encode.rdb.probe import objection, probe
+from etl.encode.resp.slots import tag_of
 from etl.errors import EtlError, HungUpError, TargetError
+from etl.job.commands import commands_of, whole_commands
 from etl.job.name import job_name, run_token
-from etl.job.parts import part_of, whole_commands
+from etl.job.nodes import JobNodes
+from etl.job.parts import part_of
 from etl.job.state import Job
 from etl.options import LoadOptions
+from etl.output.notice import log_notice
+from etl.pipeline.clustered import about_connections, on_cluster, unfenced
 from etl.pipeline.connect import Connected
 from etl.pipeline.resolve import Resolved
 from etl.pipeline.work import Work
-from etl.plan import StopFlag, Target
+from etl.plan import StopFlag, Target, node_key
 from etl.report import Counters
 from etl.sink.control import ControlConnection, ask_through
 from etl.sink.preflight.checks import evicted, require_commands, require_room, require_server
 from etl.sink.preflight.facts import UNKNOWN, Findings, Info, read_info
-from etl.sink.preflight.memory_watch import MemoryGuard
+from etl.sink.preflight.memory_watch import MemoryGuard, fullest
 from etl.sink.preflight.survey import info_now, read_server_facts
 
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """A server that can take the run, and the ``work`` as it is done there.
+    """A server, or a cluster, that can take the run, and the ``work`` as it is done there.
 
-    ``facts`` are what it says of itself. ``may_evict``: it is no error that it evicts keys meanwhile.
+    ``servers`` are all that have a part of the keys, with what each says of itself. ``may_evict``: it is no
+    error that they evict keys meanwhile.
     """
 
     job: Job
     target: Target
     work: Work
-    facts: Findings
+    servers: tuple[tuple[Target, Findings], ...]
     may_evict: bool
     stop: StopFlag
 
     @contextlib.contextmanager
     def memory_watch(self, counters: Counters, retry_for_s: float) -> Iterator[None]:
         """Have the workers pause, while entered, before a server with a limit is full."""
-        if not (self.work.writes and self.facts.info.maxmemory):
+        limited = [server for server, facts in self.servers if facts.info.maxmemory]
+        if not (self.work.writes and limited):
             yield
             return
-        with contextlib.closing(ControlConnection(self.target, self.stop)) as control:
-            watch = MemoryGuard(counters, lambda: _memory(control), retry_for_s)
+        with contextlib.ExitStack() as opened:
+            controls = [
+                opened.enter_context(contextlib.closing(ControlConnection(server, self.stop)))
+                for server in limited
+            ]
+
+            def look() -> Info:
+                if not self.target.clustered and controls[0].target is not self.job.target:
+                    controls[0].set_target(self.job.target)  # the run has gone on at another server
+                return fullest(map(_memory, controls))
+
+            watch = MemoryGuard(counters, look, retry_for_s)
             watch.look(time.monotonic())
             watch.start()
             try:
@@ -56,40 +74,60 @@ class Preflight:
                 watch.leave()
 
     def eviction_error(self) -> TargetError | None:
-        """Return the error of a run that went well while the server evicted keys, else None."""
-        if self.may_evict or self.facts.info.evicted_keys is None:
+        """Return the error of a run that went well while a server evicted keys, else None."""
+        if self.may_evict:
             return None
-        return evicted(self.facts.info, info_now(self.target, self.stop), self.target)
+        for server, facts in self.servers:
+            if facts.info.evicted_keys is not None:
+                error = evicted(facts.info, info_now(server, self.stop), server)
+                if error is not None:
+                    return error
+        return None
 
 
 def preflight(resolved: Resolved, connected: Connected, options: LoadOptions, stop: StopFlag) -> Preflight:
     """Ask the server what it is and can do; return how the work is done there. Raises TargetError."""
     target, work = connected.target, resolved.work
-    job = _job(resolved, connected, options)
+    if target.clustered:
+        target, work = on_cluster(target, work, options)
+        log_notice(resolved.progress, about_connections(target, resolved.workers))
+    work = unfenced(work) if options.at_least_once else work
+    job = _job(resolved, connected, target, options, stop)
     more = _other_commands(work, job)
     commands = examples(work.encoders.always())
-    facts = read_server_facts(target, (*commands, *more), stop)
-    require_server(facts.info, target, writes=work.writes, takes=target.takes)
-    may_evict = not work.writes or options.allow_eviction
-    if not may_evict:
-        expiring = any(map(expires, commands))
-        require_room(facts.info, target, nbytes=resolved.source.nbytes, expiring=expiring)
-    work = _negotiated(work, target, job.key + b":probe", stop)
-    # Only those that were asked about: what has come in place of others was tried.
-    require_commands(facts, (*examples(work.encoders.always()), *more), target)
-    return Preflight(job, target, work, facts, may_evict, stop)
-
-
-def _job(resolved: Resolved, connected: Connected, options: LoadOptions) -> Job:
-    """Return the run's job; a shard's is a part of it, with a record of its own."""
-    name = job_name(resolved.source, connected.target.name, options)
-    job = Job(name, run_token(), connected.control, options.allow_eviction, options.keep_record)
-    shard = None if resolved.planned is None else resolved.planned.shard
-    return (
-        job
-        if shard is None or not resolved.work.writes
-        else replace(job, part=part_of(shard.index), keep_s=None)
+    servers = tuple(
+        (server, read_server_facts(server, (*commands, *more), stop)) for server in target.primaries()
     )
+    may_evict = not work.writes or options.allow_eviction
+    nbytes = None if resolved.source.nbytes is None else resolved.source.nbytes // len(servers)
+    for server, facts in servers:
+        require_server(facts.info, server, writes=work.writes, takes=target.takes)
+        if not may_evict:
+            require_room(facts.info, server, nbytes=nbytes, expiring=any(map(expires, commands)))
+    work = _negotiated(work, target, job, stop)
+    # Only those that were asked about: what has come in place of others was tried.
+    for server, facts in servers:
+        require_commands(facts, (*examples(work.encoders.always()), *more), server)
+    return Preflight(job, target, work, servers, may_evict, stop)
+
+
+def _job(
+    resolved: Resolved, connected: Connected, target: Target, options: LoadOptions, stop: StopFlag
+) -> Job:
+    """Return the run's job; a shard's is a part of it, with a record of its own."""
+    shard = None if resolved.planned is None or not resolved.work.writes else resolved.planned.shard
+    job = Job(
+        name=job_name(resolved.source, target.name, options),
+        run=run_token(),
+        control=connected.control,
+        may_vanish=options.allow_eviction,
+        keep_s=options.keep_record if shard is None else None,
+        part="" if shard is None else part_of(shard.index),
+        nodes=JobNodes(target, stop) if target.clustered else None,
+        tag=None if target.slot is None else tag_of(target.slot),
+    )
+    job.set_target(target)
+    return job
 
 
 def _other_commands(work: Work, job: Job) -> tuple[CommandArgs, ...]:
@@ -98,11 +136,11 @@ def _other_commands(work: Work, job: Job) -> tuple[CommandArgs, ...]:
         return work.commands
     script = ((b"EVAL", b"return 1", b"1", job.key),) if work.may_be_fenced else ()
     whole = whole_commands(job) if job.part else ()
-    return (*work.commands, *job.commands, *whole, *script)
+    return (*work.commands, *commands_of(job), *whole, *script)
 
 
-def _negotiated(work: Work, target: Target, key: bytes, stop: StopFlag) -> Work:
-    """Return the work by RESTORE if the server takes it: tried with ``key``, which is removed again.
+def _negotiated(work: Work, target: Target, job: Job, stop: StopFlag) -> Work:
+    """Return the work by RESTORE if every server takes it: tried with keys that are removed again.
 
     Raises TargetError where it must and cannot be.
     """
@@ -110,16 +148,28 @@ def _negotiated(work: Work, target: Target, key: bytes, stop: StopFlag) -> Work:
     for better in work.by_restore:
         encoding = better.mapping.restores
         assert encoding is not None
-        try:
-            why_not = objection(ask_through(target, probe(key, encoding), stop), encoding)
-        except HungUpError as error:
-            why_not = str(error)
+        why_not = next(
+            filter(None, (_objection(key, target, encoding, stop) for key in _probes(target, job))), None
+        )
         if why_not is None:
             return better
         objections.append(why_not)
     if work.must_restore:
         raise TargetError(f"{target} takes no RESTORE: {objections[0]}; give --wire hset")
     return replace(work, by_restore=())
+
+
+def _probes(target: Target, job: Job) -> Sequence[bytes]:
+    """Return a key of each server to try a RESTORE with."""
+    slots = [slot for slot in target.first_slots() if slot is not None]
+    return [b"%b:probe" % node_key(job.node_name, tag_of(slot)) for slot in slots] or [job.key + b":probe"]
+
+
+def _objection(key: bytes, target: Target, encoding: HashEncoding, stop: StopFlag) -> str | None:
+    try:
+        return objection(ask_through(target.holding(key), probe(key, encoding), stop), encoding)
+    except HungUpError as error:
+        return str(error)
 
 
 def _memory(control: ControlConnection) -> Info:

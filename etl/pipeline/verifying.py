@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from etl.encode.choose import checker
 from etl.encode.examples import EXAMPLE
+from etl.encode.mapping import RecordMapping
 from etl.encode.verify.checker import Checker
 from etl.errors import EtlError, UsageError
 from etl.options import VerifyOptions
@@ -33,6 +34,12 @@ class Verify:
 
     def work(self, source: Source) -> Work:
         mapping = mapping_of(self.options, source)
+        return replace(
+            self._work(mapping, source),
+            on_cluster=lambda: self._work(replace(mapping, clustered=True), source),
+        )
+
+    def _work(self, mapping: RecordMapping, source: Source) -> Work:
         check = checker(mapping, secrets.randbits(64))
         if check.of_lists and isinstance(source, PlannedSource) and source.shard.count > 1:
             raise UsageError("lists are compared as a whole: leave --shard out, and verify all of the plan")

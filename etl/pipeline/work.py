@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from etl.encode.examples import CommandArgs
 from etl.encode.mapping import RecordMapping
@@ -35,7 +36,7 @@ class Work:
     A verb that ``writes`` has its job to itself. ``fenced``: none of its commands may be applied twice.
     ``commands`` are examples of those that it needs besides its encoders' and its job's. ``by_restore`` is
     the same work with RESTORE, the best way first: the first one that the server can do is done instead, and
-    with ``must_restore`` one of them has to be.
+    with ``must_restore`` one of them has to be. ``on_cluster`` returns the same work as a cluster takes it.
     """
 
     mapping: RecordMapping
@@ -45,6 +46,7 @@ class Work:
     commands: tuple[CommandArgs, ...] = ()
     by_restore: tuple[Work, ...] = ()
     must_restore: bool = False
+    on_cluster: Callable[[], Work] | None = field(default=None, compare=False)
 
     @property
     def may_be_fenced(self) -> bool:

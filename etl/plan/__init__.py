@@ -8,13 +8,24 @@ from etl.plan.marks import (
     COUNTS,
     FENCE_RECORDS,
     MAX_SHARES,
+    NODE_PREFIX,
     Checkpoint,
     CheckpointWriter,
     Completed,
     about_line,
     mark_field,
+    node_key,
     number_in,
     parse_checkpoint,
+)
+from etl.plan.node_checkpoints import (
+    ALL_SLOTS,
+    Confirmed,
+    NodeCheckpoint,
+    node_field,
+    parse_node_checkpoint,
+    slot_bits,
+    slot_set,
 )
 from etl.plan.plan import Plan
 from etl.plan.projection import Projection
@@ -22,16 +33,26 @@ from etl.plan.renamed import require_own_names
 from etl.plan.seal import check_of, seal, unseal
 from etl.plan.source import Source
 from etl.plan.stop import StopFlag
-from etl.plan.target import RenewableSession, Response, Session, Target
+from etl.plan.target import (
+    NodeIdentity,
+    RenewableSession,
+    Response,
+    RetryTimer,
+    RoutedSession,
+    Session,
+    Target,
+)
 from etl.plan.verdict import BatchResult, Difference, Refusal
 from etl.plan.wire import Buffer, Wire
 
 __all__ = [
+    "ALL_SLOTS",
     "BLOCK_BYTES",
     "BUCKETS",
     "COUNTS",
     "FENCE_RECORDS",
     "MAX_SHARES",
+    "NODE_PREFIX",
     "NO_FIELDS",
     "SMALLEST_BLOCK_BYTES",
     "Batch",
@@ -41,15 +62,20 @@ __all__ = [
     "Checkpoint",
     "CheckpointWriter",
     "Completed",
+    "Confirmed",
     "Difference",
     "Encoder",
     "Gathered",
+    "NodeCheckpoint",
+    "NodeIdentity",
     "Plan",
     "Projection",
     "Refusal",
     "Reject",
     "RenewableSession",
     "Response",
+    "RetryTimer",
+    "RoutedSession",
     "Session",
     "Share",
     "Source",
@@ -62,12 +88,17 @@ __all__ = [
     "compact",
     "differing",
     "mark_field",
+    "node_field",
+    "node_key",
     "number_in",
     "owner",
     "parse_checkpoint",
+    "parse_node_checkpoint",
     "require_own_names",
     "seal",
     "slices",
+    "slot_bits",
+    "slot_set",
     "sums_of",
     "unseal",
     "wanted_items",

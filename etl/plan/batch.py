@@ -30,7 +30,8 @@ class Batch:
     ``x[]`` is ``list<binary>``, the members of the array field ``x``). ``spread`` names the columns that
     ``{*}`` stands for, in order. ``numbers`` (int64) are the records' numbers, ``line`` (binary) their
     original text, ``json`` (binary) their JSON text: None if not asked for. ``rejects`` are
-    records of the block that are in no column, because they could not be parsed.
+    records of the block that are in no column, because they could not be parsed. ``slots`` (uint16) are the
+    hash slots of the records' keys, in ascending order: None but for a part that goes to a node of a cluster.
     """
 
     fields: pa.RecordBatch
@@ -40,6 +41,7 @@ class Batch:
     json: pa.Array | None = None
     rejects: tuple[Reject, ...] = ()
     rows: int = -1  # given where ``fields`` has no column to tell it
+    slots: pa.Array | None = None
 
     def __len__(self) -> int:
         return self.rows if self.rows >= 0 else int(self.fields.num_rows)

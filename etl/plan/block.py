@@ -38,6 +38,8 @@ class Block:
     ``skip_mask`` has a bit for each record that the pre-pass has decided (None: none of them);
     ``completed`` are the shares of it that an earlier attempt has done. ``long_bytes`` is the length of the
     one record that it is, where that is longer than ``--max-record`` allows; None for all other blocks.
+    ``repair`` has a bit for each slot of a cluster whose records of the block are sent once more: an earlier
+    attempt has written and counted them, and their node may have lost them.
     """
 
     number: int
@@ -51,6 +53,7 @@ class Block:
     completed: tuple[Share, ...] = ()
     records: int | None = None
     long_bytes: int | None = None
+    repair: bytes | None = field(default=None, repr=False)
 
     @property
     def nbytes(self) -> int:
@@ -62,14 +65,14 @@ def owner(block: Block, workers: int) -> int:
     return block.number % workers
 
 
-def block_size(nbytes: int, workers: int) -> int:
+def block_size(nbytes: int, workers: int, largest: int = BLOCK_BYTES) -> int:
     """Choose the size of a block, so that a small input still gives every worker something.
 
-    A big input has blocks of BLOCK_BYTES. A smaller one has BLOCKS_PER_WORKER blocks a worker, and one that
-    is too small for blocks of SMALLEST_BLOCK_BYTES has one block a worker.
+    A big input has blocks of ``largest`` bytes. A smaller one has BLOCKS_PER_WORKER blocks a worker, and one
+    that is too small for blocks of SMALLEST_BLOCK_BYTES has one block a worker.
     """
-    if nbytes >= BLOCK_BYTES * BLOCKS_PER_WORKER * workers:
-        return BLOCK_BYTES
+    if nbytes >= largest * BLOCKS_PER_WORKER * workers:
+        return largest
     size = -(-nbytes // (BLOCKS_PER_WORKER * workers))
     if size < SMALLEST_BLOCK_BYTES:
         size = min(SMALLEST_BLOCK_BYTES, nbytes // workers)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import pyarrow as pa
+
 from etl.plan.batch import Batch
 from etl.plan.verdict import BatchResult, Refusal
 from etl.plan.wire import Wire
@@ -20,6 +22,9 @@ class Encoder(Protocol):
 
     def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         """Return the records that can be encoded, and refusals of the others that say what they lack."""
+
+    def keys(self, batch: Batch) -> pa.Array:
+        """Return the key (``binary``) by which a cluster finds the node for each record's commands."""
 
     def encode(self, batch: Batch) -> Wire:
         """Return the commands of a batch that can be encoded, and the reply they have if all is well."""

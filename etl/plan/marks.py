@@ -174,6 +174,9 @@ class CheckpointWriter:
 
     ``token`` is that of their checkpoints. ``may_vanish``: the server may evict the job's state
     like any other key, and the run does not mind.
+
+    In a cluster, ``node_keys`` are where its nodes keep theirs for the job ``job``, and ``repaired`` are the
+    slots of which blocks of earlier attempts are sent once more (``node_checkpoints.py``).
     """
 
     key: bytes
@@ -181,6 +184,25 @@ class CheckpointWriter:
     run: bytes = b""
     may_vanish: bool = False
     token: str = ""
+    job: bytes = b""
+    node_keys: tuple[bytes, ...] = ()
+    repaired: int = 0
+
+    def node_key(self, tag: bytes) -> bytes:
+        """Return the key of the checkpoints at a node that has the slot of the hash tag ``tag``."""
+        return node_key(self.job, tag)
+
+    def node_field(self, key: bytes) -> bytes:
+        """Return the field of the job's state that lists the key of a node's checkpoints."""
+        return NODE_PREFIX + key
+
+
+NODE_PREFIX = b"node:"
+
+
+def node_key(job: bytes, tag: bytes) -> bytes:
+    """Return the key in which a node of a cluster keeps the checkpoints of a job, in the slot of ``tag``."""
+    return b"etl:{%b}:checkpoints:%b" % (tag, job)
 
 
 class Completed:

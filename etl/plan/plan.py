@@ -51,7 +51,8 @@ class Plan:
     over the keys before the load: records that cannot be parsed or encoded are left to the load.
 
     ``marks`` says where checkpoints are written (None: nowhere), ``done`` what earlier ones say of a stream's
-    blocks.
+    blocks. ``last_wins``: of records with the same key the last one is to be there at the end. ``by_slot``:
+    the encoder puts records of one hash slot of a cluster into one command.
     ``fenced``: no command may be applied twice; with ``skips`` a record is skipped whose key is there.
     ``presence`` is where workers show that they are there. ``replicas`` have to have the data before a
     checkpoint says so. ``rate`` bounds what all workers together send; one without progress for ``stall_s``
@@ -80,6 +81,8 @@ class Plan:
     replicas: int = 0
     rate: Rate | None = None
     differences: DifferenceSink | None = None
+    last_wins: bool = False
+    by_slot: bool = False
 
     def shard(self, worker: int) -> tuple[Block, ...]:
         """Return the blocks that worker ``worker`` visits.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from etl.units import counted, format_bytes, format_count, format_seconds
@@ -13,6 +13,9 @@ COUNTED = {
     "verify": ("read", "equal", "missing", "different", "rejected"),
 }
 """What a report counts, by verb; the first is the sum of the others."""
+
+
+_MAX_NODES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,9 @@ class Report:
     ``status`` is ``complete``, ``incomplete``, ``failed`` or ``interrupted``; ``records`` maps ``read``,
     ``written``, ``skipped``, ``rejected`` (verify: ``read``, ``equal``, ``missing``, ``different``) to
     counts; ``target`` holds no secret; ``bytes`` is the part of the input that is done. ``rejected`` says
-    where rejects were written (None: there are none, or nowhere), ``differences`` where all differences were.
+    where rejects were written (None: there are none, or nowhere), ``differences`` where all differences
+    were. ``nodes``: of a cluster, how many records each node has answered for in the run's last attempt (a
+    record with keys at several nodes counts at each of them).
     """
 
     verb: str
@@ -79,6 +84,7 @@ class Report:
     error: str | None = None
     rejected: Rejected | None = None
     differences: str | None = None
+    nodes: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of_no_run(cls, verb: str, counts: Iterable[str], status: str, error: str) -> Report:
@@ -140,6 +146,8 @@ class Report:
             report["differences"] = self.differences
         else:
             report["rejects"] = None if self.rejected is None else self.rejected.as_dict()
+        if self.nodes:
+            report["nodes"] = dict(self.nodes)
         if self.error is not None:
             report["error"] = self.error
         return report
@@ -157,10 +165,19 @@ class Report:
                 *(line for line in [self.rejects_line] if line is not None),
                 f"{format_bytes(self.bytes)} in {format_seconds(self.seconds)}"
                 f" ({counted(round(self.rate), 'record')}/s), {counted(len(self.workers), 'worker')},"
-                f" {self.target}",
+                f" {self._where()}",
                 f"{format_count(read)} read" + (f" = {parts}" if parts else ""),
             ]
         )
+
+    def _where(self) -> str:
+        """Return the target, and the part of each of its nodes."""
+        if not self.nodes:
+            return f"{self.target}"
+        shown = sorted(self.nodes.items())[:_MAX_NODES]
+        parts = ", ".join(f"{node} {format_count(records)}" for node, records in shown)
+        more = ", ..." if len(self.nodes) > len(shown) else ""
+        return f"{self.target}, {counted(len(self.nodes), 'node')}: {parts}{more}"
 
     def _about_others(self) -> list[str]:
         if self.differences is not None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from etl.errors import UsageError
 
-_TLS_PARAMETERS = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs")
-_TLS_FILES = _TLS_PARAMETERS[:-1]
-_PARAMETERS = ("db", *_TLS_PARAMETERS)
+TLS_PARAMETERS = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs")
+_TLS_FILES = TLS_PARAMETERS[:-1]
+_PARAMETERS = ("db", *TLS_PARAMETERS)
 
 
 class Secret(str):
@@ -40,6 +40,22 @@ class Address:
     def __str__(self) -> str:
         return self.shown
 
+    def at(self, endpoint: str) -> Address:
+        """Return the address of another server, ``host:port``, of the same deployment."""
+        parts, shown = urlsplit(self.secret_url), urlsplit(self.shown)
+        scheme, path, query = parts.scheme, parts.path, parts.query
+        if scheme == "unix":
+            scheme, path, query = "redis", "/0", ""
+        userinfo, separator, _ = parts.netloc.rpartition("@")
+        url = urlunsplit((scheme, f"{userinfo}{separator}{endpoint}", path, query, ""))
+        database = path if parts.scheme == "unix" else shown.path
+        return replace(self, shown=f"{scheme}://{endpoint}{database}", secret_url=url)
+
+    @property
+    def endpoint(self) -> str:
+        """Return ``host:port``; of a socket that of this machine, as a cluster would name it."""
+        return urlsplit(self.shown).netloc or "127.0.0.1:6379"
+
 
 def parse_address(url: str, *, insecure: bool = False) -> Address:
     """Read ``redis://[[user]:password@]host[:port][/db]``, ``rediss://...`` or ``unix://[...]path[?db=n]``.
@@ -50,24 +66,24 @@ def parse_address(url: str, *, insecure: bool = False) -> Address:
     """
     scheme = url.partition("://")[0]
     if not url.startswith(("redis://", "rediss://", "unix://")):
-        raise _bad("starts with redis://, rediss:// or unix://")
+        raise malformed("starts with redis://, rediss:// or unix://")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise _bad("is not well formed: its host or port cannot be") from None
+        raise malformed("is not well formed: its host or port cannot be") from None
     if "#" in url:
-        raise _bad("has a #")
+        raise malformed("has a #")
     if insecure and scheme != "rediss":
         raise UsageError("--tls-insecure is for a server with TLS: rediss://")
     query = _parameters(parts.query, tls=scheme == "rediss", insecure=insecure)
     if scheme == "unix":
         if not parts.path or parts.netloc.rpartition("@")[2] or (parts.netloc and "@" in parts.path):
-            raise _bad("names the server's socket by its absolute path: unix:///run/redis/redis.sock")
+            raise malformed("names the server's socket by its absolute path: unix:///run/redis/redis.sock")
         return Address(f"unix://{unquote(parts.path)}?db={_database(query.get('db', '0'))}", url)
     in_path = parts.path.strip("/")
     if in_path and "db" in query:
-        raise _bad("names the database twice")
+        raise malformed("names the database twice")
     database = _database(in_path or query.get("db", "0"))
     host = parts.hostname or "localhost"
     host = f"[{host}]" if ":" in host else host
@@ -97,9 +113,9 @@ def _parameters(query: str, *, tls: bool, insecure: bool) -> dict[str, str]:
     parameters: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in allowed:
-            raise _bad(f"may have the parameters {', '.join(allowed)} and no other")
+            raise malformed(f"may have the parameters {', '.join(allowed)} and no other")
         if name in parameters:
-            raise _bad(f"has the parameter {name} twice")
+            raise malformed(f"has the parameter {name} twice")
         parameters[name] = value
     if parameters.get("ssl_cert_reqs", "required") not in ("required", "none" if insecure else "required"):
         raise UsageError(
@@ -111,11 +127,12 @@ def _parameters(query: str, *, tls: bool, insecure: bool) -> dict[str, str]:
 
 def _database(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise _bad("names a database that is no number")
+        raise malformed("names a database that is no number")
     return int(text)
 
 
-def _bad(what: str) -> UsageError:
+def malformed(what: str) -> UsageError:
+    """Return the error of a URL that quotes nothing of it: ``what`` a URL says or does."""
     return UsageError(
         f"the target's URL {what} (in a user name or password write / as %2F, ? as %3F, # as %23, @ as %40)"
     )
@@ -134,7 +151,7 @@ def connection_arguments(address: Address) -> dict[str, Any]:
             arguments[name] = value
     if "password" in arguments:
         arguments["password"] = Secret(arguments["password"])
-    if address.shown.startswith("rediss:"):
+    if address.secret_url.startswith("rediss:"):
         arguments["ssl_check_hostname"] = not address.insecure
         arguments["ssl_cert_reqs"] = "none" if address.insecure else "required"
         arguments["ssl_password"] = ""  # with None OpenSSL asks the terminal, in every worker

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import ModuleType
 
 from etl.errors import UsageError
 from etl.options import TargetOptions, flag_of, given_of_others
-from etl.plan import Target
+from etl.plan import StopFlag, Target
 from etl.registry import Shelf
 from etl.suggest import did_you_mean
 from etl.units import listed
@@ -29,6 +29,16 @@ def opened_target(options: TargetOptions) -> Iterator[Target]:
     _refuse_options(options, deployment, members)
     with deployment.open(url, options) as target:
         yield target
+
+
+def identified(target: Target, stop: StopFlag, retry_for_s: float, told: Callable[[str], None]) -> Target:
+    """Reach a target; return it, or what it turned out to be a part of. Raises TargetError, StoppedError."""
+    target = target.identify("redis-etl", stop, retry_for_s, told)
+    for _, module in DEPLOYMENTS.members():
+        whole: Target | None = module.found_at(target) if hasattr(module, "found_at") else None
+        if whole is not None:
+            return whole.identify("redis-etl", stop, told=told)
+    return target
 
 
 def _deployment_of(url: str, members: Collection[ModuleType]) -> ModuleType:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from etl.encode.resp.protocol import plain
 from etl.errors import HungUpError, LostError, TargetError, TransientError
 from etl.plan import RenewableSession, Session, StopFlag, Target, Wire
-from etl.plan.error_reply import ErrorReply
+from etl.plan.error_reply import Cause, ErrorReply
 from etl.sink.error_replies import failure
 
 T = TypeVar("T")
@@ -126,7 +126,10 @@ class ControlConnection:
         replies = list(ask(self._connected(), wire))
         for reply in replies:
             if isinstance(reply, ErrorReply):
+                error = failure(reply, self.target)
+                if reply.policy.cause is Cause.MOVED and "cluster" not in self.target.takes:
+                    raise TargetError(f"{error}; the user needs the right to INFO, which tells of a cluster")
                 if reply.policy.reconnect:
                     self.close()
-                raise failure(reply, self.target)
+                raise error
         return replies

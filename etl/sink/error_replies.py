@@ -29,7 +29,23 @@ ERROR_POLICIES: dict[str, ErrorPolicy] = {
         Action.AGAIN, "the server has too few replicas to accept writes (min-replicas-to-write)"
     ),
     "BUSY": ErrorPolicy(Action.AGAIN, "the server is busy with a script"),
-    "TRYAGAIN": ErrorPolicy(Action.AGAIN, "the server is moving the keys just now"),
+    "TRYAGAIN": ErrorPolicy(
+        Action.AGAIN, "the cluster is moving the keys to another node just now", Cause.SPLIT
+    ),
+    "MOVED": ErrorPolicy(
+        Action.AGAIN,
+        "the server is part of a Redis Cluster, and another node of it has the key",
+        Cause.MOVED,
+        reconnect=True,
+    ),
+    "ASK": ErrorPolicy(
+        Action.AGAIN,
+        "the server is part of a Redis Cluster, which is moving the key to another node just now",
+        Cause.ASK,
+    ),
+    "CLUSTERDOWN": ErrorPolicy(
+        Action.AGAIN, "the cluster is down: no node serves some of its slots", reconnect=True
+    ),
     "NOAUTH": ErrorPolicy(
         Action.STOP,
         "the server wants a password: put it into a file and name that with --password-file FILE,"
@@ -48,14 +64,11 @@ ERROR_POLICIES: dict[str, ErrorPolicy] = {
     "DENIED": ErrorPolicy(
         Action.STOP, "the server runs in protected mode and takes no connections from here", Cause.LOGIN
     ),
-    "MOVED": ErrorPolicy(
-        Action.STOP, "the server is part of a Redis Cluster, which cannot be loaded into yet"
-    ),
-    "ASK": ErrorPolicy(Action.STOP, "the server is part of a Redis Cluster, which cannot be loaded into yet"),
     "CROSSSLOT": ErrorPolicy(
-        Action.STOP, "the server is part of a Redis Cluster, which cannot be loaded into yet"
+        Action.STOP,
+        "the keys of one command lie in different hash slots; on a cluster they have to share a hash tag: "
+        "{{tag}} in both",
     ),
-    "CLUSTERDOWN": ErrorPolicy(Action.STOP, "the server is part of a Redis Cluster that is down"),
     "FENCE": ErrorPolicy(Action.STOP, "another run has written to this job meanwhile; start the load again"),
     KEY_EXISTS: ErrorPolicy(Action.REJECT, cause=Cause.KEY_EXISTS),
     "WRONGTYPE": ErrorPolicy(Action.REJECT, cause=Cause.WRONG_TYPE),

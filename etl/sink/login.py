@@ -28,7 +28,13 @@ def address_of(url: str, options: TargetOptions, environment: Mapping[str, str] 
     The first of these is the password: the URL's, the first line of ``--password-file``, what is typed for
     ``--ask-password``, ``$REDISCLI_AUTH``. The user is the URL's, else ``--user``.
     """
-    address = parse_address(url, insecure=options.tls_insecure)
+    return logged_in(parse_address(url, insecure=options.tls_insecure), options, environment)
+
+
+def logged_in(
+    address: Address, options: TargetOptions, environment: Mapping[str, str] = os.environ
+) -> Address:
+    """Return the address with the user and password of whoever connects: see ``address_of``."""
     require_files(address)
     return replace(address, user=options.user, password=_password(address, options, environment))
 

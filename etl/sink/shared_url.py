@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from etl.errors import UsageError
 from etl.sink.address import parse_address
+from etl.sink.sentinel_address import PASSWORD_VARIABLE, parse_watched
 
 
 def without_password(url: str) -> str:
@@ -29,8 +30,11 @@ def same_place(one: str, other: str) -> bool:
 
 
 def _place(url: str) -> str:
+    url, insecure = without_password(url), url.startswith(("rediss://", "rediss+sentinel://"))
     try:
-        return parse_address(without_password(url), insecure=url.startswith("rediss://")).shown
+        if "+sentinel://" in url:
+            return parse_watched(url, insecure=insecure, environment={PASSWORD_VARIABLE: "-"}).shown
+        return parse_address(url, insecure=insecure).shown
     except UsageError:  # another deployment's
-        scheme, separator, rest = without_password(url).partition("?")[0].partition("://")
+        scheme, separator, rest = url.partition("?")[0].partition("://")
         return f"{scheme}{separator}{rest.rpartition('@')[2]}"

@@ -93,6 +93,14 @@ class EncoderContract:
                 commands = parse_commands(stream_of(wire))[group * each : (group + 1) * each]
                 assert parse_commands(stream_of(own)) == commands
 
+    def test_a_record_has_a_key_by_which_a_cluster_finds_its_node(self) -> None:
+        for name, encoder, batch, wire in self.each():
+            with _named(name):
+                keys = encoder.keys(batch)
+                assert (keys.type, len(keys), keys.null_count) == (pa.binary(), len(batch), 0)
+                words = {word for command in parse_commands(stream_of(wire)) for word in command[1:]}
+                assert words.issuperset(keys.to_pylist())
+
     def test_replies_as_expected_and_the_same_ones_parsed_have_one_result(self) -> None:
         for name, encoder, batch, wire in self.each():
             with _named(name):

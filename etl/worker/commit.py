@@ -20,10 +20,14 @@ REPLICAS_WAIT_MS = b"1000"
 
 @dataclass(frozen=True, slots=True)
 class PendingCommit:
-    """A checkpoint to be written; with ``waits`` the replicas must have what it speaks of, which is first."""
+    """A checkpoint to be written; with ``waits`` the replicas must have what it speaks of, which is first.
+
+    ``node`` is where, in a cluster.
+    """
 
     checkpoint: Checkpoint
     waits: bool
+    node: str = ""
 
 
 class Commits:
@@ -62,7 +66,7 @@ class Commits:
 
     def _wire(self, commit: PendingCommit) -> Wire:
         if commit.waits:
-            return plain((b"WAIT", b"%d" % self._replicas, REPLICAS_WAIT_MS))
+            return wait_wire(self._replicas)
         assert self._writer is not None
         return checkpoint_wire(self._writer, commit.checkpoint)
 
@@ -94,7 +98,7 @@ class Commits:
         if isinstance(reply, ErrorReply):
             return failure(reply, self._target)
         if commit.waits:
-            return self._too_few(reply)
+            return replicas_missing(self._target, reply, self._replicas)
         assert self._writer is not None
         if reply and not self._writer.may_vanish:  # a field was added, where there was one to change
             return JobStateLostError(
@@ -102,15 +106,20 @@ class Commits:
             )
         return None
 
-    def _too_few(self, replicas: int) -> RefusedForNowError | None:
-        if replicas >= self._replicas:
-            return None
-        return RefusedForNowError(
-            f"{self._target}: {replicas} of {self._replicas} replicas have the data (--wait-replicas)"
-        )
-
     def _forget_refusal(self) -> None:
         self._to_retry = self.refused = None
+
+
+def wait_wire(replicas: int) -> Wire:
+    """Return the command that waits until so many replicas have what was written on this connection."""
+    return plain((b"WAIT", b"%d" % replicas, REPLICAS_WAIT_MS))
+
+
+def replicas_missing(target: object, found: int, wanted: int) -> RefusedForNowError | None:
+    """Return the error of a WAIT that ``found`` replicas have answered; None where that is enough."""
+    if found >= wanted:
+        return None
+    return RefusedForNowError(f"{target}: {found} of {wanted} replicas have the data (--wait-replicas)")
 
 
 def checkpoint_wire(writer: CheckpointWriter, checkpoint: Checkpoint) -> Wire:

@@ -6,9 +6,11 @@ that the piece before it has left there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
+
+import pyarrow as pa
 
 from etl.encode.fence import Move, fence
 from etl.errors import TargetError
@@ -16,6 +18,7 @@ from etl.plan import CheckpointWriter, Plan, Response, Wire, about_line
 from etl.plan.error_reply import ErrorReply
 from etl.plan.marks import read_errors
 from etl.sink.error_replies import error_reply
+from etl.worker.encoding import PieceEncoder
 from etl.worker.in_flight import InFlight
 from etl.worker.ledger import Ledger
 from etl.worker.selection import record_number
@@ -30,9 +33,20 @@ class Unfenced(NamedTuple):
 
 
 class Fencing:
-    """The fence of one worker. ``skips``: a record is skipped whose key exists."""
+    """The fence of one worker. ``skips``: a record is skipped whose key exists.
 
-    def __init__(self, writer: CheckpointWriter, ledger: Ledger, *, skips: bool) -> None:
+    ``keys_of`` returns the keys of a piece where the server has to be told them (a cluster).
+    """
+
+    def __init__(
+        self,
+        writer: CheckpointWriter,
+        ledger: Ledger,
+        *,
+        skips: bool,
+        keys_of: Callable[[InFlight], pa.Array] | None = None,
+    ) -> None:
+        self._keys_of = keys_of
         self._writer = writer
         self._ledger = ledger
         self._position = ledger.checkpoint.position
@@ -56,6 +70,7 @@ class Fencing:
             after=checkpoint.position,
             about=b"%b\n%b" % (checkpoint.counts_line, about),
             run=self._writer.run,
+            keys=() if self._keys_of is None else tuple(self._keys_of(piece).unique().to_pylist()),
         )
         return replace(piece, checkpoint=checkpoint, inner=wire), fence(wire, move)
 
@@ -91,9 +106,10 @@ def unfenced(wire: Wire, replies: Sequence[Any] | None) -> Unfenced:
     return Unfenced(wire, inner, applied=reply[:1] == b"+")
 
 
-def fencing_of(plan: Plan, ledger: Ledger) -> Fencing | None:
+def fencing_of(plan: Plan, ledger: Ledger, encoding: PieceEncoder) -> Fencing | None:
     """Return the fence of a plan whose commands must not be applied twice; None for any other."""
     if not plan.fenced:
         return None
     assert plan.marks is not None
-    return Fencing(plan.marks, ledger, skips=plan.skips)
+    keys_of = encoding.keys if "cluster" in plan.target.takes else None
+    return Fencing(plan.marks, ledger, skips=plan.skips, keys_of=keys_of)

@@ -36,7 +36,8 @@ class Finished:
     """Worker to parent: my shard is done, or I was told to stop and everything in flight is answered.
 
     ``present`` has, by block number, a bit for each record whose key was there before the run.
-    ``gathered`` is what verdicts of this worker had gathered.
+    ``gathered`` is what verdicts of this worker had gathered. ``nodes`` are the records that each node of a
+    cluster has answered for.
     """
 
     worker: int
@@ -44,6 +45,7 @@ class Finished:
     examples: tuple[Example, ...] = ()
     present: dict[int, bytes] = field(default_factory=dict)
     gathered: Gathered | None = None
+    nodes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

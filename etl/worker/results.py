@@ -26,6 +26,7 @@ class ResultRecorder:
         self.examples: list[Example] = []
         self.present: dict[int, bytes] = {}
         self.gathered: Gathered | None = None
+        self.nodes: dict[str, int] = {}
 
     def record(self, block: Block, batch: Batch, result: BatchResult, records: int) -> None:
         """Count what became of a batch of ``records`` records, but for those refused or sent again."""
@@ -45,6 +46,10 @@ class ResultRecorder:
             self.gathered = result.gathered if before is None else before.and_also(result.gathered)
         if result.present:
             self._note_present(block, batch, result.present)
+
+    def note_node(self, node: str, records: int) -> None:
+        """Note that a node of a cluster has answered for records."""
+        self.nodes[node] = self.nodes.get(node, 0) + records
 
     def _note_differences(self, batch: Batch, differences: Sequence[Difference]) -> None:
         sink = self._plan.differences

@@ -10,6 +10,7 @@ from etl.errors import StoppedError
 from etl.plan import Block, Plan, StopFlag
 from etl.report import Counters
 from etl.worker.messages import Finished
+from etl.worker.sending import open_sending
 from etl.worker.shard import Shard
 from etl.worker.waiting import WaitReporter
 
@@ -31,12 +32,17 @@ def run_shard(
         # StoppedError: told to stop while it still waited for the server.
         with (
             suppress(StoppedError),
-            closing(plan.target.connect_reconnecting(f"redis-etl-{worker}", pauses)) as session,
+            closing(open_sending(plan, f"redis-etl-{worker}", pauses, shard.encoding)) as sending,
         ):
-            shard.run(blocks, session)
+            shard.run(blocks, sending)
     if not stop.is_set():
         counters.add(worker, "finished", 1)
     recorder = shard.recorder
     return Finished(
-        worker, time.monotonic() - started_at, tuple(recorder.examples), recorder.present, recorder.gathered
+        worker,
+        time.monotonic() - started_at,
+        tuple(recorder.examples),
+        recorder.present,
+        None if recorder.gathered is None else recorder.gathered.compacted(),
+        recorder.nodes,
     )

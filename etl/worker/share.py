@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from etl.encode.resp.slots import slots_of
 from etl.plan import Batch, Block, Plan, Refusal, Reject, Share
 from etl.sink.error_replies import explain
 from etl.worker.encoding import PieceEncoder
@@ -29,6 +31,22 @@ class ShareReader:
         for batch in self._reader.read(block):
             for piece in pieces(batch, encoding.max_records):
                 yield self._encodable(block, piece)
+
+    def lost(self, block: Block, slots: bytes, encoding: PieceEncoder) -> Iterator[Batch]:
+        """Yield the records of a block whose keys are in ``slots`` (a bit for each), piece by piece.
+
+        Of every worker's share; rejects are left out: they were noted when the block was first done.
+        """
+        wanted = pa.Array.from_buffers(pa.bool_(), 8 * len(slots), [None, pa.py_buffer(slots)])
+        whole = replace(block, completed=())
+        for batch in self._reader.read(block):
+            for piece in pieces(batch, encoding.max_records):
+                own, _ = own_records(piece, whole, Share(1, 0))
+                good = self._plan.encoder.split_encodable(own)[0] if len(own) else own
+                if len(good):
+                    good = good.take(pc.indices_nonzero(wanted.take(slots_of(self._plan.encoder.keys(good)))))
+                if len(good):
+                    yield good
 
     def _encodable(self, block: Block, batch: Batch) -> tuple[Batch, list[Reject]]:
         own, rejects = own_records(batch, block, self._share)

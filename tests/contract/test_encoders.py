@@ -12,6 +12,7 @@ from etl.encode.rdb.payload import LISTPACK, ZIPLIST
 from etl.encode.strategies.mset import MsetEncoder
 from etl.encode.strategies.prepass import ClearEncoder, ProbeEncoder
 from etl.encode.strategies.restore import RestoreEncoder
+from etl.encode.strategies.slot_mset import SlotMsetEncoder
 from etl.plan import Encoder
 from etl.sink.error_replies import error_reply
 from etl.testing.encoder import CountingContract, LoadContract, PrepassContract
@@ -56,6 +57,7 @@ MAPPINGS: dict[str, RecordMapping] = {
 LOADS: dict[str, Encoder] = {
     **{name: mapping.encoder() for name, mapping in MAPPINGS.items()},
     **{f"{name}, one by one": mapping.single() for name, mapping in MAPPINGS.items()},
+    "mset by slot": SlotMsetEncoder(template("k:{id}"), template("{v}")),
     "restore": RestoreEncoder(template("k:{id}"), (), "replace", LISTPACK),
     "restore-old": RestoreEncoder(template("k:{id}"), (), "replace", ZIPLIST),
     "restore-skip-ttl": RestoreEncoder(

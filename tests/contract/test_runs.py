@@ -55,9 +55,10 @@ def processes(method: str) -> Run:
 
 IN_PROCESSES = {method: processes(method) for method in START_METHODS}
 WAYS: dict[str, Run] = {"inline": inline, **IN_PROCESSES}
+WORKERS = {"inline": 1, "fork": 3, "forkserver": 3, "spawn": 2}
 
 # A spawned worker imports everything anew. It is given its plan as one of a fork server is, and then does the
-# same: it is tried where records are loaded, from files and streams, where a bug is told, and where it dies.
+# same: it is tried where records are loaded, from files and streams, and where it dies.
 SHARED = ("inline", "fork", "forkserver")
 
 
@@ -114,7 +115,7 @@ def folder_target(folder: Path) -> FolderTarget:
 def test_every_record_is_loaded_once_by_its_worker_and_all_is_counted(
     way: str, tmp_path: Path, split: str
 ) -> None:
-    workers = 1 if way == "inline" else 3
+    workers = WORKERS[way]
     target = folder_target(tmp_path)
     plan = plan_of(tmp_path, target, workers=workers, split=split)
     messages, counters = WAYS[way](plan)
@@ -180,11 +181,11 @@ def test_one_workers_failure_ends_the_others_and_every_one_has_a_last_word(
     assert [str(error) for error in failures(messages)] == ["lost"]
 
 
-def test_a_bug_in_a_worker_arrives_with_its_traceback(run_apart: Run, tmp_path: Path) -> None:
+def test_a_bug_in_a_worker_arrives_with_its_traceback(run_shared: Run, tmp_path: Path) -> None:
     plan = plan_of(
         tmp_path, folder_target(tmp_path), workers=2, encoder=BuggyEncoder(), lines=[*LINES, b"bug"]
     )
-    (error,) = failures(run_apart(plan)[0])
+    (error,) = failures(run_shared(plan)[0])
     assert isinstance(error, InternalError)
     assert "ZeroDivisionError: a bug" in str(error)
     assert "Traceback" in str(error)
@@ -203,7 +204,7 @@ def test_a_worker_that_is_killed_is_named_with_its_signal(run_apart: Run, tmp_pa
 def test_a_stream_is_loaded_once_each_block_by_its_worker(
     every_way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workers = 1 if every_way == "inline" else 3
+    workers = WORKERS[every_way]
     target = folder_target(tmp_path)
     source = stream_of(tmp_path, gzip.compress(b"\n".join(LINES)))
     plan = plan_for(source, target, block_bytes=100, encoder=SET, single=SET, workers=workers)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.fake.loaded import all_of, called, numbered, report_of, write
-from tests.support import REPO, FakeServer, free_port
+from tests.support import FakeServer, free_port, start_cli
 
 
 @pytest.mark.parametrize(
@@ -74,18 +72,13 @@ def test_a_server_that_is_not_there_is_exit_code_4_and_no_secret_is_shown(
     assert done.stdout == ""
 
 
-LOADS_AS_NOBODY = """
-import os, sys
-import etl.cli.main, etl.verbs.load, etl.verbs.verify
-try:  # imports what a refused file needs: nobody may not be allowed to read this Python's library
-    etl.load(os.devnull)
-except etl.EtlError:
-    etl.cli.arguments.parse(["load", "x"])
+AS_NOBODY = """
+import os
 if os.geteuid() == 0:
     os.setegid(65534)
     os.seteuid(65534)
-sys.exit(etl.cli.main.main(sys.argv[1:]))
 """
+"""Run by a command that has imported all: nobody may not be allowed to read this Python's library."""
 
 
 @pytest.fixture
@@ -107,18 +100,12 @@ def test_a_file_or_folder_without_permission_is_exit_code_3_and_named(open_folde
     for name in ("closed.txt", "closed.csv.gz", "closed.json", "closed.parquet"):
         write(open_folder / name, [b"a"]).chmod(0)
     (open_folder / "closed").chmod(0)
-    done = subprocess.run(
-        [sys.executable, "-c", LOADS_AS_NOBODY, "load", os.path.join(open_folder, source)],
-        cwd=REPO,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 3
-    assert f"cannot read {open_folder}" in done.stderr or "cannot read the folder" in done.stderr
-    assert "Permission denied" in done.stderr
-    assert "Traceback" not in done.stderr
+    command = start_cli("load", os.path.join(open_folder, source), patch=AS_NOBODY)
+    _, stderr = command.communicate(timeout=60)
+    assert command.wait() == 3
+    assert f"cannot read {open_folder}" in stderr or "cannot read the folder" in stderr
+    assert "Permission denied" in stderr
+    assert "Traceback" not in stderr
 
 
 @pytest.mark.parametrize("split", ["block", "record"])

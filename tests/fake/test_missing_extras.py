@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import REPO, FakeServer
+from tests.support import REPO, FakeServer, start_cli
 
-BLOCKS_AN_IMPORT = """
+BLOCKS_IMPORTS = """
 import sys
 from importlib.abc import MetaPathFinder
 
@@ -21,8 +21,12 @@ class Missing(MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Missing())
+"""
+
+LOADS_EACH = """
 from etl.cli.main import main
-sys.exit(main(sys.argv[1:]))
+for name in sys.argv[2:]:
+    assert main(["load", name, "--to", sys.argv[1], "--key", name + "{{#}}"]) == 0, name
 """
 
 SELECT = ("--sql", "SELECT 1 AS id")
@@ -46,46 +50,24 @@ def test_the_message_names_the_pip_install(
     tmp_path: Path, fake_server: FakeServer, blocked: str, argv: tuple[str, ...], extra: str
 ) -> None:
     (tmp_path / "x.db").write_bytes(b"")
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            BLOCKS_AN_IMPORT.format(blocked=[blocked]),
-            "load",
-            *argv,
-            "--to",
-            fake_server.url,
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(REPO)},
-    )
-    assert done.returncode == 2, done.stderr
-    assert f"pip install 'redis-etl[{extra}]'" in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert "Traceback" not in done.stderr
-    assert "s3cr3t" not in done.stderr
+    argv = ("load", *argv, "--to", fake_server.url)
+    command = start_cli(*argv, cwd=tmp_path, patch=BLOCKS_IMPORTS.format(blocked=[blocked]))
+    _, stderr = command.communicate(timeout=60)
+    assert command.wait() == 2, stderr
+    assert f"pip install 'redis-etl[{extra}]'" in stderr
+    assert stderr.count("\n") == 1
+    assert "Traceback" not in stderr
+    assert "s3cr3t" not in stderr
 
 
-@pytest.mark.parametrize(
-    "blocked", [["duckdb", "pandas", "polars", "fsspec", "aiohttp", "adbc_driver_manager"]]
-)
-@pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x.json"])
-def test_files_need_none_of_them(
-    tmp_path: Path, fake_server: FakeServer, blocked: list[str], name: str
-) -> None:
-    text = {"x.csv": "id\n1\n", "x.jsonl": '{"id": 1}\n', "x.json": '[{"id": 1}]'}[name]
-    (tmp_path / name).write_text(text)
+def test_files_need_none_of_them(tmp_path: Path, fake_server: FakeServer) -> None:
+    texts = {"x.csv": "id\n1\n", "x.jsonl": '{"id": 1}\n', "x.json": '[{"id": 1}]'}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    blocked = ["duckdb", "pandas", "polars", "fsspec", "aiohttp", "adbc_driver_manager"]
+    script = (BLOCKS_IMPORTS + LOADS_EACH).format(blocked=blocked)
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            BLOCKS_AN_IMPORT.format(blocked=blocked),
-            *("load", name, "--to", fake_server.url, "--key", "{#}"),
-        ],
+        [sys.executable, "-c", script, fake_server.url, *texts],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -94,4 +76,4 @@ def test_files_need_none_of_them(
         env={**os.environ, "PYTHONPATH": str(REPO)},
     )
     assert done.returncode == 0, done.stderr
-    assert fake_server.client().hget("0", "id") == b"1"
+    assert [fake_server.client().hget(f"{name}0", "id") for name in texts] == [b"1"] * 3

@@ -31,19 +31,6 @@ MORE_THAN_IN_FLIGHT = 36_000_000
 SOON_S = 4.0
 """What is left of a command must be gone by then: before a worker without a parent gives up by itself."""
 
-RUNS_THE_COMMAND = """\
-import contextlib, sys
-from etl.cli.main import main
-import etl.run.process.child
-from etl.run.process.hide_libraries import hide_libraries
-hide_libraries()  # as ``python -m etl`` does
-# Workers import this script, and so the patch.
-etl.run.process.child.main_hidden = lambda instead: contextlib.nullcontext()
-{patch}
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
-"""
-
 
 def write_lines(path: Path, nbytes: int) -> Path:
     """Write numbered lines of LINE_BYTES bytes, about ``nbytes`` in all."""
@@ -161,28 +148,22 @@ def run_here(capsys: pytest.CaptureFixture[str], *args: str | os.PathLike[str]) 
     return Ended(code, *capsys.readouterr())
 
 
-def start_script(path: Path, *args: str | os.PathLike[str], patch: str = "") -> subprocess.Popen[str]:
-    """Start the command line as a script at ``path``, with a patch that its spawned workers run too."""
-    path.write_text(RUNS_THE_COMMAND.format(patch=patch))
-    return start_python(path, *args)
-
-
 def start_python(
     *args: str | os.PathLike[str],
-    stderr: int = subprocess.PIPE,
     stdin: int | IO[str] = subprocess.DEVNULL,
     cwd: Path | None = None,
+    path: Path = REPO,
 ) -> subprocess.Popen[str]:
-    """Start Python with these arguments as ``start_cli`` starts the command line."""
+    """Start Python with these arguments; it finds the project, and first what is in ``path``."""
     environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
     return subprocess.Popen(
         [sys.executable, *(os.fspath(arg) for arg in args)],
         stdin=stdin,
         stdout=subprocess.PIPE,
-        stderr=stderr,
+        stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
-        env={**environment, "PYTHONPATH": str(REPO)},
+        env={**environment, "PYTHONPATH": os.pathsep.join([str(path), str(REPO)])},
         start_new_session=True,
     )
 

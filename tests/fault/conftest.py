@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.commands import MORE_THAN_IN_FLIGHT, Command, StartCommand, start_script, write_lines
+from tests.fault.commands import MORE_THAN_IN_FLIGHT, Command, StartCommand, write_lines
 from tests.fault.inline import here, impatient, short_lock, small_blocks
 from tests.support import RealServer, RecordingProxy, start_cli
 
@@ -16,7 +16,7 @@ __all__ = ["here", "impatient", "short_lock", "small_blocks"]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[StartCommand]:
+def start() -> Iterator[StartCommand]:
     """A function that starts the command line: ``start("load", file, patch="") -> Command``.
 
     No progress is shown unless asked for, so that stderr holds the error only; stdout holds JSON.
@@ -25,11 +25,7 @@ def start(tmp_path: Path) -> Iterator[StartCommand]:
 
     def start(*args: str | os.PathLike[str], patch: str = "", fresh: bool = False) -> Command:
         shown = () if "--progress" in args else ("--progress", "none")
-        if patch and "spawn" in args:  # its workers start anew, and import the patch with the script
-            script = tmp_path / f"command_{len(commands)}.py"
-            command = Command(start_script(script, *args, *shown, "--json", patch=patch))
-        else:
-            command = Command(start_cli(*args, *shown, "--json", patch=patch, fresh=fresh))
+        command = Command(start_cli(*args, *shown, "--json", patch=patch, fresh=fresh))
         commands.append(command)
         return command
 

@@ -21,10 +21,10 @@ from tests.support import RealServer
 KILLS = 50
 """Of each kind of load: together they are 100."""
 
-COUNT = 400
-MOST_AT_ONCE_S = 0.25
-RATE = ("--max-rate", "4000")
-"""So that a load of COUNT records takes a tenth of a second at least, in pieces of a hundred records."""
+COUNT = 1_200
+MOST_AT_ONCE_S = 0.15
+RATE = ("--max-rate", "8000")
+"""So that a load of COUNT records takes long enough for several kills, and goes in many small pieces."""
 
 
 class Killer(threading.Thread):
@@ -64,7 +64,7 @@ class Killer(threading.Thread):
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(("kind", "seed"), [("strings", 1), ("list", 2)])
 def test_a_hundred_kills_at_random_moments_lose_and_double_nothing(
-    here: Here, real_server: RealServer, kind: str, seed: int
+    here: Here, small_blocks: None, real_server: RealServer, kind: str, seed: int
 ) -> None:
     draw = random.Random(seed)
     file = write_input(here.folder, COUNT)

@@ -66,15 +66,13 @@ def loaded(ended: Ended, records: int) -> None:
 
 
 @pytest.mark.parametrize("verb", ["load", "verify"])
-def test_a_node_of_a_cluster_is_refused(
+def test_a_cluster_with_a_slot_that_no_node_serves_is_waited_for_and_told(
     capsys: pytest.CaptureFixture[str], start_server: StartServer, rows: Path, verb: str
 ) -> None:
     # Its bus would else have the port 10,000 higher, where outgoing connections have theirs.
     server = start_server("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
-    ended = run_here(capsys, verb, rows, *NUMBERED, "--to", server.url)
-    assert refused(ended, server.url) == (
-        "the server is part of a Redis Cluster, which cannot be loaded into yet"
-    )
+    ended = run_here(capsys, verb, rows, *NUMBERED, "--to", server.url, "--retry-for", "0")
+    assert refused(ended, server.url) == "no node of the cluster serves the slots 0-16383"
 
 
 def test_a_replica_is_refused_by_a_load_and_verified_with(

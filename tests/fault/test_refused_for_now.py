@@ -13,6 +13,7 @@ import pytest
 from etl.plan import parse_checkpoint
 from etl.plan.error_reply import Action
 from etl.sink.error_replies import ERROR_POLICIES
+from etl.worker.resend import ELSEWHERE
 from tests.fault.commands import StartCommand, hold_in_the_middle, wait_for_the_middle
 from tests.fault.inline import (
     RECORDS,
@@ -38,8 +39,11 @@ from tests.support import (
     wait_until,
 )
 
-AGAIN = [word for word, row in ERROR_POLICIES.items() if row.action is Action.AGAIN]
-STOP = [word for word, row in ERROR_POLICIES.items() if row.action is Action.STOP]
+MOVES = [word for word, row in ERROR_POLICIES.items() if row.cause in ELSEWHERE]
+"""What only a server says that is a node of a cluster, although it has not said that it is one."""
+
+AGAIN = [word for word, row in ERROR_POLICIES.items() if row.action is Action.AGAIN and word not in MOVES]
+STOP = [word for word, row in ERROR_POLICIES.items() if row.action is Action.STOP] + MOVES
 SAYS = {"MOVED": "MOVED 3999 127.0.0.1:6381", "ASK": "ASK 3999 127.0.0.1:6381"}
 
 

@@ -90,8 +90,10 @@ OTHERWISE = {
 }
 
 
-@pytest.mark.parametrize("other", OTHERWISE)
-@pytest.mark.parametrize("kind", ["strings", "list"])
+@pytest.mark.parametrize(
+    ("kind", "other"),
+    [*(("strings", other) for other in OTHERWISE), *(("list", other) for other in list(OTHERWISE)[:3])],
+)
 def test_workers_and_split_may_change_between_runs(
     here: Here, small_blocks: None, real_server: RealServer, proxy: RecordingProxy, kind: str, other: str
 ) -> None:

@@ -18,7 +18,6 @@ from tests.fault.commands import (
     Command,
     StartCommand,
     hold_in_the_middle,
-    start_python,
     wait_for_the_middle,
 )
 from tests.support import REPO, RealServer, RecordingProxy, children_of, data_size, wait_until
@@ -147,30 +146,14 @@ def test_a_terminal_that_is_closed_ends_a_run_that_can_be_resumed(
     assert data_size(real_server.client()) == 36_000
 
 
-def test_a_run_under_nohup_goes_on(big_file: Path, proxy: RecordingProxy) -> None:
+def test_a_run_under_nohup_goes_on(start: StartCommand, big_file: Path, proxy: RecordingProxy) -> None:
     hold_in_the_middle(proxy)
-    nohup = "import os, signal, sys; signal.signal(1, signal.SIG_IGN); os.execv(sys.executable, sys.argv[1:])"
-    load = (
-        sys.executable,
-        "-m",
-        "etl",
-        "load",
-        big_file,
-        "--to",
-        proxy.url,
-        "--workers",
-        "2",
-        "--progress",
-        "none",
-    )
-    command = Command(start_python("-c", nohup, *load))
-    try:
-        wait_for_the_middle(proxy, 2)
-        command.signal(SIGHUP, to_all=True)
-        proxy.release()
-        assert command.end().code == 0
-    finally:
-        command.clean_up()
+    nohup = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    command = start("load", big_file, "--to", proxy.url, "--workers", "2", patch=nohup)
+    wait_for_the_middle(proxy, 2)
+    command.signal(SIGHUP, to_all=True)
+    proxy.release()
+    assert command.end().code == 0
 
 
 @pytest.mark.parametrize(("workers", "method"), WAYS[:3])

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 from etl.sink.embedded import server as embedded
 from tests.server.inputs import many_lines, write
-from tests.support import REPO, RealServer, data_size, run_cli
+from tests.support import RealServer, run_cli
 
 LINES = many_lines(20_000)
 
@@ -86,20 +84,3 @@ def test_nothing_to_load_is_complete(real_server: RealServer, tmp_path: Path) ->
     ended = run_cli("load", tmp_path / "empty.txt", "--to", real_server.url)
     assert ended.returncode == 0
     assert ended.stdout.splitlines()[-1] == "0 read = 0 written + 0 skipped + 0 rejected"
-
-
-def test_the_original_command_line_loads_stripped_lines_by_number(
-    real_server: RealServer, tmp_path: Path
-) -> None:
-    file = write(tmp_path / "train.txt", [b"  one ", b"two\t", b"three"])
-    ended = subprocess.run(
-        [sys.executable, REPO / "scripts/load_lines.py", "--port", str(real_server.port), "--file", file],
-        capture_output=True,
-        text=True,
-        env={"PYTHONPATH": str(REPO), "PATH": ""},
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert real_server.client().mget("0", "1", "2") == [b"one", b"two", b"three"]
-    assert data_size(real_server.client()) == 3

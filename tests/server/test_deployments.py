@@ -11,7 +11,8 @@ from etl.options import LoadOptions
 from etl.plan import Target
 from etl.sink.choose import opened_target
 from etl.testing.sink import SinkContract
-from tests.support import RealServer
+from tests.support import RealServer, ScriptedServer
+from tests.support.sentinel import NAME, names
 
 SECRET = "S3cretMarker"
 
@@ -34,6 +35,18 @@ class TestStandalone(SinkContract):
         locked_server.client(password=SECRET).flushall()
         with opened_target(LoadOptions(to=f"redis://:{SECRET}@127.0.0.1:{locked_server.port}")) as target:
             yield target
+
+
+class TestSentinel(SinkContract):
+    secret = SECRET
+
+    @pytest.fixture
+    def target(self, locked_server: RealServer) -> Iterator[Target]:
+        locked_server.client(password=SECRET).flushall()
+        with ScriptedServer(names(locked_server.port)) as sentinel:
+            url = f"redis+sentinel://:{SECRET}@127.0.0.1:{sentinel.port}/{NAME}?sentinel_password={SECRET}"
+            with opened_target(LoadOptions(to=url)) as target:
+                yield target
 
 
 class TestEmbedded(SinkContract):

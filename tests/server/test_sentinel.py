@@ -1,60 +1,108 @@
-"""A Sentinel is told from a server, and names the primaries that it watches."""
+"""Real Sentinels: the primary that they watch is loaded into, and their port is told from a server's."""
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from etl.sink.embedded.server import server_binary
 from tests.fault.commands import run_here
-from tests.support import RealServer, wait_until
-from tests.support.servers import answers_ping, free_port
+from tests.support import RealServer, StartServer, free_port, wait_until
+from tests.support.sentinel import NAME, REPLICATED, RealSentinel
+
+SECRET = "S3cretMarker"
+OF_SENTINELS = "An0therMarker"
 
 
 @pytest.fixture
-def sentinel(tmp_path: Path, real_server: RealServer) -> Iterator[str]:
-    """A real Sentinel that watches a real server; its address."""
-    port = free_port()
-    config = tmp_path / "sentinel.conf"
-    config.write_text(
-        f"port {port}\nbind 127.0.0.1\ndir {tmp_path}\n"
-        f"sentinel monitor mymaster 127.0.0.1 {real_server.port} 1\n"
-    )
-    with open(tmp_path / "sentinel.log", "wb") as log:
-        process = subprocess.Popen([server_binary(), str(config), "--sentinel"], stdout=log, stderr=log)
-    try:
-        wait_until(lambda: answers_ping(port), what="a PONG of the Sentinel")
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
+def sentinel(tmp_path: Path, real_server: RealServer) -> Iterator[RealSentinel]:
+    """A real Sentinel that watches a real server."""
+    with RealSentinel(tmp_path / "sentinel", real_server.port) as sentinel:
+        yield sentinel
+
+
+def few_lines(folder: Path) -> Path:
+    (folder / "few.txt").write_text("one\ntwo\n")
+    return folder / "few.txt"
 
 
 @pytest.mark.parametrize("verb", ["load", "verify"])
-def test_the_port_of_a_sentinel_names_the_primary(
+def test_the_port_of_a_sentinel_names_the_url_of_the_primary(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     real_server: RealServer,
-    sentinel: str,
+    sentinel: RealSentinel,
     verb: str,
 ) -> None:
-    (tmp_path / "few.txt").write_text("one\ntwo\n")
-    ended = run_here(capsys, verb, tmp_path / "few.txt", "--to", f"redis://{sentinel}/0")
+    file = few_lines(tmp_path)
+    ended = run_here(capsys, verb, file, "--to", f"redis://{sentinel.address}/0")
     assert ended.code == 4
+    meant = f"redis+sentinel://{sentinel.address}/{NAME}/0"
     assert ended.sentence == (
-        f"redis://{sentinel}/0: this is a Sentinel, which has no data; give the address of the primary"
-        f" that it watches instead: 127.0.0.1:{real_server.port} (mymaster)"
+        f"redis://{sentinel.address}/0: this is a Sentinel, which has no data; for a primary that it watches"
+        f" give --to {meant} ({NAME} at 127.0.0.1:{real_server.port})"
     )
     assert real_server.client().dbsize() == 0
+    assert run_here(capsys, "load", file, "--to", meant).code == 0
 
 
 def test_a_sentinel_has_no_databases(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, sentinel: str
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, sentinel: RealSentinel
 ) -> None:
-    (tmp_path / "few.txt").write_text("one\ntwo\n")
-    ended = run_here(capsys, "load", tmp_path / "few.txt", "--to", f"redis://{sentinel}/1")
+    ended = run_here(capsys, "load", few_lines(tmp_path), "--to", f"redis://{sentinel.address}/1")
     assert ended.code == 4
-    assert "is this the port of a Sentinel? Give the address of the primary" in ended.sentence
+    assert (
+        f"is this the port of a Sentinel? Give redis+sentinel://{sentinel.address}/NAME/1 instead"
+        in ended.sentence
+    )
+
+
+def test_sentinels_with_a_password_lead_to_a_primary_with_another_one(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    start_server: StartServer,
+) -> None:
+    """Loaded, resumed by a URL with the Sentinels in another order, kept, verified; nothing is shown."""
+    monkeypatch.chdir(tmp_path)
+    primary = start_server(*REPLICATED)
+    primary.client().config_set("requirepass", SECRET)
+    replica = start_server("--replicaof", "127.0.0.1", str(primary.port), "--masterauth", SECRET)
+    wait_until(
+        lambda: replica.client().info("replication")["master_link_status"] == "up", what="a replica in step"
+    )
+    config = (f"requirepass {OF_SENTINELS}", f"sentinel auth-pass {NAME} {SECRET}")
+    file = few_lines(tmp_path)
+    with RealSentinel(tmp_path / "sentinel", primary.port, *config) as sentinel:
+        hosts = [f"127.0.0.1:{free_port()}", sentinel.address]
+        url = f"redis+sentinel://{','.join(hosts)}/{NAME}/3"
+        again = f"redis+sentinel://{','.join(reversed(hosts))}/{NAME}/3"
+        monkeypatch.setenv("REDISCLI_AUTH", SECRET)
+
+        ended = run_here(capsys, "load", file, "--to", url)
+        assert ended.code == 4
+        assert "the Sentinel wants a password of its own: set $SENTINEL_AUTH" in ended.sentence
+        shown = ended.stderr
+
+        monkeypatch.setenv("SENTINEL_AUTH", OF_SENTINELS)
+        for where, more, counts in (
+            (url, ("--wait-replicas", "1", "--workers", "2"), {"written": 2, "skipped": 0}),
+            (again, ("--skip-unchanged",), {"read": 0}),
+            (again, ("--restart", "--if-exists", "skip"), {"written": 0, "skipped": 2}),
+        ):
+            ended = run_here(capsys, "load", file, "--to", where, *more, "--json")
+            assert ended.code == 0, ended
+            assert counts.items() <= ended.records.items()
+            shown += ended.stdout + ended.stderr
+        assert run_here(capsys, "verify", file, "--to", again).code == 0
+        assert primary.client(db=3, password=SECRET).get("0") == b"one"
+        monkeypatch.setenv("REDISCLI_AUTH", "wrong")
+        ended = run_here(capsys, "load", file, "--to", url)
+        assert ended.code == 4
+        assert f"redis://127.0.0.1:{primary.port}/3 (primary of {NAME}) refused the connection: " in (
+            ended.sentence
+        )
+        shown += ended.stderr
+    assert SECRET not in shown
+    assert OF_SENTINELS not in shown

@@ -165,7 +165,7 @@ def test_a_type_a_deployment_and_a_runner_are_one_file_each(real_server: RealSer
     said = run_cli("load", file, *everywhere, "--score", "{#}").stderr
     assert said == "redis-etl: --score has no effect with --as toy: it is for --as zset\n"
     said = run_cli("load", file, *everywhere, "--user", "me").stderr
-    assert said.startswith("redis-etl: --user has no effect with a toy: it is for redis://,")
+    assert said.startswith("redis-etl: --user has no effect with a toy: it is for redis")
     help = run_cli("load", "--help").stdout
     assert "--as hash|json|list|set|stream|string|toy|zset" in help
     assert "--runner inline|processes|toy" in help

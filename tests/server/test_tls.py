@@ -22,8 +22,10 @@ from etl.errors import TargetError
 from etl.sink.address import parse_address
 from etl.sink.deployments.standalone import StandaloneTarget
 from etl.sink.embedded.server import server_binary
+from tests.fault.commands import Ended, run_here
 from tests.server.tls import TlsFront
-from tests.support import RealServer, StartServer, data_size, free_port, run_cli
+from tests.support import RealServer, ScriptedServer, StartServer, data_size, free_port, run_cli
+from tests.support.sentinel import NAME, names
 
 RECORDS = 30_000
 
@@ -283,3 +285,35 @@ def test_a_client_key_with_a_passphrase_is_a_clear_error_and_no_question(
         f"cannot reach rediss://localhost:{strict_tls_server.port}/0:"
         " a file of certificates or the key is not in PEM format, or has a passphrase"
     )
+
+
+def test_sentinels_and_their_primary_are_both_checked(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, tls_server: TlsServer
+) -> None:
+    few = tmp_path / "few.txt"
+    few.write_text("one\ntwo\n")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+    host = "localhost"
+
+    def load(*options: str, parameters: str = tls_server.trusted) -> Ended:
+        url = f"rediss+sentinel://localhost:{front.port}/{NAME}?{parameters}"
+        return run_here(capsys, "load", few, "--to", url, "--retry-for", "0", *options)
+
+    def answer(command: list[bytes]) -> bytes | None:
+        return names(tls_server.port, host=host)(command)
+
+    with ScriptedServer(answer) as sentinel, TlsFront(context, sentinel.port) as front:
+        assert load().code == 0
+        assert data_size(tls_server.plain.client()) == 2
+        untrusted = load(parameters="")
+        assert untrusted.code == 4
+        assert "no Sentinel answers: " in untrusted.sentence
+        assert "(Sentinel): its certificate is not trusted" in untrusted.sentence
+        host = "127.0.0.1"  # the certificate is for localhost
+        elsewhere = load()
+        assert elsewhere.code == 4
+        assert f"rediss://127.0.0.1:{tls_server.port}/0 (primary of {NAME}): its certificate is not" in (
+            elsewhere.sentence
+        )
+        assert load("--tls-insecure", parameters="").code == 0

@@ -8,6 +8,7 @@ only load and look share a cluster, and have it flushed.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,11 +58,14 @@ class ClusterNode:
     def client(self) -> Redis:
         return self.server.client()
 
+    @functools.cached_property
+    def kept(self) -> Any:
+        """A client that the node keeps."""
+        return self.client()
+
     def ask(self, *words: object) -> Any:
-        """Send one command over a connection that the node keeps."""
-        if not hasattr(self, "_asking"):
-            self._asking: Any = self.client()
-        return self._asking.execute_command(*words)
+        """Send one command by the client that the node keeps."""
+        return self.kept.execute_command(*words)
 
     def view(self) -> View:
         """Return what this node says of the slots."""
@@ -245,7 +249,7 @@ class RealCluster:
         """
         found: dict[bytes, object] = {}
         for node in self.primaries():
-            held = values_of(node.client(), with_jobs=with_jobs)
+            held = values_of(node.kept, with_jobs=with_jobs)
             twice = found.keys() & held.keys()
             assert not twice, f"keys that two primaries have: {sorted(twice)[:5]}"
             found |= held

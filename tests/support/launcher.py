@@ -6,8 +6,8 @@ commands. What is forked is a process like any other: it has a session, streams,
 folder of its own, takes signals, and ends through ``etl.__main__.run`` and Python's own finalization. What a
 test says of the start itself, of memory or of /proc wants a fresh process (``start_cli(fresh=True)``).
 
-multiprocessing's fork server and resource tracker are forked from the command in the same way, where they
-would be Python started anew (``_fork_helper``); a worker of ``spawn`` is always started anew.
+multiprocessing's fork server, resource tracker and workers of ``spawn`` are forked from the command in the
+same way, where they would be Python started anew (``_fork_helper``).
 
 The launcher is asked through a socket: a message has the command as JSON, and with it travel the descriptors
 of stdin, stdout and stderr, and of a pipe on which the launcher writes how the command has ended.
@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import io
 import json
 import os
+import pkgutil
 import select
 import signal
 import socket
@@ -36,7 +38,7 @@ from typing import IO, Any, NoReturn
 
 REPO = Path(__file__).resolve().parents[2]
 
-FORK_SERVER, RESOURCE_TRACKER = "etl-forkserver", "etl-tracker"
+FORK_SERVER, RESOURCE_TRACKER, SPAWNED = "etl-forkserver", "etl-tracker", "etl-spawned"
 """What the kernel calls multiprocessing's processes that are forked here (/proc/PID/comm)."""
 
 _MAX_MESSAGE = 1 << 20
@@ -112,8 +114,9 @@ def _left(deadline: float | None) -> float | None:
 class _Streams:
     """The pipes of a command: the test's ends, and those that the command gets."""
 
-    def __init__(self, stdin: int) -> None:
+    def __init__(self, stdin: int, stderr: int) -> None:
         self.stdin: IO[str] | None = None
+        self.stderr: IO[str] | None = None
         self.theirs: list[int] = []
         if stdin == subprocess.PIPE:
             end, ours = os.pipe()
@@ -122,7 +125,10 @@ class _Streams:
         else:
             self.theirs.append(os.open(os.devnull, os.O_RDONLY))
         self.stdout = self._reading()
-        self.stderr = self._reading()
+        if stderr == subprocess.PIPE:
+            self.stderr = self._reading()
+        else:
+            self.theirs.append(os.dup(stderr))
         self.status, end = os.pipe()
         self.theirs.append(end)
 
@@ -153,10 +159,11 @@ class Launcher:
         env: Mapping[str, str],
         cwd: str | os.PathLike[str] | None = None,
         stdin: int = subprocess.DEVNULL,
+        stderr: int = subprocess.PIPE,
         patch: str = "",
     ) -> Launched:
         """Fork the command line ``args``; ``patch`` is Python that it runs first."""
-        streams = _Streams(stdin)
+        streams = _Streams(stdin, stderr)
         what = {"args": list(args), "env": dict(env), "cwd": os.fspath(cwd or os.getcwd()), "patch": patch}
         socket.send_fds(self._socket, [json.dumps(what).encode()], streams.theirs)
         for end in streams.theirs:
@@ -240,13 +247,14 @@ def _become(what: Mapping[str, Any], descriptors: Sequence[int]) -> None:
 _HELPERS = {
     "from multiprocessing.forkserver import main": FORK_SERVER,
     "from multiprocessing.resource_tracker import main": RESOURCE_TRACKER,
+    "from multiprocessing.spawn import spawn_main": SPAWNED,
 }
 _start_anew = util.spawnv_passfds
 
 
 def _fork_helper(path: bytes, args: Sequence[Any], passed: Sequence[int]) -> int:
-    """Start a process of multiprocessing: one that only imports is forked, with what exec would leave."""
-    code = str(args[-1])
+    """Start a process of multiprocessing: it is forked, with what exec would leave."""
+    code = str(args[args.index("-c") + 1])
     name = next((name for start, name in _HELPERS.items() if code.startswith(start)), None)
     if name is None:
         return int(_start_anew(path, args, passed))
@@ -265,31 +273,56 @@ def _fork_helper(path: bytes, args: Sequence[Any], passed: Sequence[int]) -> int
         for preload in ("etl.run.process.preload_alone", "etl.run.process.preload"):
             sys.modules.pop(preload, None)  # what they do, beside importing, is for the fork server
         Path("/proc/self/comm").write_text(name)
+        sys.argv = ["-c", *map(str, args[args.index("-c") + 2 :])]
         exec(code, {"__name__": "__main__"})  # noqa: S102 - multiprocessing's own text
-    except SystemExit:
-        os._exit(0)
+    except SystemExit as end:
+        os._exit(end.code if isinstance(end.code, int) else 0)
     except BaseException:  # noqa: BLE001 - the process ends here
         traceback.print_exc()
         os._exit(1)
     os._exit(0)
 
 
-def _import_all() -> None:
-    """Import what a load of a file imports, as ``python -m etl`` does, and nothing that starts a thread."""
-    from etl.run.process.hide_libraries import hide_libraries
+def import_all() -> None:
+    """Import whatever a load of files may import, and nothing that starts a thread."""
+    _import_project()
+    for library in _LIBRARIES:
+        importlib.import_module(library)
+    _fill_tables()
 
-    hide_libraries()
-    import etl.run.process.preload
-    import etl.sink.preflight.checks
-    import etl.verbs.load
-    import etl.verbs.verify
 
-    assert etl.run.process.preload is not None
-    assert threading.active_count() == 1
+def _import_project() -> None:
+    """Import every module of the project that does nothing but define."""
+    import etl
+
+    for module in pkgutil.walk_packages(etl.__path__, "etl."):
+        if module.name not in _ACTING:
+            importlib.import_module(module.name)
+
+
+_ACTING = ("etl.__main__", "etl.run.process.preload_alone", "etl.run.process.spawned_alone")
+_LIBRARIES = (
+    *("pyarrow.parquet", "pyarrow.csv", "pyarrow.feather", "pyarrow.orc"),
+    *("anycrc", "ctypes", "dateutil.relativedelta", "encodings.idna"),
+)
+"""What is otherwise imported at the first use."""
+
+
+def _fill_tables() -> None:
+    """Have the tables made which a process makes for its first hashes."""
+    from etl.encode.rdb.payload import LISTPACK, ZIPLIST
+    from etl.encode.rdb.probe import probe
+
+    for form in (LISTPACK, ZIPLIST):
+        probe(b"key", form)
 
 
 def _main(descriptor: int) -> NoReturn:
-    _import_all()
+    from etl.run.process.hide_libraries import hide_libraries
+
+    hide_libraries()  # as ``python -m etl`` does
+    import_all()
+    assert threading.active_count() == 1
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=descriptor) as asked:

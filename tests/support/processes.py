@@ -63,25 +63,27 @@ def start_cli(
     env: Mapping[str, str] | None = None,
     cwd: str | os.PathLike[str] | None = None,
     stdin: int = subprocess.DEVNULL,
+    stderr: int = subprocess.PIPE,
     patch: str = "",
     fresh: bool = False,
 ) -> Started:
     """Start ``python -m etl ARGS`` in a session (and process group) of its own, for tests with signals.
 
-    stdout and stderr are pipes: end with ``communicate()`` or ``end_cli()``. The command is forked from a
-    process that has imported what it needs (``tests/support/launcher.py``), unless it is to be ``fresh`` or
-    the environment has something to say to Python. ``patch`` is Python that a forked one runs first.
+    stdout and stderr are pipes: end with ``communicate()`` or ``end_cli()``; ``stderr`` may be a terminal's
+    descriptor. The command is forked from a process that has imported what it needs
+    (``tests/support/launcher.py``), unless it is to be ``fresh`` or the environment has something to say to
+    Python. ``patch`` is Python that a forked one runs first.
     """
     environment = environment_of_commands(env or {})
     words = [os.fspath(arg) for arg in args]
     if not fresh and _said_to_python(environment) == _SAID_TO_PYTHON:
-        return launcher().start(words, env=environment, cwd=cwd, stdin=stdin, patch=patch)
+        return launcher().start(words, env=environment, cwd=cwd, stdin=stdin, stderr=stderr, patch=patch)
     assert not patch
     return subprocess.Popen(
         [sys.executable, "-m", "etl", *words],
         stdin=stdin,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         cwd=cwd,
         env=environment,

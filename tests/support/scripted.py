@@ -76,6 +76,7 @@ class ScriptedServer:
         self._questions = questions or _only_run_id
         self._greedy = greedy_replies
         self._listener = socket.socket()
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it
         if not greedy_replies:
             _make_tiny(self._listener)  # before the window is agreed on: connections inherit it
         self._listener.bind(("127.0.0.1", 0))

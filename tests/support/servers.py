@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import threading
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,19 +24,26 @@ if TYPE_CHECKING:
 
 MOST_TEST_PROCESSES = 16
 
+_DRAWN: deque[int] = deque(maxlen=200)
+"""The last ports that were drawn, of a thousand that this process may draw."""
+
 
 def free_port() -> int:
     """Return a port of 127.0.0.1 that nobody listens on.
 
     Below 32768, where the kernel takes the ports of outgoing connections from: a server that is killed
     finds its port free again when it restarts. Processes of pytest-xdist draw from ports of their own: two
-    would otherwise find the same one free before either has a server on it.
+    would otherwise find the same one free before either has a server on it. For the same reason no port is
+    returned twice in a row of 200: all nodes of a cluster have theirs before the first one starts.
     """
     process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % MOST_TEST_PROCESSES
     while True:
         port = random.randrange(15_000 + process, 32_000, MOST_TEST_PROCESSES)
+        if port in _DRAWN:
+            continue
         with socket.socket() as trial, contextlib.suppress(OSError):
             trial.bind(("127.0.0.1", port))
+            _DRAWN.append(port)
             return port
 
 
@@ -175,6 +183,8 @@ class FakeServer:
 
         self._server = TcpFakeServer(("127.0.0.1", 0))
         self._server.daemon_threads = True
+        # It writes one small reply after the other: each second one would wait 40 ms for an acknowledgement.
+        self._server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port: int = self._server.server_address[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._clients = _Clients()

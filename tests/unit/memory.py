@@ -47,6 +47,9 @@ class PairsEncoder:
         refusals = [Refusal(i, "it has no field {x}") for i, line in enumerate(lines) if line == LACKING]
         return (batch.take(pa.array(kept, pa.int64())) if refusals else batch), refusals
 
+    def keys(self, batch: Batch) -> pa.Array:
+        return batch.line
+
     def encode(self, batch: Batch) -> Wire:
         assert batch.numbers is not None
         rows = zip(batch.numbers.to_pylist(), lines_in(batch), strict=True)
@@ -134,14 +137,28 @@ class Near:
 
     __slots__ = ()
     embedded = False
+    clustered = False
+    slot: int | None = None
     takes: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
         return str(self)
 
+    def first_slots(self) -> tuple[None]:
+        return (None,)
+
+    def primaries(self) -> tuple[Any]:
+        return (self,)
+
+    def holding(self, key: bytes) -> Any:
+        return self
+
     def connect_reconnecting(self, client_name: str, stop: StopFlag) -> Any:
         return self.connect(client_name)  # type: ignore[attr-defined]
+
+    def connect_routed(self, client_name: str, stop: StopFlag) -> None:
+        return None
 
     def identify(
         self, client_name: str, stop: StopFlag, retry_for_s: float | None = None, told: Any = None

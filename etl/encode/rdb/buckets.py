@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from etl.encode.rdb.listpack import element
 from etl.encode.resp.lookup import join_lookups, lookup
 from etl.encode.resp.protocol import BINARY, Piece, argument, join_column
+from etl.plan import Batch
 from etl.template import Field, Template
 
 _FIRST = pa.array([0], pa.int32())
@@ -97,6 +98,12 @@ def buckets_of(numbers: pa.Array, size: int) -> Buckets:
         bounds=pa.concat_arrays([starts, pa.array([last + 1], pa.int32())]),
         fields=fields.cast(pa.int32()),
     )
+
+
+def bucket_keys(key: Template, batch: Batch, size: int) -> pa.Array:
+    """Return the key (``binary``) of the bucket of each record."""
+    numbers = pc.divide(batch.numbers, pa.scalar(size, pa.int64())).cast(pa.string()).cast(BINARY)
+    return join_column([numbers if isinstance(part, Field) else part for part in key.parts], len(batch))
 
 
 def value_arguments(values: pa.Array) -> list[Any]:

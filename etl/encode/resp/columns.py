@@ -54,6 +54,13 @@ class Columns:
         return pieces
 
 
+def key_column(key: Template, batch: Batch) -> pa.Array:
+    """Return the key of each record (``binary``); records without one of its fields are not in ``batch``."""
+    columns = Columns(batch)
+    column = text_column(columns.pieces(key), columns.records)
+    return column if column.type == BINARY else column.cast(BINARY)
+
+
 def _without_nulls(members: pa.Array) -> pa.Array:
     values = members.flatten()
     if not values.null_count:

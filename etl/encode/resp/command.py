@@ -17,6 +17,9 @@ _FLAGS = {
 """Words that may stand between the key and the members."""
 
 
+_KEY_IS_SECOND = frozenset((b"BITOP", b"XGROUP", b"LMPOP", b"ZMPOP"))
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One Redis command a record; ``words[0]``, its name, never comes from data."""
@@ -32,6 +35,12 @@ class Command:
     @property
     def arguments(self) -> tuple[Template, ...]:
         return self.words[1:]
+
+    @property
+    def key(self) -> Template:
+        """Return the first key: the first argument, or the one after it where that is a word or a number."""
+        place = 1 if self.name in _KEY_IS_SECOND and len(self.arguments) > 1 else 0
+        return self.arguments[place]
 
     @property
     def flags(self) -> tuple[bytes, ...]:

@@ -154,6 +154,37 @@ def plain(*commands: Sequence[bytes]) -> Wire:
     return Wire((sent,), range(2), None, len(sent), commands_per_group=len(commands))
 
 
+def commands_in(data: bytes) -> list[tuple[bytes, ...]]:
+    """Read RESP arrays of bulk strings, which is all that encoders write, as the words of commands."""
+    commands: list[tuple[bytes, ...]] = []
+    position = 0
+
+    def number() -> int:
+        nonlocal position
+        end = data.index(b"\r\n", position)
+        value = int(data[position + 1 : end])  # after the * or $
+        position = end + 2
+        return value
+
+    while position < len(data):
+        words: list[bytes] = []
+        for _ in range(number()):
+            length = number()
+            words.append(data[position : position + length])
+            position += length + 2
+        commands.append(tuple(words))
+    return commands
+
+
+def asking(wire: Wire) -> Wire:
+    """Return a wire with an ASKING before each command, whose reply stands before the command's own.
+
+    So a node of a cluster takes it although the slot is not its own yet.
+    """
+    commands = commands_in(b"".join(wire.buffers))
+    return plain(*(words for command in commands for words in ((b"ASKING",), command)))
+
+
 def groups(offsets: Sequence[int], *, records: int, nbytes: int) -> list[int]:
     """Cut a batch into groups of at most ``records`` records and ``nbytes`` bytes (but at least one record).
 

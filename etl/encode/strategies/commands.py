@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.encode.resp.columns import Columns
+from etl.encode.resp.columns import Columns, key_column
 from etl.encode.resp.command import Command
 from etl.encode.resp.protocol import Piece, integer_reply, join
 from etl.encode.resp.spread import command_pieces, split_spread, spread_counts
@@ -34,6 +34,17 @@ class CommandsEncoder:
 
     def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         return split_spread(self.commands, batch, self.integers)
+
+    def keys(self, batch: Batch) -> pa.Array:
+        """Return the key of each record's first command: those of the others are in the same slot."""
+        return key_column(self.commands[0].key, batch)
+
+    def by_key(self) -> tuple[CommandsEncoder, ...]:
+        """Return an encoder for each key, of the commands that have it, in their order."""
+        groups: dict[Template, list[Command]] = {}
+        for command in self.commands:
+            groups.setdefault(command.key, []).append(command)
+        return tuple(CommandsEncoder(tuple(commands), self.integers) for commands in groups.values())
 
     def encode(self, batch: Batch) -> Wire:
         columns = Columns(batch)

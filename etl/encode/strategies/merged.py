@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from etl.encode.resp.columns import Columns, split
+import pyarrow as pa
+
+from etl.encode.resp.columns import Columns, key_column, split
 from etl.encode.resp.command import Command
 from etl.encode.resp.protocol import CRLF, Piece, argument, arguments, groups, join
 from etl.plan import Batch, BatchResult, Buffer, Refusal, Wire
@@ -46,8 +48,12 @@ def mergeable(command: Command) -> bool:
     if b"INCR" in command.flags:  # ZADD INCR takes one member
         return False
     head = command.arguments[:-each] if len(command.arguments) >= each else command.arguments
-    takes_key = command.name not in (b"DEL", b"UNLINK")
-    return len(head) >= takes_key and all(word.constant for word in head)
+    return len(head) >= (not takes_many_keys(command)) and all(word.constant for word in head)
+
+
+def takes_many_keys(command: Command) -> bool:
+    """Return True if the members of a ``mergeable`` command are keys."""
+    return command.name in (b"DEL", b"UNLINK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,9 @@ class MembersEncoder:
 
     def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         return split(batch, self.templates, keys=self.templates[:1])
+
+    def keys(self, batch: Batch) -> pa.Array:
+        return key_column(self.command.key, batch)
 
     def encode(self, batch: Batch) -> Wire:
         columns = Columns(batch)

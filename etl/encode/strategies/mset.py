@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from etl.encode.resp.columns import Columns, split
+import pyarrow as pa
+
+from etl.encode.resp.columns import Columns, key_column, split
 from etl.encode.resp.protocol import CRLF, argument, arguments, groups, join
 from etl.plan import Batch, BatchResult, Buffer, Refusal, Wire
 from etl.template import Template
@@ -35,6 +37,9 @@ class MsetEncoder:
     def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         return split(batch, self.templates, keys=(self.key,))
 
+    def keys(self, batch: Batch) -> pa.Array:
+        return key_column(self.key, batch)
+
     def encode(self, batch: Batch) -> Wire:
         """Make the batch's MSETs. MSET is atomic: a group is applied whole or not at all."""
         columns = Columns(batch)
@@ -56,12 +61,17 @@ class MsetEncoder:
 
     def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
         """Count a group's records as written when its reply is OK; else each of them is refused."""
-        if replies is None:
-            return BatchResult(written=wire.records)
-        refusals = [
-            Refusal(index, reply if isinstance(reply, Exception) else f"MSET answered {reply!r}")
-            for j, reply in enumerate(replies)
-            if reply != b"OK"
-            for index in range(wire.boundaries[j], wire.boundaries[j + 1])
-        ]
-        return BatchResult(written=wire.records - len(refusals), refusals=tuple(refusals))
+        return written_or_refused(wire, replies)
+
+
+def written_or_refused(wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
+    """Count the records of each group whose reply is OK as written, and refuse those of the others."""
+    if replies is None:
+        return BatchResult(written=wire.records)
+    refusals = [
+        Refusal(index, reply if isinstance(reply, Exception) else f"MSET answered {reply!r}")
+        for j, reply in enumerate(replies)
+        if reply != b"OK"
+        for index in range(wire.boundaries[j], wire.boundaries[j + 1])
+    ]
+    return BatchResult(written=wire.records - len(refusals), refusals=tuple(refusals))

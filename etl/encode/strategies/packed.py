@@ -27,7 +27,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.encode.rdb.buckets import Buckets, buckets_of, value_arguments
+from etl.encode.rdb.buckets import Buckets, bucket_keys, buckets_of, value_arguments
 from etl.encode.rdb.listpack import END, HEADER_BYTES, MAX_STRING_BYTES, element_pieces
 from etl.encode.rdb.payload import MAX_LISTPACK_BYTES, listpacks
 from etl.encode.resp.columns import Columns, split
@@ -76,6 +76,10 @@ class PackEncoder:
 
     def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         return split(batch, (self.value,))
+
+    def keys(self, batch: Batch) -> pa.Array:
+        """Return the key of each record's bucket."""
+        return bucket_keys(self.key, batch, self.size)
 
     def encode(self, batch: Batch) -> Wire:
         """Make the commands of the batch's buckets, in order.

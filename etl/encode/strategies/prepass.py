@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from etl.encode.resp.columns import split
+import pyarrow as pa
+
+from etl.encode.resp.columns import key_column, split
 from etl.encode.resp.command import command
 from etl.encode.strategies.commands import CommandsEncoder
 from etl.encode.strategies.merged import MembersEncoder
@@ -25,9 +27,10 @@ def _keyed(key: Template, batch: Batch) -> tuple[Batch, list[Refusal]]:
 
 @dataclass(frozen=True, slots=True)
 class ClearEncoder:
-    """``DEL key [key ...]``; counts nothing."""
+    """``DEL key [key ...]``, or (``alone``) one command a record; counts nothing."""
 
     key: Template
+    alone: bool = False
 
     @property
     def templates(self) -> tuple[Template, ...]:
@@ -36,8 +39,14 @@ class ClearEncoder:
     def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         return _keyed(self.key, batch)
 
+    def keys(self, batch: Batch) -> pa.Array:
+        return key_column(self.key, batch)
+
     def encode(self, batch: Batch) -> Wire:
-        return MembersEncoder(command("DEL", self.key)).encode(batch)
+        delete = command("DEL", self.key)
+        return (
+            CommandsEncoder((delete,)).encode(batch) if self.alone else MembersEncoder(delete).encode(batch)
+        )
 
     def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
         return BatchResult(refusals=_failed(wire, replies or ()))
@@ -60,6 +69,9 @@ class ProbeEncoder:
 
     def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         return _keyed(self.key, batch)
+
+    def keys(self, batch: Batch) -> pa.Array:
+        return key_column(self.key, batch)
 
     def encode(self, batch: Batch) -> Wire:
         wire = CommandsEncoder((command("EXISTS", self.key),)).encode(batch)

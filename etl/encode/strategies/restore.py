@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.encode.rdb.payload import HashEncoding, hashes
-from etl.encode.resp.columns import Columns, survivors
+from etl.encode.resp.columns import Columns, key_column, survivors
 from etl.encode.resp.command import command
 from etl.encode.resp.lookup import join_lookups, lookup
 from etl.encode.resp.protocol import CRLF, Piece, argument, join
@@ -64,6 +64,9 @@ class RestoreEncoder:
         refusals = [Refusal(rest[refusal.index], refusal.reason) for refusal in refusals]
         refusals += [Refusal(index, reason) for index in large]
         return good, sorted(refusals, key=lambda refusal: refusal.index)
+
+    def keys(self, batch: Batch) -> pa.Array:
+        return key_column(self.key, batch)
 
     def encode(self, batch: Batch) -> Wire:
         """Make the batch's RESTOREs, one reply each."""

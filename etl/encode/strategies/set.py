@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from etl.encode.resp.columns import Columns, split
+import pyarrow as pa
+
+from etl.encode.resp.columns import Columns, key_column, split
 from etl.encode.resp.protocol import CRLF, Piece, argument, arguments, join
 from etl.plan import Batch, BatchResult, Refusal, Wire
 from etl.template import Template
@@ -35,6 +37,9 @@ class SetEncoder:
 
     def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         return split(batch, self.templates, keys=(self.key,), integers=self.expiry[1:])
+
+    def keys(self, batch: Batch) -> pa.Array:
+        return key_column(self.key, batch)
 
     def encode(self, batch: Batch) -> Wire:
         """Make the batch's SETs, one reply each."""

@@ -20,6 +20,7 @@ class HashType(OneCommandType):
 
     options = ("wire",)
     holds_one_record = True
+    overwrites = True
 
     def command(self, mapping: RecordMapping) -> Command:
         return command("HSET", mapping.key, Template((Field(ALL),)))

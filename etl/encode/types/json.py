@@ -14,6 +14,7 @@ class JsonType(OneCommandType):
 
     options = ("value",)
     holds_one_record = True
+    overwrites = True
 
     def command(self, mapping: RecordMapping) -> Command:
         name = "JSON.MERGE" if mapping.if_exists == "merge" else "JSON.SET"

@@ -14,6 +14,7 @@ from etl.encode.rdb.payload import LISTPACK, HashEncoding
 from etl.encode.strategies.mset import MsetEncoder
 from etl.encode.strategies.packed import PackEncoder
 from etl.encode.strategies.set import SetEncoder
+from etl.encode.strategies.slot_mset import SlotMsetEncoder
 from etl.encode.verify.check import Check
 from etl.errors import UsageError
 from etl.plan import Encoder
@@ -26,6 +27,7 @@ class StringType(RedisType):
     options = ("value", "pack", "wire")
     requires: ClassVar[Mapping[str, str]] = {"wire": "pack"}
     holds_one_record = True
+    overwrites = True
 
     def encoder(self, mapping: RecordMapping) -> Encoder:
         if mapping.pack is not None:
@@ -33,7 +35,8 @@ class StringType(RedisType):
         if mapping.if_exists == "merge":
             raise UsageError("--if-exists merge has no meaning for a string: it is one value")
         if mapping.expiry is None and mapping.if_exists == "replace":
-            return MsetEncoder(mapping.key, mapping.value)
+            strings = SlotMsetEncoder if mapping.clustered else MsetEncoder
+            return strings(mapping.key, mapping.value)
         expiry = mapping.expiry.words if mapping.expiry else ()
         return SetEncoder(mapping.key, mapping.value, expiry, mapping.if_exists)
 
@@ -50,11 +53,12 @@ class StringType(RedisType):
     def checks(self, mapping: RecordMapping) -> tuple[Check, ...]:
         from etl.encode.verify.items import ItemsCheck  # a load needs none of these
         from etl.encode.verify.packed import PackCheck
-        from etl.encode.verify.read_commands import STRING
+        from etl.encode.verify.read_commands import ONE_STRING, STRING
 
         if mapping.pack is not None:
             return (PackCheck(mapping.key, mapping.value, mapping.pack),)
-        return (ItemsCheck(STRING, None, (mapping.key, mapping.value)),)
+        read = ONE_STRING if mapping.clustered else STRING
+        return (ItemsCheck(read, None, (mapping.key, mapping.value)),)
 
     def hash_encodings(self, mapping: RecordMapping) -> tuple[HashEncoding, ...]:
         """Buckets are only written as listpacks."""

@@ -29,6 +29,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pyarrow as pa
+
 from etl.encode.resp.columns import Columns, split, survivors
 from etl.encode.verify.check import Check, Mismatch
 from etl.encode.verify.list import ListCheck
@@ -67,6 +69,9 @@ class Checker:
         places = survivors(len(batch), {refusal.index for refusal in refusals})
         more = [Refusal(places[index], "its members do not come out even") for index in uneven]
         return split(batch, (), more=[*refusals, *more])
+
+    def keys(self, batch: Batch) -> pa.Array:
+        return self.load.keys(batch)
 
     def encode(self, batch: Batch) -> Wire:
         columns = Columns(batch)

@@ -48,8 +48,10 @@ class ItemsCheck:
         asked = arguments(items.parts[self.read.asked])
         if self._many is not None:
             return self._request_many(self._many, items, asked)
-        key = arguments(items.key)
-        joined = join([b"*3", argument(self.read.one), *key, *asked, CRLF], items.count)
+        head = [b"*2", argument(self.read.one)]
+        if self.key is not None:
+            head = [b"*3", argument(self.read.one), *arguments(items.key)]
+        joined = join([*head, *asked, CRLF], items.count)
         return ReadRequest((joined.data,), self._expected_one(items), items.count)
 
     def compare(self, columns: Columns, replies: Iterator[Any]) -> Iterator[Mismatch]:

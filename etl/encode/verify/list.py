@@ -121,6 +121,9 @@ class WindowEncoder:
     def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
         return batch, []
 
+    def keys(self, batch: Batch) -> pa.Array:
+        return batch.fields.column(KEY)
+
     def encode(self, batch: Batch) -> Wire:
         words = [word for name in (KEY, FIRST, LAST) for word in arguments([batch.fields.column(name)])]
         asked = join([b"*4", argument(b"LRANGE"), *words, CRLF], len(batch))

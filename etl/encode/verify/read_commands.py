@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Item = Sequence[bytes]
@@ -117,6 +117,7 @@ class ReadCommand:
 
 
 STRING = ReadCommand(2, 0, b"GET", b"MGET", _equal, _show_last, answer=1)
+ONE_STRING = replace(STRING, many=None)
 FIELD = ReadCommand(2, 0, b"HGET", b"HMGET", _equal, _show_pair, answer=1)
 MEMBER = ReadCommand(1, 0, b"SISMEMBER", b"SMISMEMBER", _equal, _show_last, constant=1, absent=0, kind=int)
 SCORE = ReadCommand(2, 1, b"ZSCORE", b"ZMSCORE", _as_number, _show_score, answer=0)

@@ -6,7 +6,9 @@ A file has
 - ``NOUN``: what it is called in messages: "an embedded server",
 - ``OPTIONS``: the names of options that are for it and not for every other one,
 - ``open(url, options)``: a context manager that yields the Target (``etl/plan/target.py``) at ``url``;
-  what it starts for that ends with it. It raises UsageError for a URL that cannot be.
+  what it starts for that ends with it. It raises UsageError for a URL that cannot be,
+- and, if it is found out by asking, ``found_at(target)``: the Target that a server which was reached through
+  another deployment is a part of; None where it is of none.
 """
 
 from etl.registry import shelf_path

@@ -41,7 +41,8 @@ class StandaloneTarget:
     A connection on which it is silent for ``read_timeout_s`` is given up; it is tried to come back for
     ``retry_for_s`` seconds. ``embedded``: it is a child of this process, and no other client's. ``known``: it
     has been reached before; ``server_id`` is its run id then, where it tells that. ``named`` is its name
-    where that is not its address. ``limit`` bounds what a session has in flight.
+    where that is not its address. ``limit`` bounds what a session has in flight. ``in_cluster``: it has said
+    that it is a node of a cluster.
     """
 
     address: Address
@@ -52,7 +53,10 @@ class StandaloneTarget:
     embedded: bool = False
     named: str | None = None
     limit: InFlightLimit = NO_LIMIT
+    in_cluster: bool = False
 
+    clustered: ClassVar[bool] = False
+    slot: ClassVar[None] = None
     takes: ClassVar[frozenset[str]] = frozenset()
 
     def __str__(self) -> str:
@@ -62,13 +66,26 @@ class StandaloneTarget:
     def name(self) -> str:
         return self.named or str(self)
 
+    def primaries(self) -> tuple[StandaloneTarget, ...]:
+        return (self,)
+
+    def first_slots(self) -> tuple[None]:
+        return (None,)
+
+    def holding(self, key: bytes) -> StandaloneTarget:
+        return self
+
     def connect(self, client_name: str) -> PipelinedSession:
+        return self.open_session(self.address, client_name)
+
+    def open_session(self, address: Address, client_name: str) -> PipelinedSession:
+        """Open a session with the server that is at ``address`` now. Raises TargetError."""
         from etl.sink.session.connect import open_connection  # redis is imported where it is used
 
-        connection, number = open_connection(self.address, client_name, timeout_s=self.read_timeout_s)
+        connection, number = open_connection(address, client_name, timeout_s=self.read_timeout_s)
         return PipelinedSession(
             connection,
-            str(self),
+            str(address),
             read_timeout_s=self.read_timeout_s,
             client=Client(number, client_name.encode()),
             limit=self.limit,
@@ -82,6 +99,9 @@ class StandaloneTarget:
 
     def connect_reconnecting(self, client_name: str, stop: StopFlag) -> ReconnectingSession:
         return ReconnectingSession(lambda: self.connect(client_name), self.backoff(stop), self.server_id)
+
+    def connect_routed(self, client_name: str, stop: StopFlag) -> None:
+        return None
 
     def identify(
         self,
@@ -102,7 +122,7 @@ class StandaloneTarget:
         reached = self.known
 
         def attempt() -> StandaloneTarget:
-            return replace(self, server_id=self._ask_id(client_name, stop), known=True)
+            return self.identified(client_name, stop)
 
         def limit_s(lost: TransientError) -> float | None:
             nonlocal reached
@@ -114,12 +134,18 @@ class StandaloneTarget:
 
         return self.backoff(stop).retry(attempt, limit_s=limit_s, told=told)
 
-    def _ask_id(self, client_name: str, stop: StopFlag) -> bytes | None:
-        """Connect, and ask for the server's run id; one that hangs up on the question does not tell it."""
+    def identified(self, client_name: str, stop: StopFlag) -> StandaloneTarget:
+        """Connect once; return the target, which knows its server then. Raises TargetError.
+
+        A server that hangs up on the question tells nothing.
+        """
+        known = replace(self, server_id=None, known=True)
         try:
-            (info,) = ask_through(self, plain((b"INFO", b"server")), stop, client_name, reaches=False)
+            (info,) = ask_through(self, plain((b"INFO",)), stop, client_name, reaches=False)
         except HungUpError:
             if self.known:
                 raise
-            return None
-        return server_id(info) if isinstance(info, bytes) else None
+            return known
+        if not isinstance(info, bytes):
+            return known
+        return replace(known, server_id=server_id(info), in_cluster=b"cluster_enabled:1" in info.split())

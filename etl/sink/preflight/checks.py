@@ -13,7 +13,8 @@ from etl.encode.examples import CommandArgs
 from etl.errors import TargetError
 from etl.sink.error_replies import ERROR_POLICIES
 from etl.sink.preflight.facts import Denial, Findings, Info
-from etl.units import counted, format_bytes
+from etl.sink.sentinel_address import watched_url
+from etl.units import counted, format_bytes, listed
 
 MEMORY_PER_INPUT_BYTE = 3
 """A rough guess of the bytes in Redis for a byte of input.
@@ -28,16 +29,24 @@ still fail the run at its end (``evicted``).
 def require_server(info: Info, target: object, *, writes: bool, takes: frozenset[str] = frozenset()) -> None:
     """Refuse a server of a kind that the target does not take. Raises TargetError."""
     if info.sentinel and "sentinel" not in takes:
-        named = f": {', '.join(info.watched)}" if info.watched else ""
-        raise TargetError(
-            f"{target}: this is a Sentinel, which has no data; give the address of the primary that it"
-            f" watches instead{named}"
-        )
+        raise TargetError(f"{target}: this is a Sentinel, which has no data; {_primaries(info, target)}")
     if info.cluster and "cluster" not in takes:
-        raise TargetError(f"{target}: {ERROR_POLICIES['MOVED'].meaning}")
+        raise TargetError(
+            f"{target}: the server is a node of a Redis Cluster, which is not loaded in this way"
+        )
     if writes and info.replica:
         named = f", {info.primary}" if info.primary else ""
         raise TargetError(f"{target}: {ERROR_POLICIES['READONLY'].meaning}{named}")
+
+
+def _primaries(info: Info, target: object) -> str:
+    """Return what to give in place of a Sentinel's own address."""
+    meant = [(watched_url(str(target), name), f"{name} at {at}") for name, at in info.watched]
+    urls = [f"--to {url} ({which})" for url, which in meant if url]
+    if urls:
+        return f"for a primary that it watches give {listed(urls, 'or')}"
+    named = f": {listed([which for _, which in meant])}" if meant else ""
+    return f"give the address of the primary that it watches instead{named}"
 
 
 def require_commands(findings: Findings, commands: Iterable[CommandArgs], target: object) -> None:

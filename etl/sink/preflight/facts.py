@@ -18,8 +18,8 @@ class Info:
     """What INFO tells (https://redis.io/docs/latest/commands/info/); None: see NOTE(unknown).
 
     Memory is in bytes; ``maxmemory`` is 0 where there is no limit. ``primary`` is the ``host:port`` that a
-    read-only replica follows. A ``sentinel`` has no data, and watches primaries: ``watched``, by address and
-    name.
+    read-only replica follows. A ``sentinel`` has no data, and watches primaries: ``watched``, by name and
+    address.
     """
 
     version: str | None = None
@@ -31,7 +31,7 @@ class Info:
     policy: str | None = None
     evicted_keys: int | None = None
     sentinel: bool = False
-    watched: tuple[str, ...] = ()
+    watched: tuple[tuple[str, str], ...] = ()
 
 
 UNKNOWN = Info()
@@ -91,10 +91,10 @@ def read_info(reply: Any) -> Info:
 _MASTER = re.compile(r"master\d+")
 
 
-def _watched(value: str) -> str | None:
+def _watched(value: str) -> tuple[str, str] | None:
     """Read a Sentinel's ``name=mymaster,status=ok,address=10.0.0.1:6379,slaves=1,sentinels=3``."""
     facts = dict(fact.partition("=")[::2] for fact in value.split(","))
-    return f"{facts['address']} ({facts['name']})" if facts.keys() >= {"name", "address"} else None
+    return (facts["name"], facts["address"]) if facts.keys() >= {"name", "address"} else None
 
 
 def read_missing(names: Sequence[bytes], reply: Any) -> frozenset[bytes]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from etl.report import Counters
 from etl.sink.error_replies import ERROR_POLICIES
@@ -29,6 +29,12 @@ def has_little_room(info: Info) -> bool:
     if not info.maxmemory or info.used_memory is None or (info.policy or "noeviction") != "noeviction":
         return False
     return info.maxmemory - info.used_memory < min(MIN_ROOM * info.maxmemory, MIN_ROOM_BYTES)
+
+
+def fullest(infos: Iterable[Info]) -> Info:
+    """Return what a server says that has little room, of several; else what one of them says."""
+    said = list(infos)
+    return next(filter(has_little_room, said), said[0])
 
 
 class MemoryGuard(threading.Thread):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from inspect import signature
 from typing import Any
 
@@ -16,6 +16,7 @@ from etl.errors import BrokenHandshakeError, LoadingError, LostError, TargetErro
 from etl.plan.error_reply import Action, Cause, ErrorReply, has_cause
 from etl.sink.address import Address, connection_arguments
 from etl.sink.error_replies import classified, explain
+from etl.sink.sentinel_address import watched_url
 
 CONNECT_TIMEOUT_S = 10.0
 
@@ -28,22 +29,32 @@ _TELLS_NOTHING = {"driver_info": None} if "driver_info" in signature(AbstractCon
 _FULL = "max number of clients reached"
 """What a server says that takes no more connections; redis-py has no class for it."""
 
-_NO_DATABASES = "; is this the port of a Sentinel? Give the address of the primary that it watches instead"
+_NO_DATABASES = "; is this the port of a Sentinel? Give {} instead"
+
+_ONE_DATABASE = "; a Redis Cluster has database 0 alone: end the URL with /0"
 
 _ENDED_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
-def open_connection(address: Address, client_name: str, *, timeout_s: float) -> tuple[Any, int | None]:
+def open_connection(
+    address: Address,
+    client_name: str,
+    *,
+    timeout_s: float,
+    connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    explained: Callable[[ErrorReply], str] = explain,
+) -> tuple[Any, int | None]:
     """Connect, authenticate, select the database; return the redis-py connection and its number there.
 
-    ``timeout_s`` bounds each answer of the handshake. Raises TargetError, which quotes no secret: LostError
-    where it cannot be had just now, and of that BrokenHandshakeError where the connection broke,
-    UnreachedError where it was not accepted, LoadingError where the server loads its data set.
+    ``timeout_s`` bounds each answer of the handshake. ``explained`` says what an error reply means. Raises
+    TargetError, which quotes no secret: LostError where it cannot be had just now, and of that
+    BrokenHandshakeError where the connection broke, UnreachedError where it was not accepted, LoadingError
+    where the server loads its data set.
     """
     arguments = connection_arguments(address)
     kind = arguments.pop("connection_class", Connection)
     if kind in (Connection, SSLConnection):
-        arguments["socket_connect_timeout"] = CONNECT_TIMEOUT_S
+        arguments["socket_connect_timeout"] = connect_timeout_s
     taken = False
 
     def log_in(connection: Any) -> None:
@@ -66,9 +77,9 @@ def open_connection(address: Address, client_name: str, *, timeout_s: float) -> 
         connection.connect()
         number = _introduce(connection, client_name)
     except (exceptions.AuthenticationError, exceptions.ResponseError, exceptions.BusyLoadingError) as error:
-        raise _refusal(address, classified(error)) from None
+        raise _refusal(address, classified(error), explained) from None
     except ErrorReply as reply:
-        raise _refusal(address, reply) from None
+        raise _refusal(address, reply, explained) from None
     except exceptions.TimeoutError:
         server = "Redis server with TLS" if issubclass(kind, SSLConnection) else "Redis server"
         kind_of_error = BrokenHandshakeError if taken else UnreachedError
@@ -106,13 +117,20 @@ def _reply(connection: Any) -> Any:
         return classified(error)
 
 
-def _refusal(address: Address, reply: ErrorReply) -> TargetError:
+def _refusal(address: Address, reply: ErrorReply, explained: Callable[[ErrorReply], str]) -> TargetError:
     """Return the error of a server that refuses the connection, LostError if only for now."""
     if has_cause(reply, Cause.LOADING):
-        return LoadingError(f"{address}: {reply.explained}")
+        return LoadingError(f"{address}: {explained(reply)}")
     kind = LostError if reply.policy.action is Action.AGAIN else TargetError
-    hint = _NO_DATABASES if "unknown command 'SELECT'" in str(reply) else ""
-    return kind(f"{address} refused the connection: {reply.explained}{hint}")
+    return kind(f"{address} refused the connection: {explained(reply)}{_hint(address, str(reply))}")
+
+
+def _hint(address: Address, said: str) -> str:
+    """Return what to give instead, where the server has no database of that number."""
+    if "unknown command 'SELECT'" in said:
+        meant = watched_url(address.shown, "NAME")
+        return _NO_DATABASES.format(meant or "the address of the primary that it watches")
+    return _ONE_DATABASE if "SELECT is not allowed in cluster mode" in said else ""
 
 
 def _kind_of_loss(error: BaseException, *, taken: bool) -> type[TargetError]:

@@ -90,18 +90,14 @@ class PipelinedSession:
         self._reader: hiredis.Reader | None = None  # None: replies are compared, not parsed
         self._replies: list[Any] = []
         self._failure: TargetError | None = None
+        self.progress = 0
+        """Counts the times that bytes were sent or came in."""
 
     def submit(self, wire: Wire, token: Any) -> Iterator[Response]:
         with self._failure_kept():
-            if not self._waiting:
-                self._read_remaining()  # an unexpected reply would pass for the first one of this wire
-            while self._waiting and not self._has_room(wire):
+            while not self.has_room(wire):
                 self._step()
-            self._inflight_bytes += wire.nbytes
-            self._inflight_commands += wire.commands
-            self._inflight_records += wire.records
-            self._waiting.append(_Waiting(token, wire))
-            self._unsent.extend(buffer for buffer in wire.buffers if len(buffer))
+            self._queue(wire, token)
             while self._unsent:
                 self._step()
         return self._take_responses()
@@ -115,7 +111,43 @@ class PipelinedSession:
     def close(self) -> None:
         self._connection.disconnect()
 
-    def _has_room(self, wire: Wire) -> bool:
+    # For who serves several sessions at once: nothing here waits.
+
+    @property
+    def outstanding(self) -> bool:
+        """Return True if any wire has no response yet."""
+        return bool(self._waiting)
+
+    @property
+    def transport(self) -> Transport:
+        return self._transport
+
+    @property
+    def sends(self) -> bool:
+        """Return True if it has bytes that wait to be sent."""
+        return bool(self._unsent)
+
+    def queue(self, wire: Wire, token: Any) -> None:
+        """Take a wire, for ``advance`` to send; ``has_room`` says whether it should wait."""
+        with self._failure_kept():
+            self._queue(wire, token)
+
+    def advance(self) -> Iterator[Response]:
+        """Send and receive what can be; return the responses that came in. Raises as ``submit`` does."""
+        with self._failure_kept():
+            while self._waiting and self._moved():
+                pass
+        return self._take_responses()
+
+    def give_up(self) -> None:
+        """Fail for a server that was silent for ``read_timeout_s``. The next call raises LostError."""
+        with self._failure_kept():
+            raise self._silent()
+
+    def has_room(self, wire: Wire) -> bool:
+        """Return True if ``wire`` may go out beside what is in flight; alone it always may."""
+        if not self._waiting:
+            return True
         limit = self._limit
         max_bytes = INFLIGHT_BYTES if limit.nbytes is None else min(limit.nbytes, INFLIGHT_BYTES)
         records = self._inflight_records + wire.records
@@ -124,6 +156,15 @@ class PipelinedSession:
             and (limit.records is None or records <= limit.records)
             and self._inflight_commands + wire.commands <= INFLIGHT_COMMANDS
         )
+
+    def _queue(self, wire: Wire, token: Any) -> None:
+        if not self._waiting:
+            self._read_remaining()  # an unexpected reply would pass for the first one of this wire
+        self._inflight_bytes += wire.nbytes
+        self._inflight_commands += wire.commands
+        self._inflight_records += wire.records
+        self._waiting.append(_Waiting(token, wire))
+        self._unsent.extend(buffer for buffer in wire.buffers if len(buffer))
 
     @contextlib.contextmanager
     def _failure_kept(self) -> Iterator[None]:
@@ -143,22 +184,36 @@ class PipelinedSession:
 
     def _step(self) -> None:
         """Send and receive once what can be, waiting if neither can: see NOTE(deadlock)."""
-        try:
+        if not self._moved():
+            with self._broken_connection():
+                answers = self._transport.wait(to_send=bool(self._unsent), timeout_s=self._read_timeout_s)
+            if not answers:
+                raise self._silent()
+
+    def _moved(self) -> bool:
+        """Send and receive once what can be; return False if neither can."""
+        with self._broken_connection():
             moved = bool(self._unsent) and self._transport.send(self._unsent)
             data = self._transport.receive()
-            if data is None and not moved:
-                self._wait()
-        except OSError as error:
-            self._read_remaining()
-            raise self._broken(f"the connection to {self.name} broke: {error.strerror or error}") from None
         if data == b"":
             raise self._broken(f"{self.name} closed the connection in the middle")
         if data:
             self._on_data(data)
+        if moved or data is not None:
+            self.progress += 1
+            return True
+        return False
 
-    def _wait(self) -> None:
-        if not self._transport.wait(to_send=bool(self._unsent), timeout_s=self._read_timeout_s):
-            raise self._broken(f"{self.name} has not answered for {format_seconds(self._read_timeout_s)}")
+    @contextlib.contextmanager
+    def _broken_connection(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._read_remaining()
+            raise self._broken(f"the connection to {self.name} broke: {error.strerror or error}") from None
+
+    def _silent(self) -> TargetError:
+        return self._broken(f"{self.name} has not answered for {format_seconds(self._read_timeout_s)}")
 
     def _read_remaining(self) -> None:
         """Take what the server has said by now; if it has closed, that may tell why."""

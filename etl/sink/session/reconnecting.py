@@ -50,6 +50,22 @@ class ReconnectingSession:
         while self._unanswered:
             yield from self._responses(self._session.drain)
 
+    # For who serves several sessions at once (``etl/sink/session/cluster.py``).
+
+    @property
+    def present(self) -> PipelinedSession:
+        """The session over the present connection."""
+        return self._session
+
+    def queue(self, wire: Wire, token: Any) -> None:
+        """Take a wire, for ``advance`` to send."""
+        self._unanswered.append((wire, token))
+        self._session.queue(wire, token)
+
+    def advance(self) -> Iterator[Response]:
+        """Send and receive what can be; waits only for a connection that was lost to come back."""
+        return self._responses(self._session.advance)
+
     def renew(self) -> None:
         """Connect anew, as the name may lead to another server; raises TargetError when none is reached."""
         self._return(None)

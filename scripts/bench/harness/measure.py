@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from .process import run as run_command
 from .reading import Reads
@@ -21,6 +22,7 @@ class Contender:
     the command's stdout and raises BenchError for a wrong result. ``prepare`` is run before, unmeasured.
     ``own_seconds`` finds in the stdout how long the work itself took, without the start of the program.
     ``read`` reads from the server afterwards and says how long that takes. ``exit_code`` is the good one.
+    ``place`` opens the server, or what stands for one.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Contender:
     own_seconds: Callable[[str], float] | None = None
     read: Callable[[Server], Reads] | None = None
     exit_code: int = 0
+    place: Callable[[], Any] = Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,12 @@ class Result:
         return cpu_s * 1e6 / self.contender.records
 
     @property
+    def server_cpu_s_per_million(self) -> float:
+        """CPU seconds of the server (or of all nodes) for a million records."""
+        cpu_s = median(each.server_cpu_s for each in self.measurements)
+        return cpu_s * 1e6 / self.contender.records
+
+    @property
     def redis_bytes_per_record(self) -> float:
         return median(each.redis_bytes for each in self.measurements) / self.contender.records
 
@@ -120,7 +129,7 @@ def measure_all(contenders: list[Contender], *, repeat: int) -> dict[str, Result
 
 
 def measure(contender: Contender) -> Measurement:
-    with Server() as server:
+    with contender.place() as server:
         if contender.prepare:
             run_command(contender.prepare(server))
         cpu_before_s, bytes_before = server.cpu_s(), server.used_bytes()

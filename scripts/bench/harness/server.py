@@ -22,17 +22,23 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 class Server:
     """A running server, as a context manager. A new one for each measurement starts from equal conditions:
-    the hash table's size and the allocator's state would survive a FLUSHALL.
+    the hash table's size and the allocator's state would survive a FLUSHALL. ``config`` makes it a node of a
+    cluster.
     """
 
-    def __init__(self) -> None:
-        self.port = free_port()
+    def __init__(self, *config: str) -> None:
+        self.port, self.bus_port = free_port(), free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.client = redis.Redis(port=self.port)
         self._folder = tempfile.TemporaryDirectory(prefix="redis-etl-bench-")
         self._process = subprocess.Popen(
-            server_command(self.port, self._folder.name), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            [*server_command(self.port, self._folder.name), *self._cluster(config)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
         )
+
+    def _cluster(self, config: tuple[str, ...]) -> list[str]:
+        return [*config, "--cluster-port", str(self.bus_port)] if config else []
 
     def __enter__(self) -> Server:
         try:

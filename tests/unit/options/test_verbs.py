@@ -93,6 +93,7 @@ GOOD: list[tuple[str, Any]] = [
     ("expire_at", "{ts}"),
     ("expire_at", "2030-01-31T12:00:00Z"),
     ("allow_eviction", True),
+    ("at_least_once", True),
 ]
 
 

@@ -35,6 +35,14 @@ def test_a_report_is_folded_from_counts_and_results() -> None:
     assert [(w.records, w.blocks, w.seconds) for w in report.workers] == [(3, 1, 0.5), (4, 1, 0.25)]
 
 
+def test_what_the_nodes_of_a_cluster_have_answered_for_is_added_up_and_shown() -> None:
+    first, second = {"10.0.0.2:6379": 3, "10.0.0.1:6379": 1}, {"10.0.0.2:6379": 1_000}
+    report = outcome(None, Finished(0, 0.5, nodes=first), Finished(1, 0.5, nodes=second)).report()
+    assert list(report.as_dict()["nodes"].items()) == [("10.0.0.1:6379", 1), ("10.0.0.2:6379", 1_003)]
+    assert "redis://host, 2 nodes: 10.0.0.1:6379 1, 10.0.0.2:6379 1,003" in report.summary()
+    assert "nodes" not in outcome(None, Finished(0, 0.5)).report().as_dict()
+
+
 def test_a_verify_counts_what_it_compares() -> None:
     report = outcome(None, verb="verify").report()
     assert report.records == {"read": 7, "equal": 7, "missing": 0, "different": 0, "rejected": 2}

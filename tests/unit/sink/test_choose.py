@@ -46,6 +46,7 @@ def test_a_url_leads_to_the_deployment_of_its_scheme_and_names_the_target(folder
     assert name_of("redis://:s3cret@host/1") == "redis://host:6379/1"
     assert name_of("rediss://host") == "rediss://host:6379/0"
     assert name_of("unix:///run/r.sock") == "unix:///run/r.sock?db=0"
+    assert name_of("redis+sentinel://:s3cret@h2:1,h1/m") == "redis+sentinel://h1:26379,h2:1/m/0"
     assert name_of("embedded:data/here") == "embedded:data/here"
     assert folders == ["data/here"]
     target: Target
@@ -53,7 +54,10 @@ def test_a_url_leads_to_the_deployment_of_its_scheme_and_names_the_target(folder
         assert str(target) == "unix:///run/own.sock?db=0"
 
 
-STARTS = "starts with one of embedded:FOLDER, redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///SOCKET"
+STARTS = (
+    "starts with one of embedded:FOLDER, redis+sentinel://HOST:PORT/NAME/DB,"
+    " rediss+sentinel://HOST:PORT/NAME/DB, redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///SOCKET"
+)
 
 
 @cases(
@@ -82,5 +86,5 @@ def test_options_of_other_deployments_are_refused(options: dict[str, Any]) -> No
     (name,) = options
     assert refusal(to="embedded:data", **options) == (
         f"--{name.replace('_', '-')} has no effect with an embedded server:"
-        " it is for redis://, rediss:// and unix://"
+        " it is for redis+sentinel://, rediss+sentinel://, redis://, rediss:// and unix://"
     )

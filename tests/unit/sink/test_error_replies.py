@@ -33,9 +33,10 @@ SAID = {
 }
 
 ACTIONS = {
-    Action.AGAIN: {"OOM", "READONLY", "MASTERDOWN", "LOADING", "MISCONF", "NOREPLICAS", "BUSY", "TRYAGAIN"},
+    Action.AGAIN: {"OOM", "READONLY", "MASTERDOWN", "LOADING", "MISCONF", "NOREPLICAS", "BUSY", "TRYAGAIN"}
+    | {"MOVED", "ASK", "CLUSTERDOWN"},
     Action.STOP: {
-        *("NOAUTH", "WRONGPASS", "NOPERM", "DENIED", "MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN", "FENCE"),
+        *("NOAUTH", "WRONGPASS", "NOPERM", "DENIED", "CROSSSLOT", "FENCE"),
     },
     Action.REJECT: {"WRONGTYPE", "BUSYKEY"},
 }
@@ -92,7 +93,9 @@ def test_every_row_says_what_is_done(word: str) -> None:
 
 def test_a_full_server_is_waited_for_a_while_only_and_one_that_lost_its_role_is_looked_for_again() -> None:
     assert {word for word, row in ERROR_POLICIES.items() if row.limit_s is not None} == {"OOM"}
-    assert {word for word, row in ERROR_POLICIES.items() if row.reconnect} == {"READONLY", "MASTERDOWN"}
+    assert {word for word, row in ERROR_POLICIES.items() if row.reconnect} == {
+        *("READONLY", "MASTERDOWN", "MOVED", "CLUSTERDOWN")
+    }
 
 
 @cases(

@@ -29,6 +29,13 @@ def test_a_shared_url_has_the_place_and_the_user_and_no_password(url: str, share
     assert same_place(url, shared)
 
 
+def test_sentinels_are_the_same_in_any_order_and_whoever_logs_in() -> None:
+    url = "redis+sentinel://u:s3cr3t@b,a:26379/m?sentinel_user=s&sentinel_password=s3cr3t"
+    assert same_place(url, "redis+sentinel://a,b/m/0")
+    assert not same_place(url, "redis+sentinel://a,b/n/0")
+    assert not same_place(url, "rediss+sentinel://a,b/m/0")
+
+
 @pytest.mark.parametrize("other", ["redis://h:6380/0", "redis://h/1", "redis://i", "rediss://h"])
 def test_another_host_port_database_or_scheme_is_another_place(other: str) -> None:
     assert same_place("redis://u:p@h:6379/0", "redis://h")

@@ -490,6 +490,7 @@ class Probe:
 
     templates = PairsEncoder().templates
     split_encodable = PairsEncoder.split_encodable
+    keys = PairsEncoder.keys
     encode = PairsEncoder.encode
     size = 1
 

@@ -287,7 +287,7 @@ def test_the_reply_of_a_hash_is_predicted_field_by_field() -> None:
     assert expected_in(wire) == [[b"1", b"", b"x\r\ny"], 3, [b"2", b"z"], 2]
 
 
-@cases("fields", [1, 500, 511, 512, 1022, 1023, 1100])
+@cases("fields", [1, 511, 512, 1022, 1023])
 def test_a_hash_of_any_number_of_fields_is_compared(fields: int) -> None:
     names = [f"f{number}" for number in range(fields)]
     batch = batch_of({"id": [b"1", b"2"], **{name: [b"v", None] for name in names[1:]}})

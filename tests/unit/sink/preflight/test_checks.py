@@ -130,7 +130,7 @@ def test_a_replica_is_refused_for_writing_and_its_primary_named() -> None:
 def test_a_cluster_is_refused(writes: bool) -> None:
     said = refusal(require_server, Info(cluster=True), "t", writes=writes)
     require_server(Info(cluster=True), "t", writes=writes, takes=frozenset({"cluster"}))
-    assert said == "t: the server is part of a Redis Cluster, which cannot be loaded into yet"
+    assert said == "t: the server is a node of a Redis Cluster, which is not loaded in this way"
 
 
 SOME = [b"set", 3, [b"write"], 1, 1, 1]

@@ -1,0 +1,238 @@
+"""One worker's sessions with the nodes of a Redis Cluster, one for each node that it has something for.
+
+All of them are served at once: while one node takes its time, the others are sent to and read from. Whatever
+waits looks after all.
+
+NOTE(failover): a primary that has lost its slots to a replica may have answered for writes that the replica
+never got. So a node that is no longer a primary ends the run's attempt (ServerChangedError), and the next one
+begins with what the checkpoints at the new primary say. A slot that merely moves to another primary took its
+keys along: then only the map changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import select
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl.errors import EtlError, LostError, ServerChangedError, TransientError
+from etl.plan import NodeIdentity, Response, RetryTimer, Wire
+from etl.plan.error_reply import Cause, ErrorReply
+from etl.sink.session.reconnecting import ReconnectingSession
+from etl.sink.session.slot_map import Node, SlotMap, format_ranges, redirection
+
+REFRESH_EVERY_S = 1.0
+"""How often the map of slots is asked for at most; a random part more, as all workers would ask at once."""
+
+SUSPICIOUS_S = 2.0
+"""After so long a silence of a node the others are asked whether it is still a primary."""
+
+_SLICE_S = 0.5
+
+OpenNode = Callable[[Node, Callable[[], None]], ReconnectingSession]
+"""Opens a session with a node; the function that it is given is called at each failure to connect."""
+
+
+class ClusterSession:
+    """A RoutedSession (``etl/plan/target.py``). ``read_map`` asks the cluster, rather not the node given."""
+
+    def __init__(
+        self,
+        slot_map: SlotMap,
+        read_map: Callable[[Node | None, tuple[Node, ...]], SlotMap],
+        open_node: OpenNode,
+        identities: Mapping[Node, NodeIdentity],
+        backoff: RetryTimer,
+        *,
+        read_timeout_s: float,
+    ) -> None:
+        self._map = slot_map
+        self._identities = identities
+        self._ask_for_map = read_map
+        self._open_node = open_node
+        self._backoff = backoff
+        self._read_timeout_s = read_timeout_s
+        self._sessions: dict[Node, ReconnectingSession] = {}
+        self._moved_at: dict[Node, float] = {}
+        self._primaries = set(slot_map.nodes)
+        self._responses: list[Response] = []
+        self._failure: EtlError | None = None
+        self._unsettled = 0
+        self._next_refresh = 0.0
+        self._next_look = 0.0
+
+    def submit(self, wire: Wire, token: Any, node: Node) -> Iterator[Response]:
+        """Send one wire to a node; return the responses that have come in meanwhile, from any node."""
+        with self._failure_kept():
+            session = self._session(node)
+            while not session.present.has_room(wire):
+                self._serve(wait=True)
+            if not session.present.outstanding:
+                self._moved_at[node] = time.monotonic()
+            session.queue(wire, token)
+            self._serve(wait=False)
+        return self._take_responses()
+
+    def drain(self) -> Iterator[Response]:
+        with self._failure_kept():
+            while any(session.present.outstanding for session in self._sessions.values()):
+                self._serve(wait=True)
+        return self._take_responses()
+
+    def renew(self) -> None:
+        """Ask for the map of slots anew, unless that was done a moment ago.
+
+        Raises ServerChangedError where a primary is none any more: see NOTE(failover).
+        """
+        now = time.monotonic()
+        if now >= self._next_refresh:
+            self._next_refresh = now + REFRESH_EVERY_S * random.uniform(1.0, 1.5)
+            self._use(self._backoff.retry(lambda: self._read_map(None)))
+
+    def parts(self, slots: pa.Array) -> list[tuple[Node, pa.Array]]:
+        places = self._served().places.take(slots)
+        nodes = self._map.nodes
+        present = sorted(pc.unique(places).to_pylist())
+        return [(nodes[place], pc.indices_nonzero(pc.equal(places, place))) for place in present]
+
+    def slots(self) -> Mapping[Node, Sequence[tuple[int, int]]]:
+        return self._served().slots()
+
+    def owner(self, slot: int) -> Node:
+        owner = self._served().owner(slot)
+        assert owner is not None
+        return owner
+
+    def unsettled(self) -> int:
+        return self._unsettled
+
+    def identity(self, node: Node) -> NodeIdentity:
+        self._session(node)
+        return self._identities[node]
+
+    def redirected(self, reply: ErrorReply, node: Node) -> Node | None:
+        """Note a MOVED or ASK of ``node``; return the node that is to be asked in its place, for an ASK.
+
+        Raises ServerChangedError as ``renew`` does.
+        """
+        try:
+            slot, there = redirection(str(reply), node)
+        except ValueError:
+            return None
+        if reply.policy.cause is Cause.ASK:
+            self._unsettled |= 1 << slot
+            return there
+        self._unsettled &= ~(1 << slot)
+        if self._map.move(slot, there) and there not in self._primaries:
+            # A new primary, or a replica that has taken over: only the whole map can tell.
+            self._use(self._backoff.retry(lambda: self._read_map(None)))
+        return None
+
+    def close(self) -> None:
+        for session in self._sessions.values():
+            session.close()
+
+    def _served(self) -> SlotMap:
+        """Return the map, once it has a node for every slot. Raises TargetError when the time is up."""
+        while self._map.unserved:
+            error = LostError(f"no node of the cluster serves the slots {format_ranges(self._map.unserved)}")
+            self._backoff.wait(error)
+            self._use(self._backoff.retry(lambda: self._read_map(None)))
+        return self._map
+
+    def _read_map(self, avoid: Node | None) -> SlotMap:
+        return self._ask_for_map(avoid, (*self._map.nodes, *self._map.replicas))
+
+    def _use(self, slot_map: SlotMap) -> None:
+        for node in self._sessions:
+            if node in self._primaries and node not in slot_map.nodes:
+                raise ServerChangedError(
+                    f"{node} is no longer a primary of the cluster: a replica has taken over, or its slots"
+                    " were moved"
+                )
+        self._map = slot_map
+        self._primaries.update(slot_map.nodes)
+
+    def _session(self, node: Node) -> ReconnectingSession:
+        session = self._sessions.get(node)
+        if session is None:
+            session = self._open_node(node, lambda: self._on_unreached(node))
+            self._sessions[node] = session
+        return session
+
+    def _on_unreached(self, node: Node) -> None:
+        """Ask the others about a node that cannot be reached. Raises ServerChangedError."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + REFRESH_EVERY_S * random.uniform(1.0, 1.5)
+        with contextlib.suppress(TransientError):  # they cannot be asked: it is tried again
+            slot_map = self._read_map(node)
+            if not slot_map.unserved:
+                self._use_without(node, slot_map)
+
+    def _use_without(self, node: Node, slot_map: SlotMap) -> None:
+        """Use a map, in which a node must be that this session may not have spoken with yet."""
+        if node in self._primaries and node not in slot_map.nodes:
+            raise ServerChangedError(
+                f"{node} is no longer a primary of the cluster: a replica has taken over"
+            )
+        self._use(slot_map)
+
+    @contextlib.contextmanager
+    def _failure_kept(self) -> Iterator[None]:
+        """Keep a failure until the responses that came in before it are taken: they count."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            yield
+        except EtlError as failure:
+            self._failure = failure
+
+    def _take_responses(self) -> Iterator[Response]:
+        responses, self._responses = self._responses, []
+        yield from responses
+        if self._failure is not None:
+            raise self._failure
+
+    def _serve(self, *, wait: bool) -> None:
+        """Send and receive what can be, of all nodes; wait, if asked to, until there is a response."""
+        before = len(self._responses)
+        while True:
+            for node, session in self._sessions.items():
+                if session.present.outstanding:
+                    self._advance(node, session)
+            if not wait or len(self._responses) > before:
+                return
+            self._wait()
+
+    def _advance(self, node: Node, session: ReconnectingSession) -> None:
+        progress = session.present.progress
+        for response in session.advance():
+            self._responses.append(response)
+        if session.present.progress != progress:
+            self._moved_at[node] = time.monotonic()
+
+    def _wait(self) -> None:
+        """Wait until a node can be read from, or written to; give up one that is silent for too long."""
+        poll = select.poll()
+        waiting = [(n, s.present) for n, s in self._sessions.items() if s.present.outstanding]
+        if any(session.transport.pending for _, session in waiting):
+            return
+        for _, session in waiting:
+            poll.register(session.transport.socket, select.POLLIN | (select.POLLOUT if session.sends else 0))
+        if poll.poll(_SLICE_S * 1000):
+            return
+        now = time.monotonic()
+        for node, session in waiting:
+            silent_s = now - self._moved_at[node]
+            if silent_s >= self._read_timeout_s:
+                session.give_up()
+            elif silent_s >= SUSPICIOUS_S:
+                self._on_unreached(node)
