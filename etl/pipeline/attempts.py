@@ -12,6 +12,7 @@ from bisect import bisect_right
 from dataclasses import replace
 from itertools import groupby
 
+from etl.encode.strategies.prepass import ClearEncoder
 from etl.errors import EtlError, JobStateLostError, TargetError
 from etl.job.state import Job, PrepassResult
 from etl.output.notice import log_notice
@@ -37,6 +38,10 @@ def run_attempts(run: Run, job_run: JobRun) -> Ended:
     while True:
         results: list[ShardResult] = []
         try:
+            if passed is not None and _cleared_in_vain(run, job_run, done):
+                log_notice(run.plan.progress, "a node was replaced that keys were deleted at: all once more")
+                job.begin(job_run.spec, run.plan.block_bytes, afresh=True)
+                done, passed = Completed(()), None
             if run.prepass is not None and passed is None:
                 passed = _prepass(run, run.prepass, job_run)
             this = _attempt(run, job, attempt, done, passed or PrepassResult())
@@ -79,6 +84,22 @@ def _prepass(run: Run, prepass: Encoder, job_run: JobRun) -> PrepassResult:
     passed = run.run_prepass(prepass)
     job_run.job.note_prepass(passed)
     return passed
+
+
+def _cleared_in_vain(run: Run, job_run: JobRun, done: Completed) -> bool:
+    """Return True if keys that the pass before the load has deleted may be back: at a node that lost that.
+
+    Raises TargetError where other shards rely on that pass.
+    """
+    confirmed = job_run.job.confirmed(done) if isinstance(run.prepass, ClearEncoder) else None
+    if confirmed is None or confirmed.everywhere:
+        return False
+    if job_run.group is None:
+        return True
+    raise TargetError(
+        f"{run.plan.target}: a node was replaced, and keys that were deleted before the load may be back"
+        " there: end all shards, and begin the job again with --restart"
+    )
 
 
 def _miscounted(run: Run, job: Job) -> EtlError | None:

@@ -38,6 +38,10 @@ class Watched:
     def fail_over(self) -> None:
         self.sentinel.fail_over()
 
+    def kill(self) -> None:
+        self.primary.kill()
+        self.sentinel.heed_silence()
+
 
 @pytest.fixture
 def servers(tmp_path: Path, start_server: StartServer) -> Iterator[Watched]:
@@ -60,7 +64,7 @@ def test_a_load_in_whose_middle_the_primary_changes_ends_with_everything_once(
     here: Here, servers: Watched, kind: str, how: str
 ) -> None:
     file = write_input(here.folder)
-    change = servers.fail_over if how == "failover" else servers.primary.kill
+    change = servers.fail_over if how == "failover" else servers.kill
     with meanwhile(hold_worker(servers.proxy), change, servers.proxy.release):
         ended = complete(here.load(file, servers.url, kind, "--progress", "log", "--retry-for", "60"))
     assert f"redis://127.0.0.1:{servers.replica.port}/0 (primary of {NAME}) was restarted" in ended.stderr
