@@ -10,8 +10,9 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from etl.errors import DiedError, EtlError, InternalError, InterruptedRunError, MissingExtraError, UsageError
@@ -47,7 +48,7 @@ def open_engine() -> RayEngine:
     except ImportError:
         raise MissingExtraError("--runner ray needs Ray: pip install 'redis-etl[ray]'") from None
     if ray.is_initialized():
-        return RayEngine(ray, owned=False)
+        return RayEngine(ray)
     address = os.environ.get("RAY_ADDRESS") or "auto"
     try:
         _require_listener(address)
@@ -59,7 +60,11 @@ def open_engine() -> RayEngine:
             f"--runner ray: no Ray cluster answers ({found}): set RAY_ADDRESS, or start one with ray start"
             f" --head ({_first_line(error)})"
         ) from None
-    return RayEngine(ray, owned=True)
+    connected = contextlib.ExitStack()
+    connected.callback(_disconnect, ray)
+    if sys.stderr is not None:  # Ray's threads say there what becomes of nodes: stdout is for the report
+        connected.enter_context(contextlib.redirect_stdout(sys.stderr))
+    return RayEngine(ray, connected)
 
 
 def _require_listener(address: str) -> None:
@@ -71,10 +76,10 @@ def _require_listener(address: str) -> None:
 
 @dataclass(slots=True)
 class RayEngine:
-    """An Engine (``etl/run/engine.py``); ``owned``: the connection is ended with it."""
+    """An Engine (``etl/run/engine.py``); ``connected`` ends with it."""
 
     ray: Any
-    owned: bool
+    connected: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _function: Any = None
     _task: Any = None
 
@@ -123,10 +128,12 @@ class RayEngine:
 
     def close(self) -> None:
         self._task = self._function = None
-        if self.owned:
-            self.owned = False
-            with _handlers_kept():
-                self.ray.shutdown()
+        self.connected.close()
+
+
+def _disconnect(ray: Any) -> None:
+    with _handlers_kept():
+        ray.shutdown()
 
 
 def _call(task: ShardTask, shard: int) -> ShardEnd:
