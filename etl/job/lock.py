@@ -26,7 +26,7 @@ from etl.errors import EtlError, LockedError, TargetError, WrongTypeError
 from etl.job.presence import Seen, look_for
 from etl.job.state import Job
 from etl.plan import Session, StopFlag
-from etl.plan.error_reply import ErrorReply
+from etl.plan.error_reply import Cause, ErrorReply
 from etl.sink.control import ask, questioned
 from etl.sink.error_replies import failure
 from etl.units import format_seconds
@@ -42,6 +42,9 @@ ENDING_S = 10.0
 LEAVE_S = 10.0
 STOPPED_LEAVE_S = 1.0
 """How long the server may take to give the lock back, at a run's end and when it was told to stop."""
+
+
+_ELSEWHERE = (Cause.MOVED, Cause.ASK, Cause.SPLIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +172,25 @@ def _take_over(job: Job, value: bytes, own: Holder) -> bool:
 
 
 def _release(job: Job) -> None:
-    def give_back(session: Session) -> None:
-        value = _ask(session, (b"WATCH", _key(job)), (b"GET", _key(job)))[1]
-        if isinstance(value, bytes) and Holder.of(value).run == job.run:
-            _ask(session, (b"MULTI",), (b"DEL", _key(job)), (b"EXEC",))
+    """Give the lock back, also while its slot moves from one node of a cluster to another."""
 
-    questioned(job.target, give_back, threading.Event())
+    def given_back(session: Session) -> bool:
+        value = _ask_here(job, session, (b"WATCH", _key(job)), (b"GET", _key(job)))[1]
+        if not isinstance(value, bytes) or Holder.of(value).run != job.run:
+            return True
+        return _ask_here(job, session, (b"MULTI",), (b"DEL", _key(job)), (b"EXEC",))[-1] is not None
+
+    while not questioned(job.target, given_back, threading.Event()):
+        pass  # it was moved, or taken over, between the two
+
+
+def _ask_here(job: Job, session: Session, *commands: tuple[bytes, ...]) -> list[Any]:
+    """Return the replies of the node that has the lock. Raises RefusedForNowError where another has it."""
+    replies = _ask(session, *commands)
+    for reply in replies:
+        if isinstance(reply, ErrorReply) and reply.policy.cause in _ELSEWHERE:
+            raise failure(reply, job.target)
+    return replies
 
 
 def _ask(session: Session, *commands: tuple[bytes, ...]) -> list[Any]:
@@ -231,6 +247,8 @@ class _Keeper(threading.Thread):
         """Renew the lock, or take it again if it has expired and nobody else ran meanwhile."""
         job, key = self._job, _key(self._job)
         _, value, last = _ask(session, (b"WATCH", key), (b"GET", key), (b"HGET", job.key, b"run"))
+        if isinstance(value, ErrorReply) and value.policy.cause is Cause.MOVED:
+            raise failure(value, job.target)  # the next connection is made to the node that has it
         if isinstance(value, bytes) and Holder.of(value).run == job.run:
             for reply in _ask(session, (b"MULTI",), (b"PEXPIRE", key, _LOCK_MS), (b"EXEC",)):
                 if isinstance(reply, ErrorReply) and reply.policy.reconnect:

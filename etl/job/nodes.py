@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from etl.encode.resp.protocol import plain
+from etl.encode.resp.protocol import asking, plain
 from etl.encode.resp.slots import slot_of, tag_of
 from etl.errors import RefusedForNowError, TargetError
 from etl.plan import (
@@ -19,6 +19,7 @@ from etl.plan import (
     RoutedSession,
     StopFlag,
     Target,
+    Wire,
     node_key,
     parse_node_checkpoint,
     slot_set,
@@ -123,14 +124,12 @@ class JobNodes:
     def expire(self, keys: Iterable[bytes]) -> None:
         """Let keys expire soon: the job's state, which lists them, is about to forget them."""
         for key in keys:
-            with suppress(_MovingError):
-                self._execute(key, b"PEXPIRE", key, b"%d" % UNLISTED_KEEP_MS)
+            self._execute(key, b"PEXPIRE", key, b"%d" % UNLISTED_KEEP_MS, follow=True)
 
     def delete(self, keys: Iterable[bytes]) -> None:
         """Take keys away."""
         for key in keys:
-            with suppress(_MovingError):
-                self._execute(key, b"DEL", key)
+            self._execute(key, b"DEL", key, follow=True)
 
     def _session(self) -> RoutedSession:
         if self._open is None:
@@ -138,18 +137,23 @@ class JobNodes:
             assert self._open is not None
         return self._open
 
-    def _execute(self, key: bytes, *words: bytes) -> Any:
-        """Return the reply of the node that has ``key``. Raises _MovingError while its slot moves."""
+    def _execute(self, key: bytes, *words: bytes, follow: bool = False) -> Any:
+        """Return the reply of the node that has ``key``.
+
+        Raises _MovingError where it has left this one, as its slot moves, unless told to ``follow`` it.
+        """
 
         def attempt() -> Any:
             session = self._session()
             node = session.owner(slot_of(key))
-            (response,) = [*session.submit(plain(words), None, node), *session.drain()]
-            (reply,) = response.replies or (None,)
+            reply = _reply(session, plain(words), node)
+            if isinstance(reply, ErrorReply) and reply.policy.cause in (Cause.ASK, Cause.SPLIT):
+                there = session.redirected(reply, node) if follow else None
+                if there is None:
+                    raise _MovingError
+                node, reply = there, _reply(session, asking(plain(words)), there)
             if not isinstance(reply, ErrorReply):
                 return reply
-            if reply.policy.cause in (Cause.ASK, Cause.SPLIT):
-                raise _MovingError
             session.redirected(reply, node)
             error = failure(reply, self._target)
             if isinstance(error, RefusedForNowError) and error.reconnect:
@@ -161,6 +165,12 @@ class JobNodes:
         except TargetError:
             self.close()
             raise
+
+
+def _reply(session: RoutedSession, wire: Wire, node: str) -> Any:
+    """Return the reply to the last command of a wire."""
+    (response,) = [*session.submit(wire, None, node), *session.drain()]
+    return (response.replies or (None,))[-1]
 
 
 class _MovingError(Exception):

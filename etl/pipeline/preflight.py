@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from etl.encode.examples import CommandArgs, examples, expires
 from etl.encode.rdb.payload import HashEncoding
 from etl.encode.rdb.probe import objection, probe
-from etl.encode.resp.slots import tag_of
+from etl.encode.resp.slots import SLOTS, tag_of
 from etl.errors import EtlError, HungUpError, TargetError
 from etl.job.commands import commands_of, whole_commands
 from etl.job.name import job_name, run_token
@@ -24,12 +25,16 @@ from etl.pipeline.connect import Connected
 from etl.pipeline.resolve import Resolved
 from etl.pipeline.work import Work
 from etl.plan import StopFlag, Target, node_key
+from etl.plan.error_reply import ErrorReply
 from etl.report import Counters
 from etl.sink.control import ControlConnection, ask_through
 from etl.sink.preflight.checks import evicted, require_commands, require_room, require_server
 from etl.sink.preflight.facts import UNKNOWN, Findings, Info, read_info
 from etl.sink.preflight.memory_watch import MemoryGuard, fullest
 from etl.sink.preflight.survey import info_now, read_server_facts
+from etl.worker.resend import REDIRECTED
+
+_MAX_SLOTS_TRIED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,7 @@ def _negotiated(work: Work, target: Target, job: Job, stop: StopFlag) -> Work:
         encoding = better.mapping.restores
         assert encoding is not None
         why_not = next(
-            filter(None, (_objection(key, target, encoding, stop) for key in _probes(target, job))), None
+            filter(None, (_objection(keys, target, encoding, stop) for keys in _probes(target, job))), None
         )
         if why_not is None:
             return better
@@ -159,15 +164,27 @@ def _negotiated(work: Work, target: Target, job: Job, stop: StopFlag) -> Work:
     return replace(work, by_restore=())
 
 
-def _probes(target: Target, job: Job) -> Sequence[bytes]:
-    """Return a key of each server to try a RESTORE with."""
+def _probes(target: Target, job: Job) -> Sequence[Iterable[bytes]]:
+    """Return for each server the keys to try a RESTORE with, one after the other while their slots move."""
     slots = [slot for slot in target.first_slots() if slot is not None]
-    return [b"%b:probe" % node_key(job.node_name, tag_of(slot)) for slot in slots] or [job.key + b":probe"]
+    return [_keys_from(slot, job) for slot in slots] or [(job.key + b":probe",)]
 
 
-def _objection(key: bytes, target: Target, encoding: HashEncoding, stop: StopFlag) -> str | None:
+def _keys_from(slot: int, job: Job) -> Iterator[bytes]:
+    for near in range(slot, slot + _MAX_SLOTS_TRIED):
+        yield b"%b:probe" % node_key(job.node_name, tag_of(near % SLOTS))
+
+
+def _objection(keys: Iterable[bytes], target: Target, encoding: HashEncoding, stop: StopFlag) -> str | None:
+    replies: Sequence[Any] = ()
     try:
-        return objection(ask_through(target.holding(key), probe(key, encoding), stop), encoding)
+        for key in keys:
+            replies = ask_through(target.holding(key), probe(key, encoding), stop)
+            if not any(
+                isinstance(reply, ErrorReply) and reply.policy.cause in REDIRECTED for reply in replies
+            ):
+                break
+        return objection(replies, encoding)
     except HungUpError as error:
         return str(error)
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.fault.clustered import fault_cluster, faulty
 from tests.fault.commands import MORE_THAN_IN_FLIGHT, Command, StartCommand, write_lines
 from tests.fault.inline import here, impatient, short_lock, small_blocks
 from tests.support import RealServer, RecordingProxy, start_cli
 
-__all__ = ["here", "impatient", "short_lock", "small_blocks"]
+__all__ = ["fault_cluster", "faulty", "here", "impatient", "short_lock", "small_blocks"]
 
 
 @pytest.fixture

@@ -235,6 +235,17 @@ class RealCluster:
         self.wait_agreed()
         return self.owner(slot)
 
+    def revive(self) -> None:
+        """Start those again that were killed, and thaw those that are frozen: all are in step then."""
+        for node in self.nodes:
+            if not node.answers:
+                node.server.kill()
+                node.server.start()
+                node.answers = True
+        self.wait_agreed()
+        for node in self.replicas():
+            wait_until(node.linked, what=f"the synchronisation of {node.url}")
+
     def fail_over(self, replica: ClusterNode) -> None:
         """Have a replica take the place of its primary, which hands over in order."""
         replica.ask("CLUSTER FAILOVER")

@@ -7,13 +7,16 @@ from collections.abc import Callable
 
 Command = list[bytes]
 
-_KEY = re.compile(rb"etl:\{.*\}(:lock)?", re.DOTALL)
+_KEY = re.compile(rb"etl:\{.*\}(:lock|:checkpoints:.*)?", re.DOTALL)
 _OK = b"+OK\r\n"
 _NIL = b"$-1\r\n"
 
 
 class JobKeys:
-    """The keys ``etl:{JOB}`` (hashes) and ``etl:{JOB}:lock`` (strings) of a server, without expiry."""
+    """The keys ``etl:{JOB}`` and ``etl:{...}:checkpoints:JOB`` (hashes), and ``etl:{JOB}:lock`` (strings).
+
+    Of one server, without expiry.
+    """
 
     def __init__(self) -> None:
         self.records: dict[bytes, dict[bytes, bytes]] = {}
