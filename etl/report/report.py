@@ -104,7 +104,7 @@ class Report:
     @property
     def rate(self) -> float:
         """Records a second of this run alone: what an earlier one has read of the job does not count."""
-        read = max(0, self.records["read"] - (self.resumed_from or 0))
+        read = max(0, self.records.get("read", 0) - (self.resumed_from or 0))
         return read / self.seconds if self.seconds else 0.0
 
     @property

@@ -47,7 +47,9 @@ def run(options: StatusOptions, jobs: Sequence[Any]) -> JobStatus:
         retry_for=0,
     )
     with StopSignals() as signals, connect(of_target, signals) as connected:
-        status = read_status(Job(name, "", connected.control))
+        job = Job(name, "", connected.control)
+        job.set_target(connected.target)
+        status = read_status(job)
         if status is None:
             raise UsageError(
                 f"{connected.target} knows no job {name!r}: it was never begun, or its record expired"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.fault.commands import run_here
 from tests.server.cluster_loads import COUNT
 from tests.server.clustered import Clustered
+from tests.support import run_cli
 
 
 def test_commands_that_add_up_are_refused_unless_they_lie_in_one_slot(clustered: Clustered) -> None:
@@ -40,3 +41,13 @@ def test_a_job_leaves_its_record_on_every_node_and_no_checkpoint(clustered: Clus
     for value in jobs.values():
         assert isinstance(value, dict)
         assert not [field for field in value if field.startswith(b"mark:")]
+
+
+def test_the_status_of_a_job_is_told_by_any_node(clustered: Clustered) -> None:
+    clustered.cluster.flush()
+    clustered.load("--key", "h:{id}", "--job", "nightly")
+    for node in clustered.cluster.primaries():
+        told = run_cli("status", "nightly", "--to", node.url)
+        assert told.returncode == 0, told.stderr
+        assert "job nightly" in told.stdout
+        assert "complete" in told.stdout
