@@ -17,6 +17,16 @@ from tests.support.versions import BINARIES, version_of
 register_profiles()
 
 
+ENGINES = Path(__file__).parent / "engines"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Collect ``tests/engines`` only where it is named: they need what no other test does."""
+    if collection_path == ENGINES and not any("tests/engines" in argument for argument in config.args):
+        return True
+    return None
+
+
 def pytest_report_header() -> list[str]:
     header = []
     for name, find in BINARIES.items():

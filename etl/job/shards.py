@@ -130,10 +130,11 @@ class ShardGroup:
         """Note what a pass over the keys has decided, for all shards."""
         self.job.note_prepass(passed)
 
-    def totals(self) -> Mapping[str, int] | None:
-        """Return the counts of the complete job; None where it is not complete."""
+    def complete(self) -> bool:
+        """Return True if the job is complete, of the same sources and options."""
         head = self._sound(self._read())
-        return head.counts if head is not None and head.state == COMPLETE else None
+        same = head is not None and (head.source, head.template) == (self.spec.source, self.spec.template)
+        return head is not None and same and head.state == COMPLETE
 
     def _is_ours(self, head: Head) -> bool:
         return self._is_of_same(head) and head.shards == self.count

@@ -35,8 +35,8 @@ class RunOptions(Options):
     )
     runner: str | None = option(
         default=None,
-        help="who runs the workers: the calling process (inline: one worker), or a process for each"
-        " (processes)",
+        help="who runs the workers: the calling process (inline: one worker), a process for each"
+        " (processes), or the machines of a Ray cluster, $RAY_ADDRESS (ray)",
         value=Value(choices=RUNNERS),
         shown="`inline` where one worker has something to do, else `processes`",
     )

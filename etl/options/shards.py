@@ -36,3 +36,10 @@ class ShardOptions(Options):
         value=Value(values.shard, "I/N", text=str),
         shown="all of it",
     )
+    shards: Parsed[int | str | None, int | None] = option(
+        default=None,
+        help="into how many shards --runner ray cuts the job; --workers is how many run at once",
+        value=Value(values.shards, "N"),
+        shown="as many as run at once",
+    )
+    shared_path: bool = shared_path_option()

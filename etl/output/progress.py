@@ -35,11 +35,17 @@ class ProgressView(Protocol):
 @contextlib.contextmanager
 def show_progress(plan: Plan, counters: Counters) -> Iterator[ProgressThread | None]:
     """Show a plan's progress while entered. A stderr that cannot be written to never disturbs the run."""
-    total = plan.source.nbytes
+    with show_counters(plan.progress, plan.source.nbytes, counters) as thread:
+        yield thread
+
+
+@contextlib.contextmanager
+def show_counters(mode: str, total: int | None, counters: Counters) -> Iterator[ProgressThread | None]:
+    """Show counters, as ``mode`` says, while entered; ``total`` is the size of the input (None: unknown)."""
     before = Before(
         counters.of(counters.workers, "records_read"), counters.of(counters.workers, "bytes_done")
     )
-    painter = None if total == 0 else _painter(plan.progress, total, before)
+    painter = None if total == 0 else _painter(mode, total, before)
     if painter is None:
         yield None
         return

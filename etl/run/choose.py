@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
 from etl.errors import UsageError
-from etl.options import MAX_WORKERS, RunOptions, flag_of, given_of_others
+from etl.options import MAX_WORKERS, LoadOptions, RunOptions, flag_of, given, given_of_others
 from etl.options.shelves import RUNNERS
 from etl.plan import Plan, Source
 from etl.report import Counters
+from etl.run.engine import Engine
 from etl.run.runner import Runner
 from etl.run.signals import StopSignals
 from etl.run.sizing import choose_worker_count
@@ -29,13 +31,41 @@ def worker_count(options: RunOptions, source: Source) -> int:
 def open_runner(options: RunOptions, workers: int) -> Runner:
     """Return the runner that was asked for, ready for plans of so many workers. Raises UsageError."""
     if options.runner is None:
+        _refuse_of_engines(options)
         fitting = [one for _, one in RUNNERS.members() if one.suits(1) or one.suits(workers)]
         return AutomaticRunner([(one.suits, one.open(options, workers)) for one in fitting])
     chosen = RUNNERS.member(options.runner)
-    for name in given_of_others(options, chosen, [runner for _, runner in RUNNERS.members()]):
-        raise UsageError(f"{flag_of(name)} has no effect with --runner {options.runner}")
+    _refuse_others(options, chosen)
     runner: Runner = chosen.open(options, workers)
     return runner
+
+
+def engine_opener(options: LoadOptions) -> Callable[[], Engine] | None:
+    """Return what opens the engine that ``--runner`` names; None where shards do not run elsewhere.
+
+    Raises UsageError for options that have no effect with it.
+    """
+    if options.runner is None:
+        return None
+    chosen = RUNNERS.member(options.runner)
+    opener: Callable[[], Engine] | None = getattr(chosen, "open_engine", None)
+    if opener is not None:
+        _refuse_others(options, chosen)
+        if options.shard is not None:
+            raise UsageError(f"--shard is one of the shards, and --runner {options.runner} runs all of them")
+    return opener
+
+
+def _refuse_others(options: RunOptions, chosen: ModuleType) -> None:
+    for name in given_of_others(options, chosen, [runner for _, runner in RUNNERS.members()]):
+        raise UsageError(f"{flag_of(name)} has no effect with --runner {options.runner}")
+
+
+def _refuse_of_engines(options: RunOptions) -> None:
+    for engine, member in RUNNERS.members():
+        for name in member.OPTIONS if hasattr(member, "open_engine") else ():
+            if given(options, name):
+                raise UsageError(f"{flag_of(name)} has no effect without --runner {engine}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,12 @@ def run(options: LoadOptions, sources: Sequence[Any]) -> Report:
     from etl.pipeline.execute import carry_out
     from etl.pipeline.loading import Load
     from etl.pipeline.planned import planned
+    from etl.run.choose import engine_opener
 
+    open_engine = engine_opener(options)
     options, sources, plan = planned(options, sources)
+    if open_engine is not None:
+        from etl.pipeline.distribute import load_elsewhere
+
+        return load_elsewhere(options, sources, plan, open_engine).report_or_raise()
     return carry_out(Load(options), sources, options, plan).report_or_raise()

@@ -48,8 +48,7 @@ def run(options: StatusOptions, jobs: Sequence[Any]) -> JobStatus:
     )
     with StopSignals() as signals, connect(of_target, signals) as connected:
         job = Job(name, "", connected.control)
-        if connected.target.clustered:
-            job.set_target(connected.target)
+        job.set_target(connected.target)
         status = read_status(job)
         if status is None:
             raise UsageError(

@@ -16,7 +16,7 @@ from tests.server.cluster_loads import COUNT, KINDS
 from tests.server.clustered import ROWS, UNIQUE, Clustered
 from tests.server.test_few_rights import rights
 from tests.server.test_tls import Authority, knows_tls
-from tests.support import REPO, wait_until
+from tests.support import REPO, run_cli, wait_until
 from tests.support.cluster import ClusterNode, RealCluster, slot_of
 
 IN_A_CLUSTER = re.search(
@@ -170,3 +170,13 @@ def test_nodes_are_reached_through_tls_by_the_host_names_that_the_cluster_prefer
             assert ended.code == 0, ended
             assert ended.records[done] == COUNT
         assert cluster.dump() == kind.held(UNIQUE)
+
+
+def test_the_status_of_a_job_is_told_by_any_node(clustered: Clustered) -> None:
+    clustered.cluster.flush()
+    clustered.load("--key", "h:{id}", "--job", "nightly")
+    for node in clustered.cluster.primaries():
+        told = run_cli("status", "nightly", "--to", node.url)
+        assert told.returncode == 0, told.stderr
+        assert "job nightly" in told.stdout
+        assert "complete" in told.stdout

@@ -274,6 +274,9 @@ def test_a_plan_is_shown_without_being_written(csv: Path, real_server: RealServe
     done = called("status", "nobody", "--to", real_server.url)
     assert done.returncode == 2
     assert "knows no job 'nobody'" in done.stderr
+    nameless = called("status", "--json", "--to", real_server.url)
+    assert (nameless.returncode, nameless.stderr.count("\n")) == (2, 1), nameless.stderr
+    assert "status takes the name of one job" in nameless.stderr
 
 
 def test_compressed_and_plain_sources_load_the_same_in_shards(csv: Path, real_server: RealServer) -> None:

@@ -168,7 +168,7 @@ def test_a_type_a_deployment_and_a_runner_are_one_file_each(real_server: RealSer
     assert said.startswith("redis-etl: --user has no effect with a toy: it is for redis")
     help = run_cli("load", "--help").stdout
     assert "--as hash|json|list|set|stream|string|toy|zset" in help
-    assert "--runner inline|processes|toy" in help
+    assert "--runner inline|processes|ray|toy" in help
 
 
 @pytest.mark.usefixtures("toys")

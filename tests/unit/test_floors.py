@@ -36,11 +36,12 @@ OWNERS = {
     # inputs waits for standard input where another program has made it non-blocking.
     "select": ("etl.sink", "etl.source.storage.stdin"),
     # embedded talks to a server that is starting or ending; signals and feed have a pair each to end a wait;
-    # presence has a name in the kernel.
+    # presence has a name in the kernel; ray asks whether anybody listens at an address.
     "socket": (
         "etl.sink",
         "etl.run.signals",
         "etl.run.process.feed",
+        "etl.run.runners.ray",
         "etl.job.presence",
     ),
     "tqdm": ("etl.output.bar",),
@@ -48,6 +49,7 @@ OWNERS = {
     "signal": ("etl.run", "etl.sink.embedded.server", "etl.job.stop"),
     "multiprocessing": ("etl.run",),
     "subprocess": ("etl.sink.embedded.server",),
+    "ray": ("etl.run.runners.ray",),
     "argparse": ("etl.cli", "etl.options", "etl.__init__"),
     "json": (
         "etl.cli.output",

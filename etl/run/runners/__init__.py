@@ -8,6 +8,9 @@ A file has
 - ``OPTIONS``: the names of options that are for it and not for every other one,
 - ``open(options, workers)``: the Runner (``etl/run/runner.py``). It is opened before the plan is made, so
   that what it starts gets ready meanwhile. What is heavy is imported in there.
+
+One that has whole shards run on other machines has ``open_engine()`` too, which returns an Engine
+(``etl/run/engine.py``), and is used by ``load`` instead of ``open``.
 """
 
 from etl.registry import shelf_path

@@ -79,6 +79,8 @@ GOOD: list[tuple[str, Any]] = [
     ("runner", "processes"),
     ("plan", "plan.json"),
     ("shard", "3/16"),
+    ("shards", 16),
+    ("shared_path", True),
     ("split", "record"),
     ("max_rejects", "10"),
     ("max_rejects", "0.5%"),
