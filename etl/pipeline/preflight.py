@@ -31,7 +31,9 @@ from etl.sink.control import ControlConnection, ask_through
 from etl.sink.preflight.checks import evicted, require_commands, require_room, require_server
 from etl.sink.preflight.facts import UNKNOWN, Findings, Info, read_info
 from etl.sink.preflight.memory_watch import MemoryGuard, fullest
+from etl.sink.preflight.migrations import migrations_running
 from etl.sink.preflight.survey import info_now, read_server_facts
+from etl.units import counted
 from etl.worker.resend import REDIRECTED
 
 _MAX_SLOTS_TRIED = 8
@@ -96,6 +98,9 @@ def preflight(resolved: Resolved, connected: Connected, options: LoadOptions, st
     if target.clustered:
         target, work = on_cluster(target, work, options)
         log_notice(resolved.progress, about_connections(target, resolved.workers))
+        if moving := migrations_running(target.primaries(), stop):
+            where = f"slots of {counted(moving, 'node')} are being migrated"
+            log_notice(resolved.progress, f"{where}: writes there may pause for some seconds")
     work = unfenced(work) if options.at_least_once else work
     job = _job(resolved, connected, target, options, stop)
     more = _other_commands(work, job)

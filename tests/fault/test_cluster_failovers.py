@@ -118,6 +118,17 @@ def test_what_a_promoted_replica_never_got_is_loaded_again_and_only_that(
     assert sets_of(replica) - before[replica.id] <= replica.ask("DBSIZE") + IN_FLIGHT
 
 
+def test_checkpoints_wait_for_the_replicas_of_all_primaries(faulty: Faulty) -> None:
+    faulty.cluster.each("CONFIG", "RESETSTAT")
+    faulty.assert_loaded("strings", faulty.load("strings", options=("--wait-replicas", "1")))
+    for node in faulty.cluster.primaries():
+        stats: Any = node.client().info("commandstats")
+        assert stats["cmdstat_wait"]["calls"] > 3
+    more = faulty.load("strings", options=("--wait-replicas", "2", "--retry-for", "1"))
+    assert more.code == 4, more
+    assert "replica" in more.sentence
+
+
 def test_a_run_whose_parent_is_killed_goes_on_after_slots_were_moved(
     faulty: Faulty, start: StartCommand
 ) -> None:
