@@ -214,6 +214,7 @@ class ShardGroup:
     def _written(self, head: Head, gone: tuple[bytes, ...], *, expire: bool = False) -> bool:
         """Delete keys and write the job's record, unless it has changed since it was watched."""
         key, run = self.job.key, (b"run", self.job.run.encode())
+        orphans = [] if self.job.nodes is None else self._at_nodes(gone)
         deletes = [(b"DEL", *some) for some in _some(gone)]
         expiry = b"%d" % max(1, round(1000 * (self.job.keep_s or 0)))
         expiring = [key, *(self.part(index).key for index in range(self.count))] if expire else []
@@ -224,7 +225,14 @@ class ShardGroup:
             *((b"PEXPIRE", one, expiry) for one in expiring),
             (b"EXEC",),
         )
+        if replies[-1] is not None and self.job.nodes is not None:
+            self.job.nodes.delete(orphans)
         return replies[-1] is not None
+
+    def _at_nodes(self, gone: tuple[bytes, ...]) -> list[bytes]:
+        """Return the checkpoints at the nodes of a cluster that go with the records of shards."""
+        parts = [self.part(index) for index in range(self.count)]
+        return [key for part in parts if part.key in gone for key in part.listed()]
 
     def _counts(self) -> dict[str, int] | None:
         """Return what all shards have counted; None where one of them is not complete."""

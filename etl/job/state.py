@@ -147,7 +147,7 @@ class Job:
             return
         at = now()
         head = Head(INCOMPLETE, task.source or "", task.template, block_bytes, started=at, updated=at)
-        listed = self._listed()
+        listed = self.listed()
         self.control.execute((b"DEL", self.key), (b"HSET", self.key, *self._words(head)))
         if self.nodes is not None:
             self.nodes.delete(listed)
@@ -185,7 +185,7 @@ class Job:
                 NodeCheckpoint(number, worker, self.token, 0, repaired=repaired) for worker in range(workers)
             ]
             # They are listed before they are made, and there before the attempt is.
-            keys = self.nodes.begin(self.node_name, first, self._listed(), self._list)
+            keys = self.nodes.begin(self.node_name, first, self.listed(), self._list)
         marks = [Checkpoint(number, worker, workers, split, token=self.token) for worker in range(workers)]
         head = replace(head, attempts=(*head.attempts, Attempt(number, workers, self.token)))
         self._write(head, (word for mark in marks for word in (mark.field, mark.value)))
@@ -228,7 +228,7 @@ class Job:
         head = self._head(record)
         return self._done(head, record) if head and record.get(b"run") == self.run.encode() else None
 
-    def _listed(self) -> list[bytes]:
+    def listed(self) -> list[bytes]:
         """Return the keys of the checkpoints at the nodes of a cluster."""
         return [] if self.nodes is None else _listed_in(self._read())
 
