@@ -12,6 +12,7 @@ from etl.encode.mapping import RecordMapping
 from etl.errors import LockedError, UsageError
 from etl.job.lock import LOOK_EVERY_S, locked
 from etl.job.parts import require_no_shards
+from etl.job.place import note_place
 from etl.job.shards import ShardGroup
 from etl.job.state import Job, JobSpec, ResumePoint
 from etl.job.stop import heeding_stop
@@ -55,6 +56,7 @@ def claim(
         if checked.work.writes:
             if not checked.target.embedded:
                 claimed.enter_context(locked(job, options.wait_lock, signals, signals.stop_for))
+            note_place(job, signals)
             if group is not None:
                 _join(group, resolved, checked, options, signals)
                 claimed.enter_context(heeding_stop(job, job.token, signals.stop_for))

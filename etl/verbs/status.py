@@ -28,6 +28,7 @@ COUNTS: tuple[str, ...] = ()
 
 def run(options: StatusOptions, jobs: Sequence[Any]) -> JobStatus:
     """Return the status of the one job that is named. Raises UsageError for an unknown one, TargetError."""
+    from etl.job.place import placed
     from etl.job.state import Job
     from etl.job.status import read_status
     from etl.pipeline.connect import connect
@@ -48,6 +49,8 @@ def run(options: StatusOptions, jobs: Sequence[Any]) -> JobStatus:
     )
     with StopSignals() as signals, connect(of_target, signals) as connected:
         job = Job(name, "", connected.control)
+        if connected.target.clustered:
+            job = placed(job, signals)
         job.set_target(connected.target)
         status = read_status(job)
         if status is None:

@@ -174,7 +174,9 @@ def test_nodes_are_reached_through_tls_by_the_host_names_that_the_cluster_prefer
 
 def test_the_status_of_a_job_is_told_by_any_node(clustered: Clustered) -> None:
     clustered.cluster.flush()
-    clustered.load("--key", "h:{id}", "--job", "nightly")
+    clustered.load("--key", "h:{id}", "--job", "many")
+    clustered.load("--command", "RPUSH all {value}", "--job", "nightly")
+    assert "complete" in run_cli("status", "many", "--to", clustered.cluster.url).stdout
     for node in clustered.cluster.primaries():
         told = run_cli("status", "nightly", "--to", node.url)
         assert told.returncode == 0, told.stderr
