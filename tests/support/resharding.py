@@ -18,6 +18,8 @@ from tests.support.processes import wait_until
 
 _PORTION = 20
 _MIGRATE_TIMEOUT_MS = 5_000
+_BETWEEN_S = 0.05
+"""A pause between two moves, for a load that would otherwise be redirected more than it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ class Resharder(threading.Thread):
 
     def run(self) -> None:
         try:
-            while not self._over.is_set():
+            while not self._over.wait(_BETWEEN_S):
                 self._step()
         except BaseException as failure:  # noqa: BLE001 - raised in the test's thread by __exit__
             self._failure = failure
