@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etl.errors import LockedError, WrongTypeError
+from etl.job.lock import Holder
 from etl.job.state import Job
 from etl.shards import MAX_SHARDS
 from etl.units import counted
@@ -22,6 +23,26 @@ def locks_held(job: Job, shards: list[int]) -> list[int]:
     keys = [replace(job, part=part_of(shard)).key + b":lock" for shard in shards]
     holders = job.control.execute(*((b"GET", key) for key in keys))
     return [shard for shard, holder in zip(shards, holders, strict=True) if holder is not None]
+
+
+def shards_loading(job: Job, shards: list[int]) -> list[int]:
+    """Return those of a job's shards that somebody loads, and has not only taken the lock of.
+
+    Who does has written its record. Shards that are started together hold their locks before one of them
+    begins the job: they would wait for each other.
+    """
+    held = locks_held(job, shards)
+    if not held:
+        return []
+    keys = [replace(job, part=part_of(shard)).key for shard in held]
+    try:
+        replies = job.control.execute(
+            *(command for key in keys for command in ((b"GET", key + b":lock"), (b"HGET", key, b"run")))
+        )
+    except WrongTypeError:  # a damaged record: nobody knows
+        return held
+    pairs = zip(held, replies[::2], replies[1::2], strict=True)
+    return [shard for shard, lock, run in pairs if lock is not None and Holder.of(lock).run.encode() == run]
 
 
 def require_no_shards(job: Job) -> None:

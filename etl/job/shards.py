@@ -19,7 +19,7 @@ from typing import Any
 
 from etl.errors import JobStateLostError, LockedError, RejectedError, SourceError, UsageError
 from etl.job.fields import COMPLETE, INCOMPLETE, Head, PrepassResult, read_head, read_passed
-from etl.job.parts import locks_held, part_of
+from etl.job.parts import locks_held, part_of, shards_loading
 from etl.job.state import Job, JobSpec, now
 from etl.plan import COUNTS
 from etl.report import RejectLimit
@@ -133,18 +133,16 @@ class ShardGroup:
     def complete(self) -> bool:
         """Return True if the job is complete, of the same sources and options."""
         head = self._sound(self._read())
-        same = head is not None and (head.source, head.template) == (self.spec.source, self.spec.template)
-        return head is not None and same and head.state == COMPLETE
+        return head is not None and head.state == COMPLETE and self._is_of_plan(head)
 
     def _is_ours(self, head: Head) -> bool:
         return self._is_of_same(head) and head.shards == self.count
 
     def _is_of_same(self, head: Head) -> bool:
-        return (head.source, head.template, head.block_bytes) == (
-            self.spec.source,
-            self.spec.template,
-            self.block_bytes,
-        )
+        return self._is_of_plan(head) and head.block_bytes == self.block_bytes
+
+    def _is_of_plan(self, head: Head) -> bool:
+        return (head.source, head.template) == (self.spec.source, self.spec.template)
 
     def _watched(self) -> tuple[Head | None, bool]:
         """Watch the job's record; return it, and whether somebody holds the lock of the whole."""
@@ -181,7 +179,7 @@ class ShardGroup:
 
     def _require_another(self, head: Head) -> None:
         """Raise UsageError where the complete job had the same sources and options."""
-        if (head.source, head.template) == (self.spec.source, self.spec.template):
+        if self._is_of_plan(head):
             how = f"in {counted(head.shards, 'shard')}" if head.shards else "as a whole"
             self.job.control.execute((b"UNWATCH",))
             raise UsageError(
@@ -192,7 +190,9 @@ class ShardGroup:
     def _begin_anew(self, old: Head | None, but: int | None = None) -> bool:
         """Write a new record over ``old`` and those of its shards, none of which may be running."""
         parts = range(max(self.count, 0 if old is None else old.shards))
-        running = locks_held(self.job, [index for index in parts if index != but])
+        others = [index for index in parts if index != but]
+        unfinished = old is not None and old.state != COMPLETE
+        running = (locks_held if unfinished else shards_loading)(self.job, others)
         if running:
             self.job.control.execute((b"UNWATCH",))
             raise LockedError(
@@ -243,7 +243,7 @@ class ShardGroup:
         total = dict.fromkeys(COUNTS, 0)
         for index, record in enumerate(self.job.control.execute(*((b"HGETALL", key) for key in keys))):
             head = self.part(index).checked(read_head, _pairs(record))
-            if head is None or head.state != COMPLETE:
+            if head is None or head.state != COMPLETE or not self._is_of_plan(head):
                 return None
             for name in COUNTS:
                 total[name] += head.counts.get(name, 0)

@@ -213,6 +213,29 @@ def test_a_job_whose_record_is_gone_begins_anew_with_all_its_shards(
     assert status(real_server)["records"]["read"] == COUNT
 
 
+def test_shards_that_are_started_together_do_not_wait_for_each_other_to_begin_the_job(
+    csv: Path, real_server: RealServer
+) -> None:
+    client = real_server.client()
+    for key in ("user:{id}", "other:{id}"):  # a job's first run, and another after it was complete
+        out = plan(csv, real_server, "--key", key)
+        client.set("etl:{people}:shard:1:lock", "host process 1/token\n\n")  # started, and not further yet
+        shard(out, "0/2")
+        client.delete("etl:{people}:shard:1:lock")
+        shard(out, "1/2")
+        assert status(real_server)["state"] == "complete"
+
+
+def test_a_shard_that_goes_on_though_the_job_s_record_is_gone_keeps_others_from_beginning_it(
+    csv: Path, real_server: RealServer
+) -> None:
+    client = real_server.client()
+    out = plan(csv, real_server, "--key", "user:{id}")
+    client.hset("etl:{people}:shard:1", "run", "host process 1/token")
+    client.set("etl:{people}:shard:1:lock", "host process 1/token\n\n")
+    assert "are still running" in shard(out, "0/2", code=6)["error"]
+
+
 def test_a_plan_keeps_no_password_and_a_shard_takes_it_from_where_it_runs(
     csv: Path, real_server: RealServer
 ) -> None:
