@@ -23,13 +23,14 @@ def note_place(job: Job, stop: StopFlag) -> None:
     key = replace(job, tag=None, part="").key
     keep_ms = round(1000 * (KEEP_S if job.keep_s is None else job.keep_s))
     with closing(ControlConnection(job.target.holding(key), stop)) as control:
-        _, fields = control.execute((b"HSET", key, _TAG, job.tag), (b"HLEN", key))
-        if fields == 1:  # else it is the state of another load by this name, which stays as it is
+        _, record = control.execute((b"HSET", key, _TAG, job.tag), (b"HGETALL", key))
+        if len(record) == 2:  # else it is the state of another load by this name, which stays as it is
             control.execute((b"PEXPIRE", key, b"%d" % max(1, keep_ms)))
 
 
 def placed(job: Job, stop: StopFlag) -> Job:
     """Return a job of a cluster, known by its name, as its state is to be found. Raises TargetError."""
     with closing(ControlConnection(job.target.holding(job.key), stop)) as control:
-        ((tag, state),) = control.execute((b"HMGET", job.key, _TAG, b"state"))
-    return job if tag is None or state is not None else replace(job, tag=bytes(tag))
+        (record,) = control.execute((b"HGETALL", job.key))
+    fields = dict(zip(record[::2], record[1::2], strict=True))
+    return job if _TAG not in fields or b"state" in fields else replace(job, tag=fields[_TAG])
