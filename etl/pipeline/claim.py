@@ -53,6 +53,8 @@ def claim(
     group = _group(job, spec, resolved, options) if job.part else None
     with contextlib.ExitStack() as claimed:
         resume_point = ResumePoint()
+        if job.nodes is not None:
+            claimed.callback(job.nodes.close)
         if checked.work.writes:
             if not checked.target.embedded:
                 claimed.enter_context(locked(job, options.wait_lock, signals, signals.stop_for))

@@ -97,6 +97,8 @@ def preflight(resolved: Resolved, connected: Connected, options: LoadOptions, st
     target, work = connected.target, resolved.work
     if target.clustered:
         target, work = on_cluster(target, work, options)
+        if target.slot is not None:  # from here on another primary in its place is noticed
+            target = target.identify("redis-etl", stop)
         log_notice(resolved.progress, about_connections(target, resolved.workers))
         if moving := migrations_running(target.primaries(), stop):
             where = f"slots of {counted(moving, 'node')} are being migrated"

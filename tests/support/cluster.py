@@ -84,6 +84,9 @@ class ClusterNode:
         """Return True for a replica that is in step with its primary."""
         return self.info("INFO", "replication").get("master_link_status") == "up"
 
+    def is_empty(self) -> bool:
+        return bool(self.ask("DBSIZE") == 0)
+
     def freeze(self) -> None:
         """SIGSTOP: connections stay, nothing is answered."""
         self.answers = False
@@ -197,8 +200,11 @@ class RealCluster:
         return [node.ask(*words) for node in self.living()]
 
     def flush(self) -> None:
+        """Empty all primaries, and return when their replicas are empty too: one may have to take over."""
         for node in self.primaries():
             node.ask("FLUSHALL")
+        for node in self.replicas():
+            wait_until(node.is_empty, what=f"{node.url} to be empty")
 
     def wait_agreed(self) -> None:
         """Return when all living nodes see the same primaries for all slots and take commands."""

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from etl.encode.resp.protocol import plain
 from etl.encode.resp.slots import slot_of
-from etl.errors import LostError, TargetError, UsageError
+from etl.errors import LostError, ServerChangedError, TargetError, UsageError
 from etl.options import TargetOptions
 from etl.plan import NodeIdentity, StopFlag, Target
 from etl.plan.error_reply import ErrorReply
@@ -224,12 +224,14 @@ class ClusterTarget:
 class SlotTarget:
     """A Target: whichever primary of a cluster has the slot ``slot`` when a connection is made.
 
-    ``server_id`` is the run id of the primary that it was identified with.
+    ``known`` is the primary that it was identified with, and its run id. The slot may move from there to
+    another one, and takes its keys along; where that primary has restarted, or is none any more, some may be
+    lost.
     """
 
     cluster: ClusterTarget
     slot: int
-    server_id: bytes | None = None
+    known: tuple[Node, bytes | None] | None = None
 
     takes: ClassVar[frozenset[str]] = frozenset(("cluster",))
     embedded: ClassVar[bool] = False
@@ -249,10 +251,10 @@ class SlotTarget:
         return (self.slot,)
 
     def holding(self, key: bytes) -> SlotTarget:
-        return self if slot_of(key) == self.slot else replace(self, slot=slot_of(key), server_id=None)
+        return SlotTarget(self.cluster, slot_of(key))
 
     def connect(self, client_name: str) -> PipelinedSession:
-        return self.cluster.node(self._owner()).connect(client_name)
+        return self.cluster.node(self._owner(self.cluster.read_map(None))).connect(client_name)
 
     def identify(
         self,
@@ -262,12 +264,26 @@ class SlotTarget:
         told: Callable[[str], None] = lambda text: None,
     ) -> SlotTarget:
         def attempt() -> SlotTarget:
-            return replace(self, server_id=self.cluster.identity(self._owner()).run_id)
+            owner = self._owner(self.cluster.read_map(None))
+            return replace(self, known=(owner, self.cluster.identity(owner).run_id))
 
         return self.backoff(stop).retry(attempt, told=told)
 
     def connect_reconnecting(self, client_name: str, stop: StopFlag) -> ReconnectingSession:
-        return ReconnectingSession(lambda: self.connect(client_name), self.backoff(stop), self.server_id)
+        known = self.known
+
+        def connect() -> PipelinedSession:
+            nonlocal known
+            slot_map = self.cluster.read_map(None)
+            owner = self._owner(slot_map)
+            if known is not None:
+                found = (owner, self.cluster.identity(owner).run_id)
+                if known != found and (owner == known[0] or known[0] not in slot_map.nodes):
+                    raise ServerChangedError(f"{known[0]} was restarted, or a replica has taken its place")
+                known = found
+            return self.cluster.node(owner).connect(client_name)
+
+        return ReconnectingSession(connect, self.backoff(stop), None)
 
     def connect_routed(self, client_name: str, stop: StopFlag) -> None:
         return None
@@ -278,8 +294,8 @@ class SlotTarget:
     def backoff(self, stop: StopFlag) -> Backoff:
         return self.cluster.backoff(stop)
 
-    def _owner(self) -> Node:
-        owner = self.cluster.read_map(None).owner(self.slot)
+    def _owner(self, slot_map: SlotMap) -> Node:
+        owner = slot_map.owner(self.slot)
         if owner is None:
             raise LostError(f"{self}: no node serves the slot {self.slot}")
         return owner
