@@ -91,8 +91,12 @@ def _cleared_in_vain(run: Run, job_run: JobRun, done: Completed) -> bool:
 
     Raises TargetError where other shards rely on that pass.
     """
-    confirmed = job_run.job.confirmed(done) if isinstance(run.prepass, ClearEncoder) else None
-    if confirmed is None or confirmed.everywhere:
+    if job_run.job.nodes is None or not isinstance(run.prepass, ClearEncoder):
+        return False
+    confirmed = job_run.job.confirmed(done)
+    if confirmed is None:  # no attempt has begun: nothing shows that the nodes are those of that pass
+        return job_run.group is None
+    if confirmed.everywhere:
         return False
     if job_run.group is None:
         return True

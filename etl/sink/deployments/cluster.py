@@ -11,7 +11,7 @@ import contextlib
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from etl.encode.resp.protocol import plain
 from etl.encode.resp.slots import slot_of
@@ -34,6 +34,7 @@ OPTIONS = ("user", "password_file", "ask_password", "tls_insecure")
 
 ASK_TIMEOUT_S = 3.0
 """For how long a node may be silent that is asked for the map of slots: another one knows it as well."""
+T = TypeVar("T")
 
 
 def open(url: str, options: TargetOptions) -> contextlib.AbstractContextManager[Target]:
@@ -136,23 +137,31 @@ class ClusterTarget:
         return ReconnectingSession(lambda: self.connect(client_name), self.backoff(stop), None)
 
     def connect_routed(self, client_name: str, stop: StopFlag) -> ClusterSession:
+        """Open sessions with its nodes. Raises ServerChangedError where a known primary is none any more."""
         known = dict(self.identities)
 
         def open_node(node: Node, unreached: Callable[[], None]) -> ReconnectingSession:
             target = self.node(node)
-            if node not in known:
-                known[node] = self.identity(node)
 
-            def connect() -> PipelinedSession:
+            def reach(ask_it: Callable[[], T]) -> T:
                 try:
-                    return target.connect(client_name)
+                    return ask_it()
                 except LostError:
                     unreached()
                     raise
 
-            return ReconnectingSession(connect, self.backoff(stop), known[node].run_id)
+            backoff = self.backoff(stop)
+            if node not in known:
+                known[node] = backoff.retry(lambda: reach(lambda: self.identity(node)))
+                backoff.reset()
+            return ReconnectingSession(
+                lambda: reach(lambda: target.connect(client_name)), backoff, known[node].run_id
+            )
 
         slot_map = self.backoff(stop).retry(lambda: self.read_map(None))
+        for node in self.nodes:
+            if node not in slot_map.nodes:  # it may have answered for what its replica never got
+                raise ServerChangedError(f"{node} is no longer a primary of {self}")
         return ClusterSession(
             slot_map,
             self.read_map,

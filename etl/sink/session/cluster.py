@@ -158,6 +158,8 @@ class ClusterSession:
                 )
         self._map = slot_map
         self._primaries.update(slot_map.nodes)
+        if not slot_map.unserved:
+            self._backoff.reset()  # the next trouble has the whole --retry-for again
 
     def _session(self, node: Node) -> ReconnectingSession:
         session = self._sessions.get(node)
@@ -213,10 +215,10 @@ class ClusterSession:
             self._wait()
 
     def _advance(self, node: Node, session: ReconnectingSession) -> None:
-        progress = session.present.progress
+        before, progress = session.present, session.present.progress
         for response in session.advance():
             self._responses.append(response)
-        if session.present.progress != progress:
+        if session.present is not before or session.present.progress != progress:
             self._moved_at[node] = time.monotonic()
 
     def _wait(self) -> None:
