@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from etl.cli.arguments import parse
 from etl.cli.output import complain, print_report, without_secret
+from etl.cli.pager import shown_by_pager
 from etl.cli.parser import VERBS
 from etl.errors import EtlError, InternalError
 from etl.limits import limit_reached, require_descriptors
@@ -41,7 +42,14 @@ def main(argv: Sequence[str]) -> int:
         return InternalError.exit_code
     if report.rejects_line is not None:
         complain(report.rejects_line)
+    if not arguments.json and _is_paged(arguments.verb) and shown_by_pager(report.summary()):
+        return report.exit_code
     return print_report(report, arguments) or report.exit_code
+
+
+def _is_paged(verb: str) -> bool:
+    paged: bool = getattr(VERBS.member(verb), "PAGED", False)
+    return paged
 
 
 def _carry_out(arguments: argparse.Namespace) -> Report:
