@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from etl.cli.arguments import parse
 from etl.cli.output import complain, print_report, without_secret
-from etl.cli.pager import shown_by_pager
 from etl.cli.parser import VERBS
 from etl.errors import EtlError, InternalError
 from etl.limits import limit_reached, require_descriptors
@@ -42,8 +41,11 @@ def main(argv: Sequence[str]) -> int:
         return InternalError.exit_code
     if report.rejects_line is not None:
         complain(report.rejects_line)
-    if not arguments.json and _is_paged(arguments.verb) and shown_by_pager(report.summary()):
-        return report.exit_code
+    if not arguments.json and _is_paged(arguments.verb):
+        from etl.cli.pager import shown_by_pager
+
+        if shown_by_pager(report.summary()):
+            return report.exit_code
     return print_report(report, arguments) or report.exit_code
 
 

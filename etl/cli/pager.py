@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 _NOT_STARTED = (126, 127)
 """How a shell ends that could not run a command."""
@@ -36,11 +37,19 @@ def shown_by_pager(text: str) -> bool:
     data = f"{text}\n".encode(stdout.encoding, "backslashreplace")
     # As git does: a $PAGER that only says "less" ends by itself where the text fits on the screen.
     environment = {"LESS": "FRX", **os.environ}
-    pager = subprocess.Popen(command, shell=True, stdin=subprocess.PIPE, env=environment)
-    assert pager.stdin is not None
-    # It is no failure to leave before the end. A Ctrl-C is the pager's.
-    with contextlib.suppress(OSError, KeyboardInterrupt), pager.stdin:
-        pager.stdin.write(data)
-    while True:
-        with contextlib.suppress(KeyboardInterrupt):
-            return pager.wait() not in _NOT_STARTED
+    with _ctrl_c_left_to_it():
+        pager = subprocess.Popen(command, shell=True, stdin=subprocess.PIPE, env=environment)
+        assert pager.stdin is not None
+        with contextlib.suppress(OSError), pager.stdin:  # it is no failure to leave before the end
+            pager.stdin.write(data)
+        return pager.wait() not in _NOT_STARTED
+
+
+@contextlib.contextmanager
+def _ctrl_c_left_to_it() -> Iterator[None]:
+    """Let a SIGINT, which the terminal sends to both, end nothing here; a pager gets it as ever."""
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
