@@ -12,10 +12,14 @@ import pyarrow as pa
 from etl.dedupe.masks import skip_masks
 from etl.dedupe.repeats import Repeats, find_repeats
 from etl.dedupe.winners import Keeps, Repeat, first_repeat, losers
+from etl.encode.choose import one_record_a_key
 from etl.encode.keys import keys_are_unique
+from etl.encode.mapping import RecordMapping
 from etl.encode.strategies.key_hashes import HASHES, KEYS, PLACE_BITS, CandidateEncoder, KeyHashEncoder
 from etl.errors import SourceError, UsageError
 from etl.job.fields import PrepassResult
+from etl.options import LoadOptions, given
+from etl.output.notice import log_notice
 from etl.pipeline.execution import Run
 from etl.plan import Block, Encoder, Projection
 from etl.sink.spill import SUFFIX, Runs, SpillTarget, spill_error
@@ -25,12 +29,37 @@ from etl.units import MIB
 ADVICE = "give --if-exists replace (the last record of a key stays) or skip (the first one stays)"
 ADVICE_TO_GROUP = (
     "a record has to hold all of its key: gather them first, with an array for each key:"
-    ' --sql "SELECT key, list(member) AS members ... GROUP BY key"'
+    " --sql \"SELECT key, list(member) AS members ... GROUP BY key\" and --value '{members[]}'"
 )
+
+_KEEPS: dict[str, Keeps] = {"replace": "last", "skip": "first"}
 
 _RUN_BYTES = 2 * MIB
 _MAX_RUNS = 2048
 _SHOWN_BYTES = 100
+
+
+def refuse_memory(options: LoadOptions) -> None:
+    """Refuse ``--memory`` where keys may be written more than once. Raises UsageError."""
+    once = options.url().startswith("rdb:") or options.wire == "replication"
+    if given(options, "memory") and not once:
+        raise UsageError(
+            "--memory has no effect here: it is for loads that write each key once, --to rdb:FILE and"
+            " --wire replication"
+        )
+
+
+def write_keys_once(run: Run, mapping: RecordMapping, *, folder: str, memory: int) -> PrepassResult:
+    """Return which records a run of this mapping is to pass over: by its ``--if-exists``, and its type.
+
+    Of a type of which a key holds many records none of them is the later one: they end the run, as those
+    with one key do for ``fail``. Raises EtlError; for the rest see ``settle_keys``.
+    """
+    keeps: Keeps = "none"
+    if not one_record_a_key(mapping):
+        keeps = _KEEPS.get(mapping.if_exists, "none")
+    advice = ADVICE_TO_GROUP if one_record_a_key(mapping) else ADVICE
+    return settle_keys(run, mapping.key, keeps=keeps, folder=folder, memory=memory, advice=advice)
 
 
 def settle_keys(
@@ -53,6 +82,7 @@ def settle_keys(
             f"{key.origin}: its keys have to be looked at before the first record is written, as each can be"
             " there once, and a stream can be read only once: give a file, or put {#} into --key"
         )
+    log_notice(run.plan.progress, "looking for keys that occur more than once")
     with _folder(folder):
         return _Settling(run, key, folder, memory).result(keeps, advice)
 
