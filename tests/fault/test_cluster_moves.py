@@ -41,6 +41,20 @@ def test_slots_that_are_held_on_their_way_during_a_whole_load_hold_up_nothing(
     faulty.assert_loaded(kind, ended)
 
 
+@cases("kind", ["strings", "several commands a record"])
+def test_a_job_whose_slot_is_held_on_its_way_before_it_has_a_record_has_it_where_the_slot_goes(
+    faulty: Faulty, kind: str
+) -> None:
+    faulty.cluster.flush()
+    move = begin_move(faulty.cluster, slot_of(JOB))
+    ended = faulty.load(kind, options=("--retry-for", "5"))
+    assert len(move.keys(move.to)) == 1
+    assert not move.keys(move.source)
+    move.finish()
+    faulty.cluster.wait_agreed()
+    faulty.assert_loaded(kind, ended)
+
+
 @pytest.mark.usefixtures("short_lock")
 def test_a_lock_whose_slot_has_moved_is_renewed_where_it_is(faulty: Faulty) -> None:
     cluster, key = faulty.cluster, f"etl:{{{JOB}}}:lock"
