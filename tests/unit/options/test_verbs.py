@@ -52,6 +52,7 @@ GOOD: list[tuple[str, Any]] = [
     ("wait_lock", 1.5),
     ("stall", 0.0),
     ("max_rate", "50MB"),
+    ("memory", 64_000_000),
     ("wait_replicas", 2),
     ("retry_for", 0.25),
     ("score", "{age}"),
