@@ -14,7 +14,8 @@ from itertools import groupby
 
 from etl.encode.strategies.prepass import ClearEncoder
 from etl.errors import EtlError, JobStateLostError, TargetError
-from etl.job.state import Job, PrepassResult
+from etl.job.contract import JobState
+from etl.job.fields import PrepassResult
 from etl.output.notice import log_notice
 from etl.pipeline.claim import JobRun
 from etl.pipeline.execution import Ended, Run
@@ -51,7 +52,7 @@ def run_attempts(run: Run, job_run: JobRun) -> Ended:
             error = this.first_error(results) or _miscounted(run, job)
             if error is None:
                 # A primary that was replaced may go on answering: whoever is reached now must be the same.
-                job.control.close()
+                job.reach_anew()
                 job.complete({name: run.counters.total(name) for name in COUNTS})
                 return Ended(tuple(results))
         except EtlError as failure:
@@ -106,7 +107,7 @@ def _cleared_in_vain(run: Run, job_run: JobRun, done: Completed) -> bool:
     )
 
 
-def _miscounted(run: Run, job: Job) -> EtlError | None:
+def _miscounted(run: Run, job: JobState) -> EtlError | None:
     """Compare what was counted, by this run and by those before it, with the records of the sources."""
     planned, read = run.plan.records(), run.counters.total("records_read")
     if planned is None or planned == read:
@@ -117,7 +118,7 @@ def _miscounted(run: Run, job: Job) -> EtlError | None:
     )
 
 
-def _attempt(run: Run, job: Job, number: int, done: Completed, passed: PrepassResult) -> Run:
+def _attempt(run: Run, job: JobState, number: int, done: Completed, passed: PrepassResult) -> Run:
     """Plan what is left, with checkpoints of its own; the counters begin with what is done."""
     plan = run.plan
     rejects = None if plan.rejects is None else plan.rejects.for_attempt(number)
@@ -177,7 +178,7 @@ def _write_refused(plan: Plan, done: Completed) -> None:
         reader.close()
 
 
-def _say_resuming(run: Run, job: Job) -> None:
+def _say_resuming(run: Run, job: JobState) -> None:
     total = run.plan.source.nbytes
     how_far = f"{run.counters.total('records_read'):,} records"
     if total:

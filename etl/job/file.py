@@ -1,0 +1,228 @@
+"""The state of a job that builds a file: kept in a journal beside it, so that file and checkpoints go together."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from etl.errors import TargetError
+from etl.job.fields import (
+    INCOMPLETE,
+    Attempt,
+    DamagedError,
+    Head,
+    PrepassResult,
+    present_words,
+    read_done,
+    read_head,
+    read_passed,
+)
+from etl.job.presence import Presence
+from etl.job.resume import left_unfinished
+from etl.job.spec import JobSpec, ResumePoint, now
+from etl.plan import (
+    JOURNAL,
+    Checkpoint,
+    CheckpointWriter,
+    Completed,
+    Target,
+    journal_entries,
+    journal_entry,
+)
+from etl.sink.rdb_file.assemble import assemble, damaged, header_bytes
+from etl.sink.rdb_file.existing import PROVENANCE
+from etl.sink.rdb_file.paths import Paths
+from etl.sink.rdb_file.ranges import RANGE, Range, parse_range
+from etl.sink.rdb_file.target import RdbFileTarget
+
+_RUN, _PLACE, _BASE = b"run", b"place", b"base_ms"
+
+
+@dataclass(slots=True)
+class _Noted:
+    """What a journal says: fields as a job's record has them, and ranges."""
+
+    fields: dict[bytes, bytes] = field(default_factory=dict)
+    ranges: list[Range] = field(default_factory=list)
+
+
+class FileJob:
+    """A JobState (``etl/job/contract.py``); the process that has it holds the file alone.
+
+    ``base_ms`` is the moment from which relative expiries count, in milliseconds since 1970: that of the first
+    run, also in those that go on. ``expire``: all keys have an expiry, else none has.
+    """
+
+    part: ClassVar[str] = ""
+    nodes: ClassVar[None] = None
+
+    def __init__(self, name: str, run: str, target: RdbFileTarget, *, expire: bool) -> None:
+        self.name = name
+        self.base_ms = time.time_ns() // 1_000_000
+        self._run = run
+        self._target = target
+        self._expire = expire
+        self.presence = Presence(self._token)
+        self._noted = _Noted()
+
+    @property
+    def title(self) -> str:
+        return f"job {self.name}"
+
+    @property
+    def paths(self) -> Paths:
+        return self._target.paths
+
+    @property
+    def _token(self) -> str:
+        return self._run.rpartition("/")[2]
+
+    def set_target(self, target: Target) -> None:
+        """Do nothing: a file is always the same one."""
+
+    def reach_anew(self) -> None:
+        """Do nothing: a file needs no connection."""
+
+    def left_by(self) -> tuple[str, str]:
+        """Return the token of the run that wrote last, and where it was (``presence.look_for``)."""
+        fields = self._read().fields
+        return (
+            fields.get(_RUN, b"").decode("utf-8", "replace").rpartition("/")[2],
+            fields.get(_PLACE, b"").decode("utf-8", "replace"),
+        )
+
+    def resume_point(self, task: JobSpec, *, restart: bool) -> ResumePoint:
+        if restart or task.source is None:
+            return ResumePoint()
+        noted = self._read()
+        try:
+            head = read_head(noted.fields)
+            if head is None:
+                return ResumePoint()
+            done, passed = read_done(head, noted.fields), read_passed(head, noted.fields)
+            base_ms = int(noted.fields[_BASE])
+            found = left_unfinished(self.title, task, head, done, passed)
+            if found.resumes and damaged(self.paths, noted.ranges):
+                raise DamagedError(f"{self.paths.partial} does not hold what was written into it")
+        except (DamagedError, KeyError, ValueError) as error:
+            raise TargetError(
+                f"{self._target}: what an earlier run has left is damaged: {error}; give --restart to build it"
+                " from the beginning"
+            ) from None
+        except OSError as error:
+            raise self.paths.failure(error) from None
+        if found.resumes:
+            self.base_ms = base_ms
+        return found
+
+    def begin(self, task: JobSpec, block_bytes: int, *, afresh: bool) -> None:
+        head = None if afresh else read_head(self._read().fields)
+        if head is not None:
+            self._note(replace(head, state=INCOMPLETE, updated=now()))
+            return
+        at = now()
+        head = Head(INCOMPLETE, task.source or "", task.template, block_bytes, started=at, updated=at)
+        made = f"{self.paths.journal}.new"
+        try:
+            with open(made, "wb") as journal:
+                journal.write(JOURNAL + self._entry(head))
+            os.truncate(self.paths.partial, 0)
+            os.truncate(self.paths.partial, header_bytes(self._target.version, self._aux(head)))
+            os.replace(made, self.paths.journal)
+        except OSError as error:
+            raise self.paths.failure(error) from None
+
+    def note_prepass(self, passed: PrepassResult) -> None:
+        pairs = list(present_words(passed, self._token))
+        head = replace(self._head(), passed=(passed.skipped, passed.rejected, len(pairs), self._token))
+        self._note(head, pairs)
+
+    def confirmed(self, done: Completed) -> None:
+        return None
+
+    def begin_attempt(self, workers: int, split: str, repaired: int = 0) -> CheckpointWriter:
+        head = self._head()
+        number = len(head.attempts)
+        marks = [Checkpoint(number, worker, workers, split, token=self._token) for worker in range(workers)]
+        head = replace(head, attempts=(*head.attempts, Attempt(number, workers, self._token)))
+        self._note(head, [(mark.field, mark.value) for mark in marks])
+        return CheckpointWriter(b"", number, self._run.encode(), token=self._token, in_journal=True)
+
+    def complete(self, counts: Mapping[str, int]) -> None:
+        """Make an RDB file of the ranges, under its own name; nothing else of it is left then."""
+        noted = self._read()
+        try:
+            assemble(
+                self.paths,
+                noted.ranges,
+                self._target.version,
+                self._aux(self._head()),
+                expire=self._expire,
+            )
+        except OSError as error:
+            raise self.paths.failure(error) from None
+
+    def done(self) -> Completed:
+        return read_done(self._head(), self._read().fields)
+
+    def _aux(self, head: Head) -> dict[bytes, bytes]:
+        """Return the AUX fields: where the file comes from, and what servers write themselves.
+
+        They are the same in each run of the job: what is in front of the entries has one length.
+        """
+        return {
+            b"redis-bits": b"64",
+            b"ctime": b"%d" % (self.base_ms // 1000),
+            PROVENANCE: f"job={self.name} source={digest(JobSpec(head.source, head.template))}".encode(
+                "utf-8", "surrogateescape"
+            ),
+        }
+
+    def _head(self) -> Head:
+        head = read_head(self._read().fields)
+        if head is None:
+            raise TargetError(f"{self._target}: {self.paths.journal} is gone; start again")
+        return head
+
+    def _entry(self, head: Head, more: list[tuple[bytes, bytes]] | None = None) -> bytes:
+        words = head.words()
+        run = (_RUN, self._run.encode("utf-8", "surrogateescape"))
+        where = (_PLACE, self.presence.place().encode())
+        base = (_BASE, b"%d" % self.base_ms)
+        pairs = [run, where, base, *zip(words[::2], words[1::2], strict=True), *(more or ())]
+        return journal_entry(pairs)
+
+    def _note(self, head: Head, more: list[tuple[bytes, bytes]] | None = None) -> None:
+        try:
+            with open(self.paths.journal, "ab", buffering=0) as journal:
+                journal.write(self._entry(head, more))
+        except OSError as error:
+            raise self.paths.failure(error) from None
+
+    def _read(self) -> _Noted:
+        noted = _Noted()
+        try:
+            with open(self.paths.journal, "rb") as journal:
+                data = journal.read()
+            for entry in journal_entries(data):
+                for name, value in entry:
+                    if name == RANGE:
+                        noted.ranges.append(parse_range(value))
+                    else:
+                        noted.fields[name] = value
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise self.paths.failure(error) from None
+        except ValueError as error:
+            raise TargetError(f"{self._target}: {self.paths.journal} is no journal: {error}; remove it") from None
+        return noted
+
+
+def digest(task: JobSpec) -> str:
+    """Return what tells sources and options from others, as the file has it."""
+    return hashlib.sha256(f"{task.source}\0{task.template}".encode()).hexdigest()[:32]
