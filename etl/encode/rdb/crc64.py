@@ -31,6 +31,15 @@ def crc64() -> Callable[..., int]:
     return calc
 
 
+@lru_cache(maxsize=1)
+def crc64_combine() -> Callable[[int, int, int], int]:
+    """Return what makes the CRC of two texts in a row of the CRC of each and the second one's length."""
+    from anycrc import Model
+
+    combine: Callable[[int, int, int], int] = Model("CRC64-REDIS").combine
+    return combine
+
+
 def crcs(body: pa.Array, lengths: pa.Array, longest: int, start: Start) -> pa.Array:
     """Return the payloads' last eight bytes; bodies are of these lengths. See NOTE(crc)."""
     if longest < LONGEST_TABLE:

@@ -130,7 +130,7 @@ def write_listpack(texts: list[bytes]) -> bytes:
 
 
 def write_element(text: bytes) -> bytes:
-    data = _integer(int(text)) if _is_integer(text) else _string(text)
+    data = _integer(int(text)) if _is_integer(text) else _packed_string(text)
     return data + write_backlen(len(data))
 
 
@@ -153,7 +153,7 @@ def _integer(number: int) -> bytes:
     raise AssertionError(number)
 
 
-def _string(text: bytes) -> bytes:
+def _packed_string(text: bytes) -> bytes:
     if len(text) < 1 << 6:
         return struct.pack("B", 0x80 | len(text)) + text
     if len(text) < 1 << 12:
@@ -212,3 +212,22 @@ def _write_length(length: int) -> bytes:
     if length < 1 << 14:
         return struct.pack(">H", 0x4000 | length)
     return struct.pack(">BI", 0x80, length)
+
+
+# Files
+
+
+def read_aux(data: bytes, at: int) -> tuple[list[tuple[bytes, bytes]], int]:
+    """Read AUX fields in a row; return them and where they end."""
+    fields = []
+    while data[at : at + 1] == b"\xfa":
+        name, at = _long_string(data, at + 1)
+        value, at = _long_string(data, at)
+        fields.append((name, value))
+    return fields, at
+
+
+def _long_string(data: bytes, at: int) -> tuple[bytes, int]:
+    length, at = _rdb_length(data, at)
+    assert at + length <= len(data)
+    return data[at : at + length], at + length
