@@ -27,6 +27,10 @@ class JobState(Protocol):
         """What messages call it."""
 
     @property
+    def target(self) -> Target:
+        """What has the job's state."""
+
+    @property
     def nodes(self) -> JobNodes | None:
         """Its checkpoints at the nodes of a cluster; None elsewhere."""
 

@@ -1,4 +1,4 @@
-"""The state of a job that builds a file: kept in a journal beside it, so that file and checkpoints go together."""
+"""The state of a job that builds a file: in a journal beside it, so that file and checkpoints go together."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class _Noted:
 class FileJob:
     """A JobState (``etl/job/contract.py``); the process that has it holds the file alone.
 
-    ``base_ms`` is the moment from which relative expiries count, in milliseconds since 1970: that of the first
-    run, also in those that go on. ``expire``: all keys have an expiry, else none has.
+    ``base_ms`` is the moment from which relative expiries count, in milliseconds since 1970: that of the
+    first run, also in those that go on. ``expire``: all keys have an expiry, else none has.
     """
 
     part: ClassVar[str] = ""
@@ -72,6 +72,10 @@ class FileJob:
     @property
     def title(self) -> str:
         return f"job {self.name}"
+
+    @property
+    def target(self) -> Target:
+        return self._target
 
     @property
     def paths(self) -> Paths:
@@ -110,8 +114,8 @@ class FileJob:
                 raise DamagedError(f"{self.paths.partial} does not hold what was written into it")
         except (DamagedError, KeyError, ValueError) as error:
             raise TargetError(
-                f"{self._target}: what an earlier run has left is damaged: {error}; give --restart to build it"
-                " from the beginning"
+                f"{self._target}: what an earlier run has left is damaged: {error}; give --restart to"
+                " build it from the beginning"
             ) from None
         except OSError as error:
             raise self.paths.failure(error) from None
@@ -219,7 +223,9 @@ class FileJob:
         except OSError as error:
             raise self.paths.failure(error) from None
         except ValueError as error:
-            raise TargetError(f"{self._target}: {self.paths.journal} is no journal: {error}; remove it") from None
+            raise TargetError(
+                f"{self._target}: {self.paths.journal} is no journal: {error}; remove it"
+            ) from None
         return noted
 
 

@@ -24,9 +24,7 @@ def left_unfinished(
             f"{title} was not finished, and its {what} have changed: give --restart to load from"
             " the beginning, or what it was begun with to go on"
         )
-    return ResumePoint(
-        block_bytes=head.block_bytes, done=done, passed=passed, attempts=len(head.attempts)
-    )
+    return ResumePoint(block_bytes=head.block_bytes, done=done, passed=passed, attempts=len(head.attempts))
 
 
 def _begun(done: Completed) -> bool:

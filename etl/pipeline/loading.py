@@ -6,9 +6,11 @@ import os
 import time
 from dataclasses import dataclass, replace
 
+from etl.encode.choose import rdb_encoder
 from etl.encode.mapping import RecordMapping
 from etl.errors import EtlError, StoppedError, UsageError
-from etl.job.state import Job, ResumePoint
+from etl.job.contract import JobState
+from etl.job.spec import ResumePoint
 from etl.options import LoadOptions
 from etl.output.notice import choose_mode, log_notice
 from etl.output.reject_file import RejectFile
@@ -32,7 +34,11 @@ class Load:
     def work(self, source: Source) -> Work:
         mapping = mapping_of(self.options, source)
         self._warn_of_the_past(mapping)
-        return replace(self._work(mapping), on_cluster=lambda: self._work(replace(mapping, clustered=True)))
+        return replace(
+            self._work(mapping),
+            on_cluster=lambda: self._work(replace(mapping, clustered=True)),
+            as_entries=lambda version, base_ms: _entries(mapping, version, base_ms),
+        )
 
     def _work(self, mapping: RecordMapping) -> Work:
         wire = self.options.wire
@@ -77,7 +83,7 @@ class Load:
         return replace(ended, rejected=rejected)
 
 
-def _reject_path(given: str | None, job: Job) -> str:
+def _reject_path(given: str | None, job: JobState) -> str:
     """Return where rejects go: of a shard to a file of its own, as several may write to one folder."""
     path = given or f"rejects-{job.name}.jsonl"
     if not job.part:
@@ -89,6 +95,11 @@ def _reject_path(given: str | None, job: Job) -> str:
 def _encoded(mapping: RecordMapping) -> Work:
     encoders = Encoders(mapping.encoder(), mapping.single(), mapping.prepass())
     return Work(mapping, encoders, writes=True, fenced=not mapping.repeatable)
+
+
+def _entries(mapping: RecordMapping, version: int, base_ms: int) -> Work:
+    encoder = rdb_encoder(mapping, version, base_ms)
+    return Work(mapping, Encoders(encoder, encoder), writes=True)
 
 
 def _reset_reject_file(rejects: RejectFile, source: Source, resume_point: ResumePoint) -> str | None:

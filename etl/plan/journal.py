@@ -1,8 +1,8 @@
 """A journal: what a run notes in a file, entry by entry, each whole or not there at all. Pure.
 
-An entry is its length and its CRC-32, four bytes each, little endian, and then pairs of a name and a value, each
-with its length in four bytes. Processes append an entry with one ``write``; whoever reads stops at the first one
-that is cut off or damaged, as a process that was killed while it wrote, or a full disk, leaves it.
+An entry is its length and its CRC-32, four bytes each, little endian, and then pairs of a name and a value,
+each with its length in four bytes. Processes append an entry with one ``write``; whoever reads stops at the
+first one that is cut off or damaged, as a process that was killed while it wrote, or a full disk, leaves it.
 """
 
 from __future__ import annotations

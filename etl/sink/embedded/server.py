@@ -64,13 +64,13 @@ class _Server:
 
 
 @contextlib.contextmanager
-def opened(folder: str | os.PathLike[str]) -> Iterator[str]:
+def opened(folder: str | os.PathLike[str], *, keeps: bool = True) -> Iterator[str]:
     """Run a redis-server on ``folder`` for the time of the ``with`` and yield its URL (``unix://...``).
 
     The folder is made (mode 0700) if it is missing. Only a Unix socket is listened on. When the body ends,
     also by an exception, everything is saved to ``dump.rdb`` in the folder and the server is gone. The server
     is in a session of its own (Ctrl-C does not reach it). On Linux it saves and ends too when the thread that
-    opened it ends in any other way, SIGKILL included.
+    opened it ends in any other way, SIGKILL included. Without ``keeps`` it only reads: nothing is saved.
 
     Raises:
         MissingExtraError: there is no server to run.
@@ -93,6 +93,12 @@ def opened(folder: str | os.PathLike[str]) -> Iterator[str]:
         except BaseException:
             _kill(server)  # nothing was written yet, and its dump is on the disk
             raise
+        if not keeps:
+            try:
+                yield "unix://" + quote(socket_path)
+            finally:
+                _kill(server)
+            return
         try:
             yield "unix://" + quote(socket_path)
         except BaseException as error:

@@ -36,7 +36,7 @@ def parse_range(value: bytes) -> Range:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A file from the end of its header on: ``ranges`` in their order, ``gaps`` (offset, bytes) between them."""
+    """A file after its header: ``ranges`` in their order, ``gaps`` (offset, bytes) between them."""
 
     ranges: Sequence[Range]
     gaps: Sequence[tuple[int, int]]

@@ -19,9 +19,9 @@ _MAX_BUFFERS = 64  # of one writev; systems take 1,024 at most
 class FileSession:
     """A RenewableSession (``etl/plan/target.py``) that answers at once: what it returns has been written.
 
-    A wire without records is a checkpoint: its buffers are a name and a value for the journal. All ranges that
-    were written since the one before are noted with it, as a worker's checkpoint comes when all that it has sent
-    belongs to completed blocks.
+    A wire without records is a checkpoint: its buffers are a name and a value for the journal. All ranges
+    that were written since the one before are noted with it, as a worker's checkpoint comes when all that it
+    has sent belongs to completed blocks.
     """
 
     def __init__(self, paths: Paths) -> None:
@@ -84,7 +84,7 @@ class FileSession:
 
 def _write_all(descriptor: int, buffers: Sequence[Buffer], at: int) -> int:
     """Write buffers one after the other; return where they end. Raises OSError."""
-    rest = list(map(memoryview, buffers))
+    rest = [memoryview(buffer) for buffer in buffers]
     while rest:
         written = os.pwritev(descriptor, rest, at)
         at += written

@@ -1,0 +1,146 @@
+"""The steps before the plan where the target is a file: who has it, how it is made, how far it is."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from etl.errors import LockedError, UsageError
+from etl.job.file import FileJob, digest
+from etl.job.lock import ENDING_LOOK_S, ENDING_S, LOOK_EVERY_S
+from etl.job.name import job_name, run_token
+from etl.job.presence import Seen, look_for
+from etl.job.spec import JobSpec, ResumePoint
+from etl.options import LoadOptions, flag_of, given
+from etl.output.notice import choose_mode, log_notice
+from etl.pipeline.claim import JobRun, job_spec
+from etl.pipeline.preflight import Preflight
+from etl.pipeline.resolve import Resolved
+from etl.pipeline.work import Work
+from etl.plan import StopFlag
+from etl.run.signals import StopSignals
+from etl.sink.rdb_file.existing import provenance
+from etl.sink.rdb_file.paths import Paths
+from etl.sink.rdb_file.target import RdbFileTarget
+
+_OF_SERVERS = ("allow_eviction", "at_least_once", "keep_record", "retry_for", "wait_replicas", "wire")
+_OF_SHARDS = ("plan", "shard", "runner")
+
+
+@contextlib.contextmanager
+def claimed_file(
+    resolved: Resolved, target: RdbFileTarget, options: LoadOptions, signals: StopSignals
+) -> Iterator[tuple[Preflight, JobRun]]:
+    """Have a file to oneself while entered; what an earlier run has left of it is gone on with.
+
+    Raises UsageError for what a file cannot hold, LockedError, SourceError where the earlier run was about
+    something else, TargetError.
+    """
+    _refuse_options(target, options)
+    if target.paths.file in resolved.source.names:
+        raise UsageError(f"--to {target} is one of the sources: name another file")
+    work = _entries(resolved.work, target, base_ms=0)
+    job = FileJob(
+        job_name(resolved.source, target.name, options),
+        run_token(),
+        target,
+        expire=work.mapping.expiry is not None,
+    )
+    spec = _spec(resolved, target, options)
+    with _held(target.paths, options.wait_lock, signals):
+        job.presence.enter()
+        try:
+            _wait_for_workers(job, signals)
+            resume_point = job.resume_point(spec, restart=options.restart)
+            if not resume_point.resumes and _is_unchanged(target.paths, spec, options):
+                resume_point = ResumePoint(unchanged=True)
+            work = _entries(resolved.work, target, job.base_ms)
+            yield (
+                Preflight(job, target, work, servers=(), may_evict=True, stop=signals),
+                JobRun(job, spec, resume_point),
+            )
+        finally:
+            job.presence.close()
+
+
+def _entries(work: Work, target: RdbFileTarget, base_ms: int) -> Work:
+    assert work.as_entries is not None
+    return work.as_entries(target.version, base_ms)
+
+
+def _refuse_options(target: RdbFileTarget, options: LoadOptions) -> None:
+    for name in _OF_SERVERS:
+        if given(options, name):
+            raise UsageError(f"{flag_of(name)} has no effect with an RDB file: it is for servers")
+    for name in _OF_SHARDS:
+        if given(options, name) and getattr(options, name) not in ("inline", "processes"):
+            raise UsageError(f"{flag_of(name)} is for servers: an RDB file is built on one machine")
+
+
+def _spec(resolved: Resolved, target: RdbFileTarget, options: LoadOptions) -> JobSpec:
+    """Return what is built: also the version of the file tells a job from another."""
+    spec = job_spec(resolved.source, resolved.work.mapping, options)
+    return replace(spec, template=f"{spec.template} rdb {target.version}")
+
+
+def _is_unchanged(paths: Paths, spec: JobSpec, options: LoadOptions) -> bool:
+    """Return True, and say so, if ``--skip-unchanged`` finds the file made of the same."""
+    if not options.skip_unchanged or options.restart or spec.source is None:
+        return False
+    try:
+        same = provenance(paths.file).endswith(f" source={digest(spec)}")
+    except OSError as error:
+        raise paths.failure(error) from None
+    if same:
+        text = f"{paths.file} is complete and nothing has changed: nothing to do"
+        log_notice(choose_mode(options.progress), text)
+    return same
+
+
+@contextlib.contextmanager
+def _held(paths: Paths, wait_s: float, stop: StopFlag) -> Iterator[None]:
+    """Have the unfinished file to oneself while entered. Raises LockedError, TargetError."""
+    deadline = time.monotonic() + wait_s
+    while (descriptor := _lock(paths)) is None:
+        if time.monotonic() >= deadline or stop.wait(LOOK_EVERY_S):
+            raise LockedError(
+                f"rdb:{paths.file} is being built by another run: wait for it (--wait-lock), or name"
+                " another file"
+            )
+    try:
+        yield
+    finally:
+        # Nothing was begun: nothing is left behind.
+        with contextlib.suppress(OSError):
+            if os.fstat(descriptor).st_size == 0:
+                os.unlink(paths.partial)
+        os.close(descriptor)
+
+
+def _lock(paths: Paths) -> int | None:
+    """Return the descriptor of the unfinished file, locked; None while another process has it."""
+    try:
+        descriptor = os.open(paths.partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(descriptor), os.stat(paths.partial)):
+                return descriptor
+        except (BlockingIOError, FileNotFoundError):  # held, or renamed as it is complete
+            pass
+        os.close(descriptor)
+    except OSError as error:
+        raise paths.failure(error) from None
+    return None
+
+
+def _wait_for_workers(job: FileJob, stop: StopFlag) -> None:
+    """Wait until workers whose run was killed are gone: they might still write. Raises LockedError."""
+    token, place = job.left_by()
+    deadline = time.monotonic() + ENDING_S
+    while look_for(token, place) is Seen.ENDING:
+        if time.monotonic() >= deadline or stop.wait(ENDING_LOOK_S):
+            raise LockedError(f"rdb:{job.paths.file}: workers of an earlier run are still there; try again")
