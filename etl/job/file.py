@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
@@ -105,7 +106,8 @@ class FileJob:
         noted = self._read()
         try:
             head = read_head(noted.fields)
-            if head is None:
+            # An empty file has just been made: the journal is of one that was complete, and has its name now.
+            if head is None or not os.path.getsize(self.paths.partial):
                 return ResumePoint()
             done, passed = read_done(head, noted.fields), read_passed(head, noted.fields)
             base_ms = int(noted.fields[_BASE])
@@ -132,10 +134,12 @@ class FileJob:
         head = Head(INCOMPLETE, task.source or "", task.template, block_bytes, started=at, updated=at)
         made = f"{self.paths.journal}.new"
         try:
-            with open(made, "wb") as journal:
-                journal.write(JOURNAL + self._entry(head))
+            with contextlib.suppress(FileNotFoundError):  # first: it speaks of what is taken away
+                os.unlink(self.paths.journal)
             os.truncate(self.paths.partial, 0)
             os.truncate(self.paths.partial, header_bytes(self._target.version, self._aux(head)))
+            with open(made, "wb") as journal:
+                journal.write(JOURNAL + self._entry(head))
             os.replace(made, self.paths.journal)
         except OSError as error:
             raise self.paths.failure(error) from None
