@@ -34,7 +34,9 @@ from etl.plan import (
     journal_entries,
     journal_entry,
 )
-from etl.sink.rdb_file.assemble import assemble, damaged, header_bytes
+from etl.sink.rdb_file.append_only import BASE_AUX, write_manifest
+from etl.sink.rdb_file.assemble import Head as FileHead
+from etl.sink.rdb_file.assemble import assemble, damaged
 from etl.sink.rdb_file.existing import PROVENANCE
 from etl.sink.rdb_file.paths import Paths
 from etl.sink.rdb_file.ranges import RANGE, Range, parse_range
@@ -107,13 +109,13 @@ class FileJob:
         try:
             head = read_head(noted.fields)
             # An empty file has just been made: the journal is of one that was complete, and has its name now.
-            if head is None or not os.path.getsize(self.paths.partial):
+            if head is None or not all(map(_holds_something, self.paths.partials)):
                 return ResumePoint()
             done, passed = read_done(head, noted.fields), read_passed(head, noted.fields)
             base_ms = int(noted.fields[_BASE])
             found = left_unfinished(self.title, task, head, done, passed)
             if found.resumes and damaged(self.paths, noted.ranges):
-                raise DamagedError(f"{self.paths.partial} does not hold what was written into it")
+                raise DamagedError(f"{self.paths.partials[0]} does not hold what was written into it")
         except (DamagedError, KeyError, ValueError) as error:
             raise TargetError(
                 f"{self._target}: what an earlier run has left is damaged: {error}; give --restart to"
@@ -136,8 +138,10 @@ class FileJob:
         try:
             with contextlib.suppress(FileNotFoundError):  # first: it speaks of what is taken away
                 os.unlink(self.paths.journal)
-            os.truncate(self.paths.partial, 0)
-            os.truncate(self.paths.partial, header_bytes(self._target.version, self._aux(head)))
+            for file, partial in zip(self.paths.files, self.paths.partials, strict=True):
+                with open(partial, "ab") as opened:
+                    opened.truncate(0)
+                    opened.truncate(self._head_of_file(head).room(file))
             with open(made, "wb") as journal:
                 journal.write(JOURNAL + self._entry(head))
             os.replace(made, self.paths.journal)
@@ -164,31 +168,29 @@ class FileJob:
         """Make an RDB file of the ranges, under its own name; nothing else of it is left then."""
         noted = self._read()
         try:
-            assemble(
-                self.paths,
-                noted.ranges,
-                self._target.version,
-                self._aux(self._head()),
-                expire=self._expire,
-            )
+            assemble(self.paths, noted.ranges, self._head_of_file(self._head()))
+            for file in self.paths.files if self._target.append_only else ():
+                write_manifest(file)
         except OSError as error:
             raise self.paths.failure(error) from None
 
     def done(self) -> Completed:
         return read_done(self._head(), self._read().fields)
 
-    def _aux(self, head: Head) -> dict[bytes, bytes]:
-        """Return the AUX fields: where the file comes from, and what servers write themselves.
+    def _head_of_file(self, head: Head) -> FileHead:
+        """Return what is in front of the entries, the same in each run of the job.
 
-        They are the same in each run of the job: what is in front of the entries has one length.
+        AUX fields say what servers write themselves, and where the file comes from.
         """
-        return {
+        aux = {
             b"redis-bits": b"64",
             b"ctime": b"%d" % (self.base_ms // 1000),
+            **(BASE_AUX if self._target.append_only else {}),
             PROVENANCE: f"job={self.name} source={digest(JobSpec(head.source, head.template))}".encode(
                 "utf-8", "surrogateescape"
             ),
         }
+        return FileHead(self._target.version, aux, self._expire)
 
     def _head(self) -> Head:
         head = read_head(self._read().fields)
@@ -231,6 +233,13 @@ class FileJob:
                 f"{self._target}: {self.paths.journal} is no journal: {error}; remove it"
             ) from None
         return noted
+
+
+def _holds_something(path: str) -> bool:
+    try:
+        return os.path.getsize(path) > 0
+    except FileNotFoundError:
+        return False
 
 
 def digest(task: JobSpec) -> str:

@@ -53,6 +53,21 @@ class TargetOptions(Options):
         shown="`10`",
         writes=True,
     )
+    slots_of: str | None = option(
+        default=None,
+        help="make an RDB file for each primary of the cluster that this node is of, with the keys of its"
+        " slots; {shard} in the file's name is its number",
+        value=Value(metavar="URL"),
+        shown="one file, or --shards",
+        secret=True,
+        writes=True,
+    )
+    aof: bool = option(
+        default=False,
+        help="make the RDB file the base of an append-only file, for a server (7.0 or later) with appendonly"
+        " yes: rdb:FOLDER is the server's folder",
+        writes=True,
+    )
     allow_eviction: bool = option(
         default=False,
         help="load into a server that deletes keys to make room (maxmemory-policy), whether or not it has"

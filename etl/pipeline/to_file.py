@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import time
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ def claimed_file(
     something else, TargetError.
     """
     _refuse_options(target, options)
-    if target.paths.file in resolved.source.names:
+    if set(target.paths.files) & set(resolved.source.names):
         raise UsageError(f"--to {target} is one of the sources: name another file")
     work = _entries(resolved.work, target, base_ms=0)
     job = FileJob(
@@ -51,6 +52,8 @@ def claimed_file(
         expire=work.mapping.expiry is not None,
     )
     spec = _spec(resolved, target, options)
+    if target.notice:
+        log_notice(resolved.progress, target.notice)
     with _held(target.paths, options.wait_lock, signals):
         job.presence.enter()
         try:
@@ -84,7 +87,8 @@ def _refuse_options(target: RdbFileTarget, options: LoadOptions) -> None:
 def _spec(resolved: Resolved, target: RdbFileTarget, options: LoadOptions) -> JobSpec:
     """Return what is built: also the version of the file tells a job from another."""
     spec = job_spec(resolved.source, resolved.work.mapping, options)
-    return replace(spec, template=f"{spec.template} rdb {target.version}")
+    sharded = "" if target.shard_of is None else hashlib.sha256(target.shard_of.buffers()[1]).hexdigest()
+    return replace(spec, template=f"{spec.template} rdb {target.version} {sharded}")
 
 
 def _is_unchanged(paths: Paths, spec: JobSpec, options: LoadOptions) -> bool:
@@ -92,11 +96,11 @@ def _is_unchanged(paths: Paths, spec: JobSpec, options: LoadOptions) -> bool:
     if not options.skip_unchanged or options.restart or spec.source is None:
         return False
     try:
-        same = provenance(paths.file).endswith(f" source={digest(spec)}")
+        same = all(provenance(file).endswith(f" source={digest(spec)}") for file in paths.files)
     except OSError as error:
         raise paths.failure(error) from None
     if same:
-        text = f"{paths.file} is complete and nothing has changed: nothing to do"
+        text = f"{paths.files[0]} is complete and nothing has changed: nothing to do"
         log_notice(choose_mode(options.progress), text)
     return same
 
@@ -108,7 +112,7 @@ def _held(paths: Paths, wait_s: float, stop: StopFlag) -> Iterator[None]:
     while (descriptor := _lock(paths)) is None:
         if time.monotonic() >= deadline or stop.wait(LOOK_EVERY_S):
             raise LockedError(
-                f"rdb:{paths.file} is being built by another run: wait for it (--wait-lock), or name"
+                f"rdb:{paths.files[0]} is being built by another run: wait for it (--wait-lock), or name"
                 " another file"
             )
     try:
@@ -117,17 +121,18 @@ def _held(paths: Paths, wait_s: float, stop: StopFlag) -> Iterator[None]:
         # Nothing was begun: nothing is left behind.
         with contextlib.suppress(OSError):
             if os.fstat(descriptor).st_size == 0:
-                os.unlink(paths.partial)
+                os.unlink(paths.partials[0])
         os.close(descriptor)
 
 
 def _lock(paths: Paths) -> int | None:
     """Return the descriptor of the unfinished file, locked; None while another process has it."""
     try:
-        descriptor = os.open(paths.partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        os.makedirs(os.path.dirname(paths.files[0]), exist_ok=True)
+        descriptor = os.open(paths.partials[0], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(descriptor), os.stat(paths.partial)):
+            if os.path.samestat(os.fstat(descriptor), os.stat(paths.partials[0])):
                 return descriptor
         except (BlockingIOError, FileNotFoundError):  # held, or renamed as it is complete
             pass
@@ -143,4 +148,6 @@ def _wait_for_workers(job: FileJob, stop: StopFlag) -> None:
     deadline = time.monotonic() + ENDING_S
     while look_for(token, place) is Seen.ENDING:
         if time.monotonic() >= deadline or stop.wait(ENDING_LOOK_S):
-            raise LockedError(f"rdb:{job.paths.file}: workers of an earlier run are still there; try again")
+            raise LockedError(
+                f"rdb:{job.paths.files[0]}: workers of an earlier run are still there; try again"
+            )

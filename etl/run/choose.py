@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from etl.errors import UsageError
-from etl.options import MAX_WORKERS, LoadOptions, RunOptions, flag_of, given, given_of_others
+from etl.options import (
+    MAX_WORKERS,
+    LoadOptions,
+    RunOptions,
+    TargetOptions,
+    flag_of,
+    given,
+    given_of_others,
+)
 from etl.options.shelves import RUNNERS
 from etl.plan import Plan, Source
 from etl.report import Counters
@@ -15,6 +23,7 @@ from etl.run.engine import Engine
 from etl.run.runner import Runner
 from etl.run.signals import StopSignals
 from etl.run.sizing import choose_worker_count
+from etl.shards import SHARD
 from etl.worker.messages import ShardResult
 
 
@@ -64,8 +73,13 @@ def _refuse_others(options: RunOptions, chosen: ModuleType) -> None:
 def _refuse_of_engines(options: RunOptions) -> None:
     for engine, member in RUNNERS.members():
         for name in member.OPTIONS if hasattr(member, "open_engine") else ():
-            if given(options, name):
+            if given(options, name) and not _is_of_files(options, name):
                 raise UsageError(f"{flag_of(name)} has no effect without --runner {engine}")
+
+
+def _is_of_files(options: RunOptions, name: str) -> bool:
+    """Return True for the number of files, each of which is called a shard, too."""
+    return name == "shards" and isinstance(options, TargetOptions) and SHARD in options.url()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,7 +47,7 @@ class _Cursor:
 
 def read_strings(path: Path) -> Strings:
     """Return what a file of strings holds. Raises AssertionError for anything else, a key twice among it."""
-    data = path.read_bytes()
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     assert int.from_bytes(data[-8:], "little") == crc64()(data[:-8])
     cursor = _Cursor(data[:-8])
     assert cursor.take(5) == b"REDIS"

@@ -1,11 +1,13 @@
-"""A file's ranges become an RDB file: header in front, padding in the gaps, end and checksum after them."""
+"""The ranges of files become RDB files: header in front, padding in the gaps, end and checksum after them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from etl.encode.rdb.file import END, MIN_PADDING_BYTES, crc_of, header, padding, trailer
+from etl.encode.rdb.file import END, crc_of, header, trailer
+from etl.sink.rdb_file.container import Container, container_of
 from etl.sink.rdb_file.paths import Paths, sync_folder
 from etl.sink.rdb_file.ranges import Range, joined, lay_out
 from etl.units import MIB
@@ -13,57 +15,83 @@ from etl.units import MIB
 _CHUNK_BYTES = 4 * MIB
 
 
-def header_bytes(version: int, aux: Mapping[bytes, bytes]) -> int:
-    """Return the size of a header, which does not depend on the number of keys."""
-    return len(header(version, aux, keys=0, expires=0))
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the header of a file says besides numbers. ``expire``: all keys have an expiry, else none has."""
+
+    version: int
+    aux: Mapping[bytes, bytes]
+    expire: bool
+
+    def data(self, keys: int) -> bytes:
+        """Return the header of a file with so many keys; its length does not depend on that number."""
+        return header(self.version, self.aux, keys=keys, expires=keys if self.expire else 0)
+
+    def room(self, file: str) -> int:
+        """Return the bytes that it takes in a file."""
+        return len(container_of(file).stored(self.data(0)))
 
 
-def assemble(
-    paths: Paths, ranges: Sequence[Range], version: int, aux: Mapping[bytes, bytes], *, expire: bool
-) -> None:
-    """Make an RDB file of ranges, and give it its name. ``expire``: all keys have an expiry, else none has.
+def assemble(paths: Paths, ranges: Sequence[Range], head: Head) -> None:
+    """Make RDB files of ranges, and give them their names, the first one last.
 
     Raises OSError, and ValueError for ranges that lie in one another.
     """
-    layout = lay_out(ranges, header_bytes(version, aux))
-    head = header(version, aux, keys=layout.keys, expires=layout.keys if expire else 0)
-    parts = [(found.offset, found.crc, found.nbytes) for found in layout.ranges]
-    with open(paths.partial, "r+b", buffering=0) as file:
-        for offset, nbytes in layout.gaps:
-            parts += _padded(file.fileno(), offset, nbytes)
-        os.pwrite(file.fileno(), head, 0)
-        parts.append((0, crc_of(head), len(head)))
-        crc = joined([(crc, nbytes) for _, crc, nbytes in sorted(parts)])
-        end = END + trailer(crc_of(END, crc))
-        os.pwrite(file.fileno(), end, layout.end)
-        file.truncate(layout.end + len(end))
-        os.fsync(file.fileno())
-    os.replace(paths.partial, paths.file)
+    for number, file in enumerate(paths.files):
+        _make_whole(file, paths.partials[number], [one for one in ranges if one.file == number], head)
+    for file, partial in reversed(list(zip(paths.files, paths.partials, strict=True))):
+        os.replace(partial, file)
     os.unlink(paths.journal)
-    sync_folder(paths.file)
+    for folder in {os.path.dirname(file) for file in paths.files}:
+        sync_folder(folder)
 
 
-def damaged(paths: Paths, ranges: Sequence[Range]) -> bool:
-    """Return True if the file does not hold what was written into its ranges. Raises OSError."""
-    with open(paths.partial, "rb", buffering=0) as file:
-        return any(_crc_at(file.fileno(), found) != found.crc for found in ranges)
+def _make_whole(file: str, partial: str, ranges: Sequence[Range], head: Head) -> None:
+    container = container_of(file)
+    layout = lay_out(ranges, head.room(file))
+    data = head.data(layout.keys)
+    parts = [(found.offset, found.crc, found.plain_bytes) for found in layout.ranges]
+    with open(partial, "r+b", buffering=0) as opened:
+        descriptor = opened.fileno()
+        for offset, nbytes in layout.gaps:
+            parts += _padded(descriptor, offset, nbytes, container)
+        crc = joined([(crc_of(data), len(data)), *((crc, nbytes) for _, crc, nbytes in sorted(parts))])
+        end = container.stored(END + trailer(crc_of(END, crc)))
+        os.pwrite(descriptor, container.stored(data), 0)
+        os.pwrite(descriptor, end, layout.end)
+        opened.truncate(layout.end + len(end))
+        os.fsync(descriptor)
 
 
-def _crc_at(descriptor: int, found: Range) -> int:
-    crc = 0
-    for at in range(found.offset, found.end, _CHUNK_BYTES):
-        crc = crc_of(os.pread(descriptor, min(_CHUNK_BYTES, found.end - at), at), crc)
-    return crc
-
-
-def _padded(descriptor: int, offset: int, nbytes: int) -> list[tuple[int, int, int]]:
-    """Fill a gap; return the parts that it is now: offset, CRC, and bytes."""
+def _padded(descriptor: int, offset: int, nbytes: int, container: Container) -> list[tuple[int, int, int]]:
+    """Fill a gap; return the parts that it is now: offset, and CRC and bytes of the RDB file."""
     parts = []
     while nbytes:
-        size = nbytes if nbytes <= _CHUNK_BYTES else min(_CHUNK_BYTES, nbytes - MIN_PADDING_BYTES)
-        fill = padding(size)
+        size = nbytes if nbytes <= _CHUNK_BYTES else min(_CHUNK_BYTES, nbytes - container.min_gap)
+        fill, data = container.filled(size)
         os.pwrite(descriptor, fill, offset)
-        parts.append((offset, crc_of(fill), size))
+        parts.append((offset, crc_of(data), len(data)))
         offset += size
         nbytes -= size
     return parts
+
+
+def damaged(paths: Paths, ranges: Sequence[Range]) -> bool:
+    """Return True if the files do not hold what was written into their ranges. Raises OSError."""
+    return any(
+        _is_damaged(paths, number, [one for one in ranges if one.file == number])
+        for number in range(len(paths.files))
+    )
+
+
+def _is_damaged(paths: Paths, number: int, ranges: Sequence[Range]) -> bool:
+    container = container_of(paths.files[number])
+    with open(paths.partials[number], "rb", buffering=0) as file:
+        for found in ranges:
+            written = os.pread(file.fileno(), found.nbytes, found.offset)
+            try:
+                if crc_of(container.unpacked(written)) != found.crc:
+                    return True
+            except ValueError:
+                return True
+    return False

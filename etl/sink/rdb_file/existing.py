@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 
 from etl.encode.rdb.file import MAGIC
@@ -26,11 +27,14 @@ def provenance(path: str) -> str:
 
 
 def _head(path: str) -> bytes:
+    """Return how a file begins, unpacked if it is compressed; empty where there is none."""
     try:
-        with open(path, "rb") as file:
+        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
             return file.read(_HEAD_BYTES)
     except FileNotFoundError:
         return b""
+    except (gzip.BadGzipFile, EOFError):
+        return b"?"
 
 
 def _aux_fields(head: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -1,4 +1,4 @@
-"""The names of an RDB file while it is built."""
+"""The names of RDB files while they are built."""
 
 from __future__ import annotations
 
@@ -8,36 +8,35 @@ from dataclasses import dataclass
 
 from etl.errors import TargetError
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """``file`` is what is built; it appears under that name when it is complete."""
+    """``files`` are what is built, one or a shard each; they appear under these names when all are complete."""
 
-    file: str
+    files: tuple[str, ...]
 
     @property
-    def partial(self) -> str:
-        """The file as far as it is: room for the header, and entries."""
-        return f"{self.file}.partial"
+    def partials(self) -> tuple[str, ...]:
+        """The files as far as they are: room for the header, and entries."""
+        return tuple(f"{file}.partial" for file in self.files)
 
     @property
     def journal(self) -> str:
-        """What is known of it, for a run that goes on."""
-        return f"{self.file}.journal"
+        """What is known of them, for a run that goes on."""
+        return f"{self.files[0]}.journal"
 
     def failure(self, error: OSError) -> TargetError:
         """Return the error of a file that cannot be written, with what to do."""
-        name = error.filename if isinstance(error.filename, str) else self.partial
+        name = error.filename if isinstance(error.filename, str) else self.partials[0]
         hint = "; the same command goes on when there is room" if error.errno in _NO_ROOM else ""
-        return TargetError(f"rdb:{self.file}: {name}: {error.strerror or error}{hint}")
-
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        return TargetError(f"rdb:{name}: {error.strerror or error}{hint}")
 
 
 def sync_folder(path: str) -> None:
     """Have the names in a file's folder on the disk. Raises OSError."""
-    descriptor = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
+    descriptor = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,8 +1,8 @@
-"""What a file's journal says of its ranges. Pure."""
+"""What the journal says of the ranges of files. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from etl.encode.rdb.file import crc_join
@@ -13,16 +13,23 @@ RANGE = b"range"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Range:
-    """Entries in a file: where they are, in bytes, their CRC-64, and the number of their keys."""
+    """Entries in a file: where they are, in bytes, and what they are.
 
+    ``file`` is its place among the files that are built. ``plain_bytes`` and ``crc`` (CRC-64) are those of the
+    entries, which may be compressed; ``keys`` is how many they are.
+    """
+
+    file: int
     offset: int
     nbytes: int
+    plain_bytes: int
     crc: int
     keys: int
 
     @property
     def value(self) -> bytes:
-        return b"%d %d %d %d" % (self.offset, self.nbytes, self.crc, self.keys)
+        numbers = (self.file, self.offset, self.nbytes, self.plain_bytes, self.crc, self.keys)
+        return b" ".join(b"%d" % number for number in numbers)
 
     @property
     def end(self) -> int:
@@ -31,7 +38,8 @@ class Range:
 
 def parse_range(value: bytes) -> Range:
     """Read a range. Raises ValueError."""
-    return Range(*map(int, value.split(b" ", 3)))
+    file, offset, nbytes, plain_bytes, crc, keys = map(int, value.split(b" "))
+    return Range(file, offset, nbytes, plain_bytes, crc, keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,7 @@ class Layout:
         return sum(found.keys for found in self.ranges)
 
 
-def lay_out(ranges: Sequence[Range], start: int) -> Layout:
+def lay_out(ranges: Iterable[Range], start: int) -> Layout:
     """Return the layout of ranges in a file whose entries begin at ``start``.
 
     Raises ValueError for ranges that lie in one another.
@@ -63,7 +71,7 @@ def lay_out(ranges: Sequence[Range], start: int) -> Layout:
     return Layout(ordered, gaps, at)
 
 
-def joined(parts: Sequence[tuple[int, int]]) -> int:
+def joined(parts: Iterable[tuple[int, int]]) -> int:
     """Return the CRC-64 of parts one after the other, from each one's CRC and length."""
     crc = 0
     for own, nbytes in parts:

@@ -1,48 +1,33 @@
-"""A worker's way into an RDB file: see NOTE(ranges)."""
+"""A worker's way into RDB files: what is submitted has been written when it returns."""
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from etl.encode.rdb.crc64 import crc64
-from etl.plan import Response, Wire, journal_entry
-from etl.plan.wire import Buffer
-from etl.sink.rdb_file.paths import Paths
-from etl.sink.rdb_file.ranges import RANGE, Range
+import pyarrow as pa
+import pyarrow.compute as pc
 
-_MAX_BUFFERS = 64  # of one writev; systems take 1,024 at most
+from etl.encode.resp.slots import ranges_of
+from etl.plan import NodeIdentity, Response, Wire
+from etl.plan.error_reply import ErrorReply
+from etl.sink.rdb_file.paths import Paths
+from etl.sink.rdb_file.writer import RangeWriter
 
 
 class FileSession:
-    """A RenewableSession (``etl/plan/target.py``) that answers at once: what it returns has been written.
+    """A RenewableSession (``etl/plan/target.py``) with one file.
 
-    A wire without records is a checkpoint: its buffers are a name and a value for the journal. All ranges
-    that were written since the one before are noted with it, as a worker's checkpoint comes when all that it
-    has sent belongs to completed blocks.
+    A wire without records is a checkpoint: its buffers are a name and a value for the journal. It comes when all
+    that this worker has submitted belongs to completed blocks.
     """
 
     def __init__(self, paths: Paths) -> None:
-        self._paths = paths
-        self._ranges: list[Range] = []
-        try:
-            self._partial = os.open(paths.partial, os.O_WRONLY | os.O_CLOEXEC)
-            self._journal = os.open(paths.journal, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        except OSError as error:
-            raise paths.failure(error) from None
+        self._writer = RangeWriter(paths)
 
     def submit(self, wire: Wire, token: Any) -> Iterator[Response]:
-        try:
-            if wire.records:
-                self._write(wire)
-            else:
-                name, value = map(bytes, wire.buffers)
-                self._note(name, value)
-        except OSError as error:
-            raise self._paths.failure(error) from None
-        return iter((Response(token, wire, None),))
+        return _written(self._writer, wire, token, 0)
 
     def drain(self) -> Iterator[Response]:
         return iter(())
@@ -51,45 +36,61 @@ class FileSession:
         """Do nothing: files stay open."""
 
     def close(self) -> None:
-        for descriptor in (self._partial, self._journal):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._partial = self._journal = -1
-
-    def _write(self, wire: Wire) -> None:
-        offset = self._reserve(wire.nbytes)
-        crc, at = 0, offset
-        for buffer in wire.buffers:
-            crc = crc64()(buffer, crc)
-        for start in range(0, len(wire.buffers), _MAX_BUFFERS):
-            at = _write_all(self._partial, wire.buffers[start : start + _MAX_BUFFERS], at)
-        self._ranges.append(Range(offset, at - offset, crc, wire.groups))
-
-    def _reserve(self, nbytes: int) -> int:
-        """Make the file longer; return where the part begins that is this worker's."""
-        fcntl.flock(self._journal, fcntl.LOCK_EX)  # of a process that dies it is let go
-        try:
-            offset = os.fstat(self._partial).st_size
-            os.ftruncate(self._partial, offset + nbytes)
-        finally:
-            fcntl.flock(self._journal, fcntl.LOCK_UN)
-        return offset
-
-    def _note(self, name: bytes, value: bytes) -> None:
-        entry = journal_entry([(name, value), *((RANGE, found.value) for found in self._ranges)])
-        if os.write(self._journal, entry) < len(entry):  # the disk is full: nobody reads on from here
-            os.write(self._journal, entry)  # raises why
-        self._ranges.clear()
+        self._writer.close()
 
 
-def _write_all(descriptor: int, buffers: Sequence[Buffer], at: int) -> int:
-    """Write buffers one after the other; return where they end. Raises OSError."""
-    rest = [memoryview(buffer) for buffer in buffers]
-    while rest:
-        written = os.pwritev(descriptor, rest, at)
-        at += written
-        while rest and written >= len(rest[0]):
-            written -= len(rest.pop(0))
-        if rest:
-            rest[0] = rest[0][written:]
-    return at
+class ShardedSession:
+    """A RoutedSession (``etl/plan/target.py``) with a file for each shard; its nodes are the files' names.
+
+    ``shard_of`` (uint16) is the shard of each slot.
+    """
+
+    def __init__(self, paths: Paths, shard_of: pa.Array) -> None:
+        self._writer = RangeWriter(paths)
+        self._names = [os.path.basename(file) for file in paths.files]
+        self._shard_of = shard_of
+
+    def parts(self, slots: pa.Array) -> Sequence[tuple[str, pa.Array]]:
+        shards = self._shard_of.take(slots)
+        present = sorted(pc.unique(shards).to_pylist())
+        return [(self._names[shard], pc.indices_nonzero(pc.equal(shards, shard))) for shard in present]
+
+    def slots(self) -> Mapping[str, Sequence[tuple[int, int]]]:
+        of_all = self._shard_of.to_pylist()
+        return {
+            name: ranges_of(slot for slot, shard in enumerate(of_all) if shard == number)
+            for number, name in enumerate(self._names)
+        }
+
+    def owner(self, slot: int) -> str:
+        shard: int = self._shard_of[slot].as_py()
+        return self._names[shard]
+
+    def unsettled(self) -> int:
+        return 0
+
+    def identity(self, node: str) -> NodeIdentity:
+        return NodeIdentity(name=node.encode("utf-8", "surrogateescape"))
+
+    def submit(self, wire: Wire, token: Any, node: str) -> Iterator[Response]:
+        return _written(self._writer, wire, token, self._names.index(node) if node else 0)
+
+    def drain(self) -> Iterator[Response]:
+        return iter(())
+
+    def renew(self) -> None:
+        """Do nothing: files stay open, and slots stay where they are."""
+
+    def redirected(self, reply: ErrorReply, node: str) -> None:
+        return None
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _written(writer: RangeWriter, wire: Wire, token: Any, file: int) -> Iterator[Response]:
+    if wire.records:
+        writer.write(wire, file)
+    else:
+        writer.note(wire)
+    return iter((Response(token, wire, None),))

@@ -1,26 +1,35 @@
-"""An RDB file as a target."""
+"""RDB files as a target."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, NoReturn
+
+import pyarrow as pa
 
 from etl.plan import StopFlag
 from etl.sink.rdb_file.paths import Paths
-from etl.sink.rdb_file.session import FileSession
+from etl.sink.rdb_file.session import FileSession, ShardedSession
 from etl.sink.session.backoff import Backoff
 
 
 @dataclass(frozen=True, slots=True)
 class RdbFileTarget:
-    """A Target (``etl/plan/target.py``) that is a file; ``version`` is that of the RDB format in it.
+    """A Target (``etl/plan/target.py``) that is a file, or one a shard; ``name`` is that of ``--to``.
 
-    Nothing is asked of it: whoever builds a file holds it alone, and knows what is in it.
+    ``version`` is that of the RDB format. ``shard_of`` (uint16) is the shard of each of a cluster's slots; None
+    where there is one file. ``append_only``: the file becomes the base of an append-only file. ``notice``
+    says what each file is for. Nothing is asked of a file: whoever builds it has it alone, and knows what is in
+    it.
     """
 
+    name: str
     paths: Paths
     version: int
+    shard_of: pa.Array | None = field(default=None, compare=False)
+    append_only: bool = False
+    notice: str = ""
 
     takes: ClassVar[frozenset[str]] = frozenset()
     embedded: ClassVar[bool] = True
@@ -29,10 +38,6 @@ class RdbFileTarget:
 
     def __str__(self) -> str:
         return self.name
-
-    @property
-    def name(self) -> str:
-        return f"rdb:{self.paths.file}"
 
     def first_slots(self) -> tuple[None]:
         return (None,)
@@ -58,8 +63,8 @@ class RdbFileTarget:
     def connect_reconnecting(self, client_name: str, stop: StopFlag) -> FileSession:
         return FileSession(self.paths)
 
-    def connect_routed(self, client_name: str, stop: StopFlag) -> None:
-        return None
+    def connect_routed(self, client_name: str, stop: StopFlag) -> ShardedSession | None:
+        return None if self.shard_of is None else ShardedSession(self.paths, self.shard_of)
 
     def bounded(self, records: int | None, nbytes: int | None) -> RdbFileTarget:
         return self
