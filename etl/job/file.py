@@ -57,18 +57,17 @@ class FileJob:
     """A JobState (``etl/job/contract.py``); the process that has it holds the file alone.
 
     ``base_ms`` is the moment from which relative expiries count, in milliseconds since 1970: that of the
-    first run, also in those that go on. ``expire``: all keys have an expiry, else none has.
+    first run, also in those that go on.
     """
 
     part: ClassVar[str] = ""
     nodes: ClassVar[None] = None
 
-    def __init__(self, name: str, run: str, target: RdbFileTarget, *, expire: bool) -> None:
+    def __init__(self, name: str, run: str, target: RdbFileTarget) -> None:
         self.name = name
         self.base_ms = time.time_ns() // 1_000_000
         self._run = run
         self._target = target
-        self._expire = expire
         self.presence = Presence(self._token)
         self._noted = _Noted()
 
@@ -171,6 +170,10 @@ class FileJob:
             assemble(self.paths, noted.ranges, self._head_of_file(self._head()))
             for file in self.paths.files if self._target.append_only else ():
                 write_manifest(file)
+            for file, upload in zip(self.paths.files, self._target.uploads, strict=False):
+                upload.put(file)
+                os.unlink(file)
+                os.rmdir(os.path.dirname(file))
         except OSError as error:
             raise self.paths.failure(error) from None
 
@@ -190,7 +193,7 @@ class FileJob:
                 "utf-8", "surrogateescape"
             ),
         }
-        return FileHead(self._target.version, aux, self._expire)
+        return FileHead(self._target.version, aux)
 
     def _head(self) -> Head:
         head = read_head(self._read().fields)

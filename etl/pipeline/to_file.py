@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import repeat
 
 from etl.errors import LockedError, UsageError
 from etl.job.file import FileJob, digest
@@ -24,7 +25,7 @@ from etl.pipeline.resolve import Resolved
 from etl.pipeline.work import Work
 from etl.plan import StopFlag
 from etl.run.signals import StopSignals
-from etl.sink.rdb_file.existing import provenance
+from etl.sink.rdb_file.existing import head_of, provenance
 from etl.sink.rdb_file.paths import Paths
 from etl.sink.rdb_file.target import RdbFileTarget
 
@@ -45,12 +46,8 @@ def claimed_file(
     if set(target.paths.files) & set(resolved.source.names):
         raise UsageError(f"--to {target} is one of the sources: name another file")
     work = _entries(resolved.work, target, base_ms=0)
-    job = FileJob(
-        job_name(resolved.source, target.name, options),
-        run_token(),
-        target,
-        expire=work.mapping.expiry is not None,
-    )
+    target = replace(target, expire=work.mapping.expiry is not None)
+    job = FileJob(job_name(resolved.source, target.name, options), run_token(), target)
     spec = _spec(resolved, target, options)
     if target.notice:
         log_notice(resolved.progress, target.notice)
@@ -59,7 +56,7 @@ def claimed_file(
         try:
             _wait_for_workers(job, signals)
             resume_point = job.resume_point(spec, restart=options.restart)
-            if not resume_point.resumes and _is_unchanged(target.paths, spec, options):
+            if not resume_point.resumes and _is_unchanged(target, spec, options):
                 resume_point = ResumePoint(unchanged=True)
             work = _entries(resolved.work, target, job.base_ms)
             yield (
@@ -91,16 +88,17 @@ def _spec(resolved: Resolved, target: RdbFileTarget, options: LoadOptions) -> Jo
     return replace(spec, template=f"{spec.template} rdb {target.version} {sharded}")
 
 
-def _is_unchanged(paths: Paths, spec: JobSpec, options: LoadOptions) -> bool:
-    """Return True, and say so, if ``--skip-unchanged`` finds the file made of the same."""
+def _is_unchanged(target: RdbFileTarget, spec: JobSpec, options: LoadOptions) -> bool:
+    """Return True, and say so, if ``--skip-unchanged`` finds the files made of the same."""
     if not options.skip_unchanged or options.restart or spec.source is None:
         return False
+    heads = map(head_of, target.paths.files, target.uploads or repeat(None))
     try:
-        same = all(provenance(file).endswith(f" source={digest(spec)}") for file in paths.files)
+        same = all(provenance(head).endswith(f" source={digest(spec)}") for head in heads)
     except OSError as error:
-        raise paths.failure(error) from None
+        raise target.paths.failure(error) from None
     if same:
-        text = f"{paths.files[0]} is complete and nothing has changed: nothing to do"
+        text = f"{target} is complete and nothing has changed: nothing to do"
         log_notice(choose_mode(options.progress), text)
     return same
 

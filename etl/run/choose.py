@@ -23,7 +23,6 @@ from etl.run.engine import Engine
 from etl.run.runner import Runner
 from etl.run.signals import StopSignals
 from etl.run.sizing import choose_worker_count
-from etl.shards import SHARD
 from etl.worker.messages import ShardResult
 
 
@@ -79,7 +78,7 @@ def _refuse_of_engines(options: RunOptions) -> None:
 
 def _is_of_files(options: RunOptions, name: str) -> bool:
     """Return True for the number of files, each of which is called a shard, too."""
-    return name == "shards" and isinstance(options, TargetOptions) and SHARD in options.url()
+    return name == "shards" and isinstance(options, TargetOptions) and options.url().startswith("rdb:")
 
 
 @dataclass(frozen=True, slots=True)

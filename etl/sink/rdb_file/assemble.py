@@ -17,19 +17,18 @@ _CHUNK_BYTES = 4 * MIB
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the header of a file says besides numbers. ``expire``: all keys have an expiry, else none has."""
+    """What the header of a file says besides numbers, which its length does not depend on."""
 
     version: int
     aux: Mapping[bytes, bytes]
-    expire: bool
 
-    def data(self, keys: int) -> bytes:
-        """Return the header of a file with so many keys; its length does not depend on that number."""
-        return header(self.version, self.aux, keys=keys, expires=keys if self.expire else 0)
+    def data(self, keys: int, expires: int) -> bytes:
+        """Return the header of a file with so many keys, of which so many expire."""
+        return header(self.version, self.aux, keys=keys, expires=expires)
 
     def room(self, file: str) -> int:
         """Return the bytes that it takes in a file."""
-        return len(container_of(file).stored(self.data(0)))
+        return len(container_of(file).stored(self.data(0, 0)))
 
 
 def assemble(paths: Paths, ranges: Sequence[Range], head: Head) -> None:
@@ -49,7 +48,7 @@ def assemble(paths: Paths, ranges: Sequence[Range], head: Head) -> None:
 def _make_whole(file: str, partial: str, ranges: Sequence[Range], head: Head) -> None:
     container = container_of(file)
     layout = lay_out(ranges, head.room(file))
-    data = head.data(layout.keys)
+    data = head.data(layout.keys, layout.expires)
     parts = [(found.offset, found.crc, found.plain_bytes) for found in layout.ranges]
     with open(partial, "r+b", buffering=0) as opened:
         descriptor = opened.fileno()

@@ -1,8 +1,8 @@
 """How the parts of an RDB file lie in the file: as they are, or (``.gz``) each a gzip member of its own.
 
 https://www.rfc-editor.org/rfc/rfc1952: members one after the other are one file, and their data are what it
-holds. So parts are compressed by whoever makes them, at the same time; a gap is a member without data, as long
-as its comment; and the header, whose numbers come last, is stored without compression, so that its size is known.
+holds. So parts are compressed by whoever makes them, at the same time; a gap is a member without data, as
+long as its comment; and the header, whose numbers come last, is stored as it is, so that its size is known.
 """
 
 from __future__ import annotations

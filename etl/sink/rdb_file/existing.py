@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
-import gzip
+import zlib
 from collections.abc import Iterator
 
 from etl.encode.rdb.file import MAGIC
+from etl.sink.rdb_file.upload import Upload
 
 PROVENANCE = b"%redis-etl"
 """The AUX field that says which job has made a file, of what."""
 
-_HEAD_BYTES = 4096
+HEAD_BYTES = 4096
 _AUX = 0xFA
 
 
-def is_other_file(path: str) -> bool:
-    """Return True if a file is there, not empty, that is no RDB file. Raises OSError."""
-    head = _head(path)
+def is_other_file(head: bytes) -> bool:
+    """Return True if a file that begins so has anything in it, and is no RDB file."""
     return bool(head) and not head.startswith(MAGIC)
 
 
-def provenance(path: str) -> str:
-    """Return what an RDB file says of where it comes from; empty where it says nothing. Raises OSError."""
-    found = dict(_aux_fields(_head(path)))
-    return found.get(PROVENANCE, b"").decode("utf-8", "replace")
+def provenance(head: bytes) -> str:
+    """Return what a file that begins so says of where it comes from; empty where it says nothing."""
+    return dict(_aux_fields(head)).get(PROVENANCE, b"").decode("utf-8", "replace")
 
 
-def _head(path: str) -> bytes:
-    """Return how a file begins, unpacked if it is compressed; empty where there is none."""
+def head_of(path: str, upload: Upload | None = None) -> bytes:
+    """Return how a file begins, here or where it is copied to, unpacked; empty where there is none.
+
+    Raises OSError, TargetError.
+    """
+    if upload is not None:
+        head = upload.head(HEAD_BYTES)
+    else:
+        try:
+            with open(path, "rb") as file:
+                head = file.read(HEAD_BYTES)
+        except FileNotFoundError:
+            return b""
+    return _unpacked(head) if path.endswith(".gz") else head
+
+
+def _unpacked(head: bytes) -> bytes:
     try:
-        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
-            return file.read(_HEAD_BYTES)
-    except FileNotFoundError:
-        return b""
-    except (gzip.BadGzipFile, EOFError):
-        return b"?"
+        return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(head)
+    except zlib.error:
+        return head
 
 
 def _aux_fields(head: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -59,5 +70,5 @@ def _string(head: bytes, at: int) -> tuple[bytes, int]:
     elif first == 0x80:
         size, start = int.from_bytes(head[at + 1 : at + 5], "big"), at + 5
     else:
-        size, start = {0xC0: 1, 0xC1: 2, 0xC2: 4}.get(first, _HEAD_BYTES), at + 1
+        size, start = {0xC0: 1, 0xC1: 2, 0xC2: 4}.get(first, HEAD_BYTES), at + 1
     return head[start : start + size], start + size

@@ -13,7 +13,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """``files`` are what is built, one or a shard each; they appear under these names when all are complete."""
+    """``files`` are what is built, one or a shard each, under these names when all are complete."""
 
     files: tuple[str, ...]
 

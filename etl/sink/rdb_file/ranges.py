@@ -15,8 +15,8 @@ RANGE = b"range"
 class Range:
     """Entries in a file: where they are, in bytes, and what they are.
 
-    ``file`` is its place among the files that are built. ``plain_bytes`` and ``crc`` (CRC-64) are those of the
-    entries, which may be compressed; ``keys`` is how many they are.
+    ``file`` is its place among the files that are built. ``plain_bytes`` and ``crc`` (CRC-64) are those of
+    the entries, which may be compressed; ``keys`` is how many they are, ``expires`` how many of these expire.
     """
 
     file: int
@@ -25,10 +25,11 @@ class Range:
     plain_bytes: int
     crc: int
     keys: int
+    expires: int
 
     @property
     def value(self) -> bytes:
-        numbers = (self.file, self.offset, self.nbytes, self.plain_bytes, self.crc, self.keys)
+        numbers = (self.file, self.offset, self.nbytes, self.plain_bytes, self.crc, self.keys, self.expires)
         return b" ".join(b"%d" % number for number in numbers)
 
     @property
@@ -38,8 +39,8 @@ class Range:
 
 def parse_range(value: bytes) -> Range:
     """Read a range. Raises ValueError."""
-    file, offset, nbytes, plain_bytes, crc, keys = map(int, value.split(b" "))
-    return Range(file, offset, nbytes, plain_bytes, crc, keys)
+    file, offset, nbytes, plain_bytes, crc, keys, expires = map(int, value.split(b" "))
+    return Range(file, offset, nbytes, plain_bytes, crc, keys, expires)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,10 @@ class Layout:
     @property
     def keys(self) -> int:
         return sum(found.keys for found in self.ranges)
+
+    @property
+    def expires(self) -> int:
+        return sum(found.expires for found in self.ranges)
 
 
 def lay_out(ranges: Iterable[Range], start: int) -> Layout:

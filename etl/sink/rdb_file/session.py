@@ -19,12 +19,12 @@ from etl.sink.rdb_file.writer import RangeWriter
 class FileSession:
     """A RenewableSession (``etl/plan/target.py``) with one file.
 
-    A wire without records is a checkpoint: its buffers are a name and a value for the journal. It comes when all
-    that this worker has submitted belongs to completed blocks.
+    A wire without records is a checkpoint: its buffers are a name and a value for the journal. It comes when
+    all that this worker has submitted belongs to completed blocks.
     """
 
-    def __init__(self, paths: Paths) -> None:
-        self._writer = RangeWriter(paths)
+    def __init__(self, paths: Paths, *, expire: bool) -> None:
+        self._writer = RangeWriter(paths, expire=expire)
 
     def submit(self, wire: Wire, token: Any) -> Iterator[Response]:
         return _written(self._writer, wire, token, 0)
@@ -45,8 +45,8 @@ class ShardedSession:
     ``shard_of`` (uint16) is the shard of each slot.
     """
 
-    def __init__(self, paths: Paths, shard_of: pa.Array) -> None:
-        self._writer = RangeWriter(paths)
+    def __init__(self, paths: Paths, shard_of: pa.Array, *, expire: bool) -> None:
+        self._writer = RangeWriter(paths, expire=expire)
         self._names = [os.path.basename(file) for file in paths.files]
         self._shard_of = shard_of
 

@@ -31,7 +31,7 @@ class Sharding:
 
 
 def sharding_of(name: str, shards: int | None, slots_of: str | None) -> Sharding:
-    """Return the files of ``--to rdb:NAME``. Raises UsageError; TargetError where the cluster does not answer."""
+    """Return the files of ``--to rdb:NAME``. Raises UsageError, and TargetError for a silent cluster."""
     if shards is not None and slots_of is not None:
         raise UsageError("--shards and --slots-of contradict each other: give one of them")
     many = "--slots-of" if slots_of is not None else "--shards" if shards is not None else ""

@@ -11,6 +11,7 @@ import pyarrow as pa
 from etl.plan import StopFlag
 from etl.sink.rdb_file.paths import Paths
 from etl.sink.rdb_file.session import FileSession, ShardedSession
+from etl.sink.rdb_file.upload import Upload
 from etl.sink.session.backoff import Backoff
 
 
@@ -19,8 +20,9 @@ class RdbFileTarget:
     """A Target (``etl/plan/target.py``) that is a file, or one a shard; ``name`` is that of ``--to``.
 
     ``version`` is that of the RDB format. ``shard_of`` (uint16) is the shard of each of a cluster's slots; None
-    where there is one file. ``append_only``: the file becomes the base of an append-only file. ``notice``
-    says what each file is for. Nothing is asked of a file: whoever builds it has it alone, and knows what is in
+    where there is one file. ``append_only``: the file becomes the base of an append-only file. ``expire``: all keys
+    have an expiry, else none has. ``notice``
+    says what each file is for, and ``uploads`` where it is copied to. Nothing is asked of a file: whoever builds it has it alone, and knows what is in
     it.
     """
 
@@ -29,7 +31,9 @@ class RdbFileTarget:
     version: int
     shard_of: pa.Array | None = field(default=None, compare=False)
     append_only: bool = False
+    expire: bool = False
     notice: str = ""
+    uploads: tuple[Upload, ...] = ()
 
     takes: ClassVar[frozenset[str]] = frozenset()
     embedded: ClassVar[bool] = True
@@ -61,10 +65,12 @@ class RdbFileTarget:
         raise TypeError(f"{self} is a file: no command can be sent to it")
 
     def connect_reconnecting(self, client_name: str, stop: StopFlag) -> FileSession:
-        return FileSession(self.paths)
+        return FileSession(self.paths, expire=self.expire)
 
     def connect_routed(self, client_name: str, stop: StopFlag) -> ShardedSession | None:
-        return None if self.shard_of is None else ShardedSession(self.paths, self.shard_of)
+        return (
+            None if self.shard_of is None else ShardedSession(self.paths, self.shard_of, expire=self.expire)
+        )
 
     def bounded(self, records: int | None, nbytes: int | None) -> RdbFileTarget:
         return self

@@ -18,10 +18,14 @@ _MAX_BUFFERS = 64  # of one pwritev; systems take 1,024 at most
 
 
 class RangeWriter:
-    """Open files of which this process has ranges. Every method raises TargetError."""
+    """Open files of which this process has ranges. ``expire``: all its keys have an expiry, else none has.
 
-    def __init__(self, paths: Paths) -> None:
+    Every method raises TargetError.
+    """
+
+    def __init__(self, paths: Paths, *, expire: bool) -> None:
         self._paths = paths
+        self._expire = expire
         self._containers = [container_of(file) for file in paths.files]
         self._ranges: list[Range] = []
         self._partials: list[int] = []
@@ -43,7 +47,9 @@ class RangeWriter:
             at = offset
             for start in range(0, len(packed), _MAX_BUFFERS):
                 at = _write_all(self._partials[file], packed[start : start + _MAX_BUFFERS], at)
-        self._ranges.append(Range(file, offset, nbytes, wire.nbytes, crc, wire.groups))
+        keys = wire.groups
+        written = Range(file, offset, nbytes, wire.nbytes, crc, keys, keys if self._expire else 0)
+        self._ranges.append(written)
 
     def note(self, wire: Wire) -> None:
         """Write a checkpoint, a name and a value, and with it the ranges that were written since the last."""

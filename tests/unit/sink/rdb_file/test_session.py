@@ -18,7 +18,7 @@ from etl.sink.rdb_file.ranges import Range, parse_range
 from etl.sink.rdb_file.session import FileSession, ShardedSession
 from tests.support.rdb_strings import read_strings
 
-HEAD = Head(10, {b"who": b"test"}, expire=False)
+HEAD = Head(10, {b"who": b"test"})
 
 
 @pytest.fixture(params=["dump.rdb", "dump.rdb.gz"])
@@ -51,7 +51,7 @@ def noted(paths: Paths) -> list[Range]:
 
 
 def test_a_wire_is_answered_at_once_and_noted_with_the_next_checkpoint(paths: Paths) -> None:
-    session = FileSession(paths)
+    session = FileSession(paths, expire=False)
     wire = entries(b"a", b"b")
     (response,) = session.submit(wire, "token")
     assert (response.token, response.wire, response.replies) == ("token", wire, None)
@@ -65,7 +65,7 @@ def test_a_wire_is_answered_at_once_and_noted_with_the_next_checkpoint(paths: Pa
 
 
 def test_what_several_write_becomes_a_file_with_padding_where_one_was_killed(paths: Paths) -> None:
-    sessions = [FileSession(paths) for _ in range(3)]
+    sessions = [FileSession(paths, expire=False) for _ in range(3)]
     for number, session in enumerate(sessions):
         for turn in range(5):
             list(session.submit(entries(*(b"%d-%d-%d" % (number, turn, n) for n in range(100))), None))
@@ -85,12 +85,12 @@ def test_what_several_write_becomes_a_file_with_padding_where_one_was_killed(pat
 
 
 def test_a_file_without_any_key_is_one(paths: Paths) -> None:
-    assemble(paths, [], Head(9, {}, expire=True))
+    assemble(paths, [], Head(9, {}))
     assert read_strings(Path(paths.files[0])).version == 9
 
 
 def test_a_wire_of_more_buffers_than_one_call_takes_is_written_whole(paths: Paths) -> None:
-    session = FileSession(paths)
+    session = FileSession(paths, expire=False)
     keys = [b"%d" % n for n in range(1_000)]
     list(session.submit(entries(*keys), None))
     list(session.submit(checkpoint(b"1"), None))
@@ -100,7 +100,7 @@ def test_a_wire_of_more_buffers_than_one_call_takes_is_written_whole(paths: Path
 
 
 def test_a_byte_that_has_changed_is_noticed(paths: Paths) -> None:
-    session = FileSession(paths)
+    session = FileSession(paths, expire=False)
     list(session.submit(entries(b"key"), None))
     list(session.submit(checkpoint(b"1"), None))
     session.close()
@@ -113,12 +113,12 @@ def test_a_byte_that_has_changed_is_noticed(paths: Paths) -> None:
 def test_a_folder_that_has_gone_is_told_with_its_name(paths: Paths) -> None:
     os.unlink(paths.partials[0])
     with pytest.raises(TargetError, match="partial: No such file"):
-        FileSession(paths)
+        FileSession(paths, expire=False)
 
 
 def test_each_shard_has_the_keys_of_its_slots(tmp_path: Path) -> None:
     paths = begun(tmp_path / "0.rdb", tmp_path / "1.rdb.gz")
-    session = ShardedSession(paths, pa.array([slot % 2 for slot in range(SLOTS)], pa.uint16()))
+    session = ShardedSession(paths, pa.array([slot % 2 for slot in range(SLOTS)], pa.uint16()), expire=False)
     keys = [b"key-%d" % number for number in range(500)]
     for name, places in session.parts(slots_of(pa.array(keys, pa.binary()))):
         list(session.submit(entries(*(keys[place] for place in places.to_pylist())), None, name))
