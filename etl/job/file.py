@@ -6,12 +6,14 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+from etl.encode.rdb.length import rdb_length, rdb_string
 from etl.errors import TargetError
 from etl.job.fields import (
+    COMPLETE,
     INCOMPLETE,
     Attempt,
     DamagedError,
@@ -31,6 +33,7 @@ from etl.plan import (
     CheckpointWriter,
     Completed,
     Target,
+    Wire,
     journal_entries,
     journal_entry,
 )
@@ -41,6 +44,7 @@ from etl.sink.rdb_file.existing import PROVENANCE
 from etl.sink.rdb_file.paths import Paths
 from etl.sink.rdb_file.ranges import RANGE, Range, parse_range
 from etl.sink.rdb_file.target import RdbFileTarget
+from etl.sink.rdb_file.writer import RangeWriter
 
 _RUN, _PLACE, _BASE = b"run", b"place", b"base_ms"
 
@@ -63,11 +67,12 @@ class FileJob:
     part: ClassVar[str] = ""
     nodes: ClassVar[None] = None
 
-    def __init__(self, name: str, run: str, target: RdbFileTarget) -> None:
+    def __init__(self, name: str, run: str, target: RdbFileTarget, *, keep_s: float) -> None:
         self.name = name
         self.base_ms = time.time_ns() // 1_000_000
         self._run = run
         self._target = target
+        self._keep_s = keep_s
         self.presence = Presence(self._token)
         self._noted = _Noted()
 
@@ -166,8 +171,10 @@ class FileJob:
     def complete(self, counts: Mapping[str, int]) -> None:
         """Make an RDB file of the ranges, under its own name; nothing else of it is left then."""
         noted = self._read()
+        head = self._head()
         try:
-            assemble(self.paths, noted.ranges, self._head_of_file(self._head()))
+            record = self._write_record(head, counts) if self._target.keeps_record else ()
+            assemble(self.paths, [*noted.ranges, *record], self._head_of_file(head))
             for file in self.paths.files if self._target.append_only else ():
                 write_manifest(file)
             for file, upload in zip(self.paths.files, self._target.uploads, strict=False):
@@ -176,6 +183,17 @@ class FileJob:
                 os.rmdir(os.path.dirname(file))
         except OSError as error:
             raise self.paths.failure(error) from None
+
+    def _write_record(self, head: Head, counts: Mapping[str, int]) -> tuple[Range, ...]:
+        """Write the job's record as a key of the file; return its range."""
+        head = replace(head, state=COMPLETE, attempts=(), passed=None, updated=now(), counts=counts)
+        fields = [_RUN, self._run.encode(), *head.words()]
+        key = b"etl:{%b}" % self.name.encode("utf-8", "surrogateescape")
+        expires_ms = time.time_ns() // 1_000_000 + round(1000 * self._keep_s)
+        entry = hash_entry(key, fields, expires_ms)
+        with contextlib.closing(RangeWriter(self.paths, expire=True)) as writer:
+            writer.write(Wire((entry,), range(2), None, len(entry)), 0)
+            return writer.unnoted
 
     def done(self) -> Completed:
         return read_done(self._head(), self._read().fields)
@@ -243,6 +261,13 @@ def _holds_something(path: str) -> bool:
         return os.path.getsize(path) > 0
     except FileNotFoundError:
         return False
+
+
+def hash_entry(key: bytes, words: Sequence[bytes], expires_ms: int) -> bytes:
+    """Return the entry of a hash of names and values, which every server reads."""
+    strings = b"".join(map(rdb_string, words))
+    expiry = EXPIRES_MS + expires_ms.to_bytes(8, "little")
+    return expiry + HASH + rdb_string(key) + rdb_length(len(words) // 2) + strings
 
 
 def digest(task: JobSpec) -> str:

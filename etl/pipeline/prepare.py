@@ -12,6 +12,8 @@ from etl.pipeline.connect import reached
 from etl.pipeline.preflight import Preflight, preflight
 from etl.pipeline.resolve import Resolved
 from etl.pipeline.to_file import claimed_file
+from etl.pipeline.to_folder import empty_folder_as_file
+from etl.plan import Target
 from etl.run.signals import StopSignals
 from etl.sink.choose import opened_target
 from etl.sink.rdb_file.target import RdbFileTarget
@@ -29,7 +31,10 @@ class Prepared:
 @contextlib.contextmanager
 def prepared(resolved: Resolved, options: LoadOptions, signals: StopSignals) -> Iterator[Prepared]:
     """Yield what a run needs; target and job are there while this is entered. Raises EtlError."""
-    with opened_target(options) as opened:
+    with contextlib.ExitStack() as entered:
+        opened: Target | None = entered.enter_context(empty_folder_as_file(resolved, options))
+        if opened is None:
+            opened = entered.enter_context(opened_target(options))
         if isinstance(opened, RdbFileTarget):
             with claimed_file(resolved, opened, options, signals) as (checked, job_run):
                 yield Prepared(opened.name, checked, job_run)

@@ -47,11 +47,12 @@ def claimed_file(
         raise UsageError(f"--to {target} is one of the sources: name another file")
     work = _entries(resolved.work, target, base_ms=0)
     target = replace(target, expire=work.mapping.expiry is not None)
-    job = FileJob(job_name(resolved.source, target.name, options), run_token(), target)
+    name = job_name(resolved.source, target.name, options)
+    job = FileJob(name, run_token(), target, keep_s=options.keep_record)
     spec = _spec(resolved, target, options)
     if target.notice:
         log_notice(resolved.progress, target.notice)
-    with _held(target.paths, options.wait_lock, signals):
+    with _held(target.paths, target.mode, options.wait_lock, signals):
         job.presence.enter()
         try:
             _wait_for_workers(job, signals)
@@ -84,6 +85,8 @@ def _refuse_options(target: RdbFileTarget, options: LoadOptions) -> None:
 def _spec(resolved: Resolved, target: RdbFileTarget, options: LoadOptions) -> JobSpec:
     """Return what is built: also the version of the file tells a job from another."""
     spec = job_spec(resolved.source, resolved.work.mapping, options)
+    if target.keeps_record:  # it is read by whoever loads into that server next
+        return spec
     sharded = "" if target.shard_of is None else hashlib.sha256(target.shard_of.buffers()[1]).hexdigest()
     return replace(spec, template=f"{spec.template} rdb {target.version} {sharded}")
 
@@ -104,10 +107,10 @@ def _is_unchanged(target: RdbFileTarget, spec: JobSpec, options: LoadOptions) ->
 
 
 @contextlib.contextmanager
-def _held(paths: Paths, wait_s: float, stop: StopFlag) -> Iterator[None]:
+def _held(paths: Paths, mode: int, wait_s: float, stop: StopFlag) -> Iterator[None]:
     """Have the unfinished file to oneself while entered. Raises LockedError, TargetError."""
     deadline = time.monotonic() + wait_s
-    while (descriptor := _lock(paths)) is None:
+    while (descriptor := _lock(paths, mode)) is None:
         if time.monotonic() >= deadline or stop.wait(LOOK_EVERY_S):
             raise LockedError(
                 f"rdb:{paths.files[0]} is being built by another run: wait for it (--wait-lock), or name"
@@ -123,11 +126,11 @@ def _held(paths: Paths, wait_s: float, stop: StopFlag) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _lock(paths: Paths) -> int | None:
+def _lock(paths: Paths, mode: int) -> int | None:
     """Return the descriptor of the unfinished file, locked; None while another process has it."""
     try:
         os.makedirs(os.path.dirname(paths.files[0]), exist_ok=True)
-        descriptor = os.open(paths.partials[0], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(paths.partials[0], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(descriptor), os.stat(paths.partials[0])):

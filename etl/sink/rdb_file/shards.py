@@ -52,9 +52,8 @@ def _of_cluster(name: str, url: str) -> Sharding:
     found = _slot_map(url)
     names = _names(name, len(found.nodes))
     ranges = found.slots()
-    each = (
-        f"{file}: slots {format_ranges(ranges[node])} of {node}" for file, node in zip(names, found.nodes)
-    )
+    pairs = zip(names, found.nodes, strict=True)
+    each = (f"{file}: slots {format_ranges(ranges[node])} of {node}" for file, node in pairs)
     return Sharding(names, found.places, "; ".join(each))
 
 

@@ -21,7 +21,8 @@ class RdbFileTarget:
 
     ``version`` is that of the RDB format. ``shard_of`` (uint16) is the shard of each of a cluster's slots; None
     where there is one file. ``append_only``: the file becomes the base of an append-only file. ``expire``: all keys
-    have an expiry, else none has. ``notice``
+    have an expiry, else none has. ``mode`` is that of a new file, less the umask. ``keeps_record``: the job's record
+    becomes a key of it, as it is in a server. ``notice``
     says what each file is for, and ``uploads`` where it is copied to. Nothing is asked of a file: whoever builds it has it alone, and knows what is in
     it.
     """
@@ -32,6 +33,8 @@ class RdbFileTarget:
     shard_of: pa.Array | None = field(default=None, compare=False)
     append_only: bool = False
     expire: bool = False
+    mode: int = 0o666
+    keeps_record: bool = False
     notice: str = ""
     uploads: tuple[Upload, ...] = ()
 

@@ -60,6 +60,11 @@ class RangeWriter:
                 os.write(self._journal, entry)  # raises why
         self._ranges.clear()
 
+    @property
+    def unnoted(self) -> tuple[Range, ...]:
+        """The ranges that no checkpoint has been written after."""
+        return tuple(self._ranges)
+
     def close(self) -> None:
         """Close the files. May be called twice."""
         for descriptor in (*self._partials, self._journal):
