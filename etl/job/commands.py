@@ -9,13 +9,9 @@ from etl.job.state import Job
 
 def commands_of(job: Job) -> tuple[tuple[bytes, ...], ...]:
     """Return an example of each command that a job needs, also for its lock and behind the fence."""
-    key, lock = job.key, job.key + b":lock"
+    lock = job.key + b":lock"
     return (
-        (b"HGETALL", key),
-        (b"HSET", key, b"f", b"v"),
-        (b"HGET", key, b"f"),
-        (b"DEL", key),
-        (b"PEXPIRE", key, b"1"),
+        *_of_state(job.key),
         (b"DEL", lock),
         (b"SET", lock, b"v", b"NX", b"PX", b"1"),
         (b"GET", lock),
@@ -31,12 +27,14 @@ def commands_of(job: Job) -> tuple[tuple[bytes, ...], ...]:
 def whole_commands(part: Job) -> tuple[tuple[bytes, ...], ...]:
     """Return an example of each command that a shard needs for the record of the whole job."""
     key = replace(part, part="").key
+    return (*_of_state(key), (b"WATCH", key), (b"GET", key + b":lock"))
+
+
+def _of_state(key: bytes) -> tuple[tuple[bytes, ...], ...]:
     return (
         (b"HGETALL", key),
         (b"HSET", key, b"f", b"v"),
         (b"HGET", key, b"f"),
         (b"DEL", key),
         (b"PEXPIRE", key, b"1"),
-        (b"WATCH", key),
-        (b"GET", key + b":lock"),
     )

@@ -110,18 +110,21 @@ class Routed:
         return parts
 
     def _parts_by_node(self, piece: InFlight) -> Sequence[InFlight]:
-        slots, order = slots_of(self._encoding.keys(piece)), None
+        slots = slots_of(self._encoding.keys(piece))
         if self._by_slot and not piece.single:
-            order = pc.sort_indices(slots)
-            slots = slots.take(order)
+            return self._parts_by_slot(piece, slots)
         parts = self._session.parts(slots)
-        if order is None and len(parts) == 1:
+        if len(parts) == 1:
             return (replace(piece, node=parts[0][0]),)
-        if order is None:
-            return [replace(piece.take(at), node=node) for node, at in parts]
+        return [replace(piece.take(at), node=node) for node, at in parts]
+
+    def _parts_by_slot(self, piece: InFlight, slots: pa.Array) -> list[InFlight]:
+        """Return the parts by node with their records in the order of their slots."""
+        order = pc.sort_indices(slots)
+        slots = slots.take(order)
         return [
             replace(piece, node=node, batch=replace(piece.batch.take(order.take(at)), slots=slots.take(at)))
-            for node, at in parts
+            for node, at in self._session.parts(slots)
         ]
 
     def submit(self, wire: Wire, token: InFlight | PendingCommit) -> Iterator[Response]:

@@ -79,7 +79,8 @@ def strings(folder: Path, data: LinesFile) -> list[Contender]:
         return ["sh", "-c", " ".join([*pipes, "wait"])]
 
     def by_redis_py(cluster: Any) -> list[str]:
-        return [sys.executable, str(RIVALS / "cluster_pipelines.py"), str(cluster.port), str(data.path)]
+        script = str(RIVALS / "pipelines.py")
+        return [sys.executable, script, str(cluster.port), str(data.path), "cluster"]
 
     def others_complete(cluster: Any, _stdout: str) -> None:
         if (found := cluster.keys()) != data.records:

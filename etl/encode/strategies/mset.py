@@ -20,12 +20,12 @@ from etl.units import MIB
 
 GROUP_RECORDS = 512
 GROUP_BYTES = MIB
-_OK = b"+OK\r\n"
+OK = b"+OK\r\n"
 
 
 @dataclass(frozen=True, slots=True)
-class MsetEncoder:
-    """``MSET key value [key value ...]`` for groups of up to GROUP_RECORDS records and GROUP_BYTES bytes."""
+class PairsEncoder:
+    """What encoders of ``key value`` in groups have in common: each group has one reply, OK."""
 
     key: Template
     value: Template
@@ -39,6 +39,23 @@ class MsetEncoder:
 
     def keys(self, batch: Batch) -> pa.Array:
         return key_column(self.key, batch)
+
+    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
+        """Count a group's records as written when its reply is OK; else each of them is refused."""
+        if replies is None:
+            return BatchResult(written=wire.records)
+        refusals = [
+            Refusal(index, reply if isinstance(reply, Exception) else f"MSET answered {reply!r}")
+            for j, reply in enumerate(replies)
+            if reply != b"OK"
+            for index in range(wire.boundaries[j], wire.boundaries[j + 1])
+        ]
+        return BatchResult(written=wire.records - len(refusals), refusals=tuple(refusals))
+
+
+@dataclass(frozen=True, slots=True)
+class MsetEncoder(PairsEncoder):
+    """``MSET key value [key value ...]`` for groups of up to GROUP_RECORDS records and GROUP_BYTES bytes."""
 
     def encode(self, batch: Batch) -> Wire:
         """Make the batch's MSETs. MSET is atomic: a group is applied whole or not at all."""
@@ -55,23 +72,6 @@ class MsetEncoder:
         return Wire(
             buffers=tuple(buffers),
             boundaries=boundaries,
-            expected=_OK * (len(boundaries) - 1),
+            expected=OK * (len(boundaries) - 1),
             nbytes=sum(map(len, buffers)),
         )
-
-    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
-        """Count a group's records as written when its reply is OK; else each of them is refused."""
-        return written_or_refused(wire, replies)
-
-
-def written_or_refused(wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
-    """Count the records of each group whose reply is OK as written, and refuse those of the others."""
-    if replies is None:
-        return BatchResult(written=wire.records)
-    refusals = [
-        Refusal(index, reply if isinstance(reply, Exception) else f"MSET answered {reply!r}")
-        for j, reply in enumerate(replies)
-        if reply != b"OK"
-        for index in range(wire.boundaries[j], wire.boundaries[j + 1])
-    ]
-    return BatchResult(written=wire.records - len(refusals), refusals=tuple(refusals))

@@ -9,41 +9,23 @@ https://redis.io/docs/latest/commands/mset/, https://redis.io/docs/latest/comman
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.encode.resp.columns import Columns, key_column, split
+from etl.encode.resp.columns import Columns
 from etl.encode.resp.protocol import BINARY, CRLF, argument, arguments, join, text_column
-from etl.encode.strategies.mset import GROUP_BYTES, GROUP_RECORDS, written_or_refused
-from etl.plan import Batch, BatchResult, Refusal, Wire
-from etl.template import Template
-
-_OK = b"+OK\r\n"
+from etl.encode.strategies.mset import GROUP_BYTES, GROUP_RECORDS, OK, PairsEncoder
+from etl.plan import Batch, Wire
 
 
 @dataclass(frozen=True, slots=True)
-class SlotMsetEncoder:
+class SlotMsetEncoder(PairsEncoder):
     """``MSET key value [key value ...]`` for the records of each slot, ``SET key value`` where it has one.
 
     Of a batch without ``slots`` each record is set alone.
     """
-
-    key: Template
-    value: Template
-
-    @property
-    def templates(self) -> tuple[Template, ...]:
-        return (self.key, self.value)
-
-    def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
-        return split(batch, self.templates, keys=(self.key,))
-
-    def keys(self, batch: Batch) -> pa.Array:
-        return key_column(self.key, batch)
 
     def encode(self, batch: Batch) -> Wire:
         columns = Columns(batch)
@@ -58,11 +40,7 @@ class SlotMsetEncoder:
         joined = join([heads, *arguments(key), *arguments(value)], columns.records)
         # Each head begins with the end of the command before it.
         buffers = (joined.data[len(CRLF) :], CRLF)
-        return Wire(buffers, bounds.to_pylist(), _OK * len(starts), len(joined.data))
-
-    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
-        """Count a group's records as written when its reply is OK; else each of them is refused."""
-        return written_or_refused(wire, replies)
+        return Wire(buffers, bounds.to_pylist(), OK * len(starts), len(joined.data))
 
     def _first(self, batch: Batch, values: pa.Array) -> pa.Array:
         """Return which records are the first of a group."""

@@ -21,10 +21,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.errors import EtlError, LostError, ServerChangedError, TransientError
+from etl.errors import LostError, ServerChangedError, TransientError
 from etl.plan import NodeIdentity, Response, RetryTimer, Wire
 from etl.plan.error_reply import Cause, ErrorReply
 from etl.sink.session.reconnecting import ReconnectingSession
+from etl.sink.session.responses import ResponseQueue
 from etl.sink.session.slot_map import Node, SlotMap, format_ranges, redirection
 
 REFRESH_EVERY_S = 1.0
@@ -61,15 +62,14 @@ class ClusterSession:
         self._sessions: dict[Node, ReconnectingSession] = {}
         self._moved_at: dict[Node, float] = {}
         self._primaries = set(slot_map.nodes)
-        self._responses: list[Response] = []
-        self._failure: EtlError | None = None
+        self._responses = ResponseQueue()
         self._unsettled = 0
         self._next_refresh = 0.0
         self._next_look = 0.0
 
     def submit(self, wire: Wire, token: Any, node: Node) -> Iterator[Response]:
         """Send one wire to a node; return the responses that have come in meanwhile, from any node."""
-        with self._failure_kept():
+        with self._responses.failure_kept():
             session = self._session(node)
             while not session.present.has_room(wire):
                 self._serve(wait=True)
@@ -77,13 +77,13 @@ class ClusterSession:
                 self._moved_at[node] = time.monotonic()
             session.queue(wire, token)
             self._serve(wait=False)
-        return self._take_responses()
+        return self._responses.take()
 
     def drain(self) -> Iterator[Response]:
-        with self._failure_kept():
+        with self._responses.failure_kept():
             while any(session.present.outstanding for session in self._sessions.values()):
                 self._serve(wait=True)
-        return self._take_responses()
+        return self._responses.take()
 
     def renew(self) -> None:
         """Ask for the map of slots anew, unless that was done a moment ago.
@@ -92,8 +92,8 @@ class ClusterSession:
         """
         now = time.monotonic()
         if now >= self._next_refresh:
-            self._next_refresh = now + REFRESH_EVERY_S * random.uniform(1.0, 1.5)
-            self._use(self._backoff.retry(lambda: self._read_map(None)))
+            self._next_refresh = now + _pause_s()
+            self._refresh()
 
     def parts(self, slots: pa.Array) -> list[tuple[Node, pa.Array]]:
         places = self._served().places.take(slots)
@@ -131,7 +131,7 @@ class ClusterSession:
         self._unsettled &= ~(1 << slot)
         if self._map.move(slot, there) and there not in self._primaries:
             # A new primary, or a replica that has taken over: only the whole map can tell.
-            self._use(self._backoff.retry(lambda: self._read_map(None)))
+            self._refresh()
         return None
 
     def close(self) -> None:
@@ -143,14 +143,21 @@ class ClusterSession:
         while self._map.unserved:
             error = LostError(f"no node of the cluster serves the slots {format_ranges(self._map.unserved)}")
             self._backoff.wait(error)
-            self._use(self._backoff.retry(lambda: self._read_map(None)))
+            self._refresh()
         return self._map
+
+    def _refresh(self) -> None:
+        self._use(self._backoff.retry(lambda: self._read_map(None)))
 
     def _read_map(self, avoid: Node | None) -> SlotMap:
         return self._ask_for_map(avoid, (*self._map.nodes, *self._map.replicas))
 
-    def _use(self, slot_map: SlotMap) -> None:
-        for node in self._sessions:
+    def _use(self, slot_map: SlotMap, *unreached: Node) -> None:
+        """Use a map from now on. Raises ServerChangedError: see NOTE(failover).
+
+        ``unreached`` are primaries that it must have besides, though they may have been sent nothing yet.
+        """
+        for node in (*self._sessions, *unreached):
             if node in self._primaries and node not in slot_map.nodes:
                 raise ServerChangedError(
                     f"{node} is no longer a primary of the cluster: a replica has taken over, or its slots"
@@ -173,35 +180,11 @@ class ClusterSession:
         now = time.monotonic()
         if now < self._next_look:
             return
-        self._next_look = now + REFRESH_EVERY_S * random.uniform(1.0, 1.5)
+        self._next_look = now + _pause_s()
         with contextlib.suppress(TransientError):  # they cannot be asked: it is tried again
             slot_map = self._read_map(node)
             if not slot_map.unserved:
-                self._use_without(node, slot_map)
-
-    def _use_without(self, node: Node, slot_map: SlotMap) -> None:
-        """Use a map, in which a node must be that this session may not have spoken with yet."""
-        if node in self._primaries and node not in slot_map.nodes:
-            raise ServerChangedError(
-                f"{node} is no longer a primary of the cluster: a replica has taken over"
-            )
-        self._use(slot_map)
-
-    @contextlib.contextmanager
-    def _failure_kept(self) -> Iterator[None]:
-        """Keep a failure until the responses that came in before it are taken: they count."""
-        if self._failure is not None:
-            raise self._failure
-        try:
-            yield
-        except EtlError as failure:
-            self._failure = failure
-
-    def _take_responses(self) -> Iterator[Response]:
-        responses, self._responses = self._responses, []
-        yield from responses
-        if self._failure is not None:
-            raise self._failure
+                self._use(slot_map, node)
 
     def _serve(self, *, wait: bool) -> None:
         """Send and receive what can be, of all nodes; wait, if asked to, until there is a response."""
@@ -217,7 +200,7 @@ class ClusterSession:
     def _advance(self, node: Node, session: ReconnectingSession) -> None:
         before, progress = session.present, session.present.progress
         for response in session.advance():
-            self._responses.append(response)
+            self._responses.add(response)
         if session.present is not before or session.present.progress != progress:
             self._moved_at[node] = time.monotonic()
 
@@ -238,3 +221,7 @@ class ClusterSession:
                 session.give_up()
             elif silent_s >= SUSPICIOUS_S:
                 self._on_unreached(node)
+
+
+def _pause_s() -> float:
+    return REFRESH_EVERY_S * random.uniform(1.0, 1.5)

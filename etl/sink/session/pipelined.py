@@ -23,6 +23,7 @@ from etl.errors import LostError, TargetError
 from etl.plan import Buffer, Response, Wire
 from etl.plan.error_reply import Action, ErrorReply
 from etl.sink.error_replies import error_reply
+from etl.sink.session.responses import ResponseQueue
 from etl.sink.session.transport import Transport
 from etl.units import MIB, counted, format_seconds
 
@@ -83,30 +84,29 @@ class PipelinedSession:
         self._read_timeout_s = read_timeout_s
         self._unsent: deque[Buffer] = deque()
         self._waiting: deque[_Waiting] = deque()
-        self._responses: list[Response] = []
+        self._responses = ResponseQueue()
         self._inflight_bytes = 0
         self._inflight_commands = 0
         self._inflight_records = 0
         self._reader: hiredis.Reader | None = None  # None: replies are compared, not parsed
         self._replies: list[Any] = []
-        self._failure: TargetError | None = None
         self.progress = 0
         """Counts the times that bytes were sent or came in."""
 
     def submit(self, wire: Wire, token: Any) -> Iterator[Response]:
-        with self._failure_kept():
+        with self._responses.failure_kept():
             while not self.has_room(wire):
                 self._step()
             self._queue(wire, token)
             while self._unsent:
                 self._step()
-        return self._take_responses()
+        return self._responses.take()
 
     def drain(self) -> Iterator[Response]:
-        with self._failure_kept():
+        with self._responses.failure_kept():
             while self._waiting:
                 self._step()
-        return self._take_responses()
+        return self._responses.take()
 
     def close(self) -> None:
         self._connection.disconnect()
@@ -129,19 +129,19 @@ class PipelinedSession:
 
     def queue(self, wire: Wire, token: Any) -> None:
         """Take a wire, for ``advance`` to send; ``has_room`` says whether it should wait."""
-        with self._failure_kept():
+        with self._responses.failure_kept():
             self._queue(wire, token)
 
     def advance(self) -> Iterator[Response]:
         """Send and receive what can be; return the responses that came in. Raises as ``submit`` does."""
-        with self._failure_kept():
+        with self._responses.failure_kept():
             while self._waiting and self._moved():
                 pass
-        return self._take_responses()
+        return self._responses.take()
 
     def give_up(self) -> None:
         """Fail for a server that was silent for ``read_timeout_s``. The next call raises LostError."""
-        with self._failure_kept():
+        with self._responses.failure_kept():
             raise self._silent()
 
     def has_room(self, wire: Wire) -> bool:
@@ -165,22 +165,6 @@ class PipelinedSession:
         self._inflight_records += wire.records
         self._waiting.append(_Waiting(token, wire))
         self._unsent.extend(buffer for buffer in wire.buffers if len(buffer))
-
-    @contextlib.contextmanager
-    def _failure_kept(self) -> Iterator[None]:
-        """Keep a failure until the responses before it are taken: they count, and one may tell its cause."""
-        if self._failure is not None:
-            raise self._failure
-        try:
-            yield
-        except TargetError as failure:
-            self._failure = failure
-
-    def _take_responses(self) -> Iterator[Response]:
-        responses, self._responses = self._responses, []
-        yield from responses
-        if self._failure is not None:
-            raise self._failure
 
     def _step(self) -> None:
         """Send and receive once what can be, waiting if neither can: see NOTE(deadlock)."""
@@ -286,4 +270,4 @@ class PipelinedSession:
         self._inflight_bytes -= waiting.wire.nbytes
         self._inflight_commands -= waiting.wire.commands
         self._inflight_records -= waiting.wire.records
-        self._responses.append(Response(waiting.token, waiting.wire, replies))
+        self._responses.add(Response(waiting.token, waiting.wire, replies))

@@ -17,29 +17,9 @@ from etl.errors import (
 from etl.sink.session import backoff as module
 from etl.sink.session.backoff import FIRST_PAUSE_S, LONGEST_PAUSE_S, Backoff
 from etl.units import format_seconds
+from tests.unit.sink.clock import Clock
 
 BROKEN = LostError("the connection broke")
-
-
-class Clock:
-    """Time that passes only in pauses; ``stops_at`` is when the run is told to stop."""
-
-    def __init__(self, stops_at: float = 1e9) -> None:
-        self.now = 100.0
-        self.pauses: list[float] = []
-        self._stops_at = stops_at
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def is_set(self) -> bool:
-        return self.now >= self._stops_at
-
-    def wait(self, timeout: float | None = None) -> bool:
-        assert timeout is not None
-        self.pauses.append(timeout)
-        self.now += timeout
-        return self.is_set()
 
 
 @pytest.fixture
@@ -92,7 +72,7 @@ def test_without_a_deadline_the_error_itself_is_raised_at_once(clock: Clock) -> 
 
 
 def test_a_run_that_is_to_stop_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(stops_at=100.0)
+    clock = Clock(stops_at=0.0)
     monkeypatch.setattr(module, "time", clock)
     with pytest.raises(StoppedError):
         Backoff(20, clock).wait(BROKEN)

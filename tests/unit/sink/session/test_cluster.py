@@ -12,27 +12,11 @@ from etl.sink.session.backoff import Backoff
 from etl.sink.session.cluster import ClusterSession
 from etl.sink.session.reconnecting import ReconnectingSession
 from etl.sink.session.slot_map import Node, SlotMap
+from tests.unit.sink.clock import Clock
 
 RETRY_FOR_S = 30.0
 WHOLE = SlotMap(["a:1"] * SLOTS)
 HALF = SlotMap(["a:1"] * (SLOTS - 1) + [None])
-
-
-class Clock:
-    """Time that passes only where somebody waits; a StopFlag that is never set."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self.now += timeout or 0.0
-        return False
-
-    def is_set(self) -> bool:
-        return False
 
 
 @pytest.fixture
