@@ -1,4 +1,4 @@
-"""The state of a job that builds a file: in a journal beside it, so that file and checkpoints go together."""
+"""The state of a job that builds files: in a journal beside them, so that all of it goes together."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
-from etl.encode.rdb.length import rdb_length, rdb_string
+from etl.encode.rdb.encoder import RdbEncoder
 from etl.errors import TargetError
 from etl.job.fields import (
     COMPLETE,
@@ -24,44 +24,28 @@ from etl.job.fields import (
     read_head,
     read_passed,
 )
+from etl.job.journal import Noted, Pairs, begin_journal, is_begun, note, read_journal
+from etl.job.own_record import record_entry
 from etl.job.presence import Presence
 from etl.job.resume import left_unfinished
 from etl.job.spec import JobSpec, ResumePoint, now
-from etl.plan import (
-    JOURNAL,
-    Checkpoint,
-    CheckpointWriter,
-    Completed,
-    Target,
-    Wire,
-    journal_entries,
-    journal_entry,
-)
+from etl.plan import Checkpoint, CheckpointWriter, Completed, Target, Wire
 from etl.sink.rdb_file.append_only import BASE_AUX, write_manifest
-from etl.sink.rdb_file.assemble import Head as FileHead
-from etl.sink.rdb_file.assemble import assemble, damaged
+from etl.sink.rdb_file.assemble import FileHead, assemble, damaged, parts_of
 from etl.sink.rdb_file.existing import PROVENANCE
 from etl.sink.rdb_file.paths import Paths
-from etl.sink.rdb_file.ranges import RANGE, Range, parse_range
+from etl.sink.rdb_file.ranges import Range
 from etl.sink.rdb_file.target import RdbFileTarget
 from etl.sink.rdb_file.writer import RangeWriter
 
 _RUN, _PLACE, _BASE = b"run", b"place", b"base_ms"
 
 
-@dataclass(slots=True)
-class _Noted:
-    """What a journal says: fields as a job's record has them, and ranges."""
-
-    fields: dict[bytes, bytes] = field(default_factory=dict)
-    ranges: list[Range] = field(default_factory=list)
-
-
 class FileJob:
-    """A JobState (``etl/job/contract.py``); the process that has it holds the file alone.
+    """A JobState (``etl/job/contract.py``); the process that has it has the files to itself.
 
     ``base_ms`` is the moment from which relative expiries count, in milliseconds since 1970: that of the
-    first run, also in those that go on.
+    first run, also in those that go on. ``encoder`` has made the entries.
     """
 
     part: ClassVar[str] = ""
@@ -70,11 +54,11 @@ class FileJob:
     def __init__(self, name: str, run: str, target: RdbFileTarget, *, keep_s: float) -> None:
         self.name = name
         self.base_ms = time.time_ns() // 1_000_000
+        self.encoder: RdbEncoder | None = None
         self._run = run
         self._target = target
         self._keep_s = keep_s
         self.presence = Presence(self._token)
-        self._noted = _Noted()
 
     @property
     def title(self) -> str:
@@ -100,7 +84,7 @@ class FileJob:
 
     def left_by(self) -> tuple[str, str]:
         """Return the token of the run that wrote last, and where it was (``presence.look_for``)."""
-        fields = self._read().fields
+        fields = read_journal(self.paths).fields
         return (
             fields.get(_RUN, b"").decode("utf-8", "replace").rpartition("/")[2],
             fields.get(_PLACE, b"").decode("utf-8", "replace"),
@@ -109,11 +93,10 @@ class FileJob:
     def resume_point(self, task: JobSpec, *, restart: bool) -> ResumePoint:
         if restart or task.source is None:
             return ResumePoint()
-        noted = self._read()
+        noted = read_journal(self.paths)
         try:
             head = read_head(noted.fields)
-            # An empty file has just been made: the journal is of one that was complete, and has its name now.
-            if head is None or not all(map(_holds_something, self.paths.partials)):
+            if head is None or not is_begun(self.paths):
                 return ResumePoint()
             done, passed = read_done(head, noted.fields), read_passed(head, noted.fields)
             base_ms = int(noted.fields[_BASE])
@@ -132,49 +115,45 @@ class FileJob:
         return found
 
     def begin(self, task: JobSpec, block_bytes: int, *, afresh: bool) -> None:
-        head = None if afresh else read_head(self._read().fields)
+        head = None if afresh else read_head(read_journal(self.paths).fields)
         if head is not None:
             self._note(replace(head, state=INCOMPLETE, updated=now()))
             return
         at = now()
         head = Head(INCOMPLETE, task.source or "", task.template, block_bytes, started=at, updated=at)
-        made = f"{self.paths.journal}.new"
+        of_file = self._head_of_file(head)
         try:
-            with contextlib.suppress(FileNotFoundError):  # first: it speaks of what is taken away
-                os.unlink(self.paths.journal)
-            for file, partial in zip(self.paths.files, self.paths.partials, strict=True):
-                with open(partial, "ab") as opened:
-                    opened.truncate(0)
-                    opened.truncate(self._head_of_file(head).room(file))
-            with open(made, "wb") as journal:
-                journal.write(JOURNAL + self._entry(head))
-            os.replace(made, self.paths.journal)
+            begin_journal(self.paths, [of_file.room(file) for file in self.paths.files], self._pairs(head))
         except OSError as error:
             raise self.paths.failure(error) from None
 
     def note_prepass(self, passed: PrepassResult) -> None:
         pairs = list(present_words(passed, self._token))
-        head = replace(self._head(), passed=(passed.skipped, passed.rejected, len(pairs), self._token))
-        self._note(head, pairs)
+        head = self._head(read_journal(self.paths))
+        self._note(replace(head, passed=(passed.skipped, passed.rejected, len(pairs), self._token)), pairs)
 
     def confirmed(self, done: Completed) -> None:
         return None
 
     def begin_attempt(self, workers: int, split: str, repaired: int = 0) -> CheckpointWriter:
-        head = self._head()
+        head = self._head(read_journal(self.paths))
         number = len(head.attempts)
         marks = [Checkpoint(number, worker, workers, split, token=self._token) for worker in range(workers)]
         head = replace(head, attempts=(*head.attempts, Attempt(number, workers, self._token)))
         self._note(head, [(mark.field, mark.value) for mark in marks])
         return CheckpointWriter(b"", number, self._run.encode(), token=self._token, in_journal=True)
 
+    def done(self) -> Completed:
+        noted = read_journal(self.paths)
+        return read_done(self._head(noted), noted.fields)
+
     def complete(self, counts: Mapping[str, int]) -> None:
-        """Make an RDB file of the ranges, under its own name; nothing else of it is left then."""
-        noted = self._read()
-        head = self._head()
+        """Make RDB files of the ranges, under their own names; nothing else of them is left then."""
+        noted = read_journal(self.paths)
+        head = self._head(noted)
         try:
-            record = self._write_record(head, counts) if self._target.keeps_record else ()
-            assemble(self.paths, [*noted.ranges, *record], self._head_of_file(head))
+            ranges = [*self._whole(noted.ranges), *self._record(head, counts)]
+            assemble(self.paths, ranges, self._head_of_file(head))
             for file in self.paths.files if self._target.append_only else ():
                 write_manifest(file)
             for file, upload in zip(self.paths.files, self._target.uploads, strict=False):
@@ -184,90 +163,59 @@ class FileJob:
         except OSError as error:
             raise self.paths.failure(error) from None
 
-    def _write_record(self, head: Head, counts: Mapping[str, int]) -> tuple[Range, ...]:
-        """Write the job's record as a key of the file; return its range."""
+    def _whole(self, ranges: list[Range]) -> list[Range]:
+        """Return the ranges, and those of the keys that were in several pieces."""
+        assert self.encoder is not None
+        with contextlib.closing(RangeWriter(self.paths, expire=self.encoder.expires)) as writer:
+            for number in range(len(self.paths.files)):
+                ranges, parts = parts_of(self.paths, ranges, number, self.encoder)
+                if parts:
+                    writer.write(self.encoder.complete(parts), number)
+            return [*ranges, *writer.unnoted]
+
+    def _record(self, head: Head, counts: Mapping[str, int]) -> tuple[Range, ...]:
+        """Write the job's record as a key of the file, if it has one; return its range."""
+        if not self._target.keeps_record:
+            return ()
         head = replace(head, state=COMPLETE, attempts=(), passed=None, updated=now(), counts=counts)
-        fields = [_RUN, self._run.encode(), *head.words()]
-        key = b"etl:{%b}" % self.name.encode("utf-8", "surrogateescape")
         expires_ms = time.time_ns() // 1_000_000 + round(1000 * self._keep_s)
-        entry = hash_entry(key, fields, expires_ms)
+        entry = record_entry(self.name, [_RUN, self._run.encode(), *head.words()], expires_ms)
         with contextlib.closing(RangeWriter(self.paths, expire=True)) as writer:
             writer.write(Wire((entry,), range(2), None, len(entry)), 0)
             return writer.unnoted
-
-    def done(self) -> Completed:
-        return read_done(self._head(), self._read().fields)
 
     def _head_of_file(self, head: Head) -> FileHead:
         """Return what is in front of the entries, the same in each run of the job.
 
         AUX fields say what servers write themselves, and where the file comes from.
         """
+        source = digest(JobSpec(head.source, head.template))
         aux = {
             b"redis-bits": b"64",
             b"ctime": b"%d" % (self.base_ms // 1000),
             **(BASE_AUX if self._target.append_only else {}),
-            PROVENANCE: f"job={self.name} source={digest(JobSpec(head.source, head.template))}".encode(
-                "utf-8", "surrogateescape"
-            ),
+            PROVENANCE: f"job={self.name} source={source}".encode("utf-8", "surrogateescape"),
         }
         return FileHead(self._target.version, aux)
 
-    def _head(self) -> Head:
-        head = read_head(self._read().fields)
+    def _head(self, noted: Noted) -> Head:
+        head = read_head(noted.fields)
         if head is None:
             raise TargetError(f"{self._target}: {self.paths.journal} is gone; start again")
         return head
 
-    def _entry(self, head: Head, more: list[tuple[bytes, bytes]] | None = None) -> bytes:
+    def _pairs(self, head: Head, more: Pairs = ()) -> Pairs:
         words = head.words()
         run = (_RUN, self._run.encode("utf-8", "surrogateescape"))
         where = (_PLACE, self.presence.place().encode())
         base = (_BASE, b"%d" % self.base_ms)
-        pairs = [run, where, base, *zip(words[::2], words[1::2], strict=True), *(more or ())]
-        return journal_entry(pairs)
+        return [run, where, base, *zip(words[::2], words[1::2], strict=True), *more]
 
-    def _note(self, head: Head, more: list[tuple[bytes, bytes]] | None = None) -> None:
+    def _note(self, head: Head, more: Pairs = ()) -> None:
         try:
-            with open(self.paths.journal, "ab", buffering=0) as journal:
-                journal.write(self._entry(head, more))
+            note(self.paths, self._pairs(head, more))
         except OSError as error:
             raise self.paths.failure(error) from None
-
-    def _read(self) -> _Noted:
-        noted = _Noted()
-        try:
-            with open(self.paths.journal, "rb") as journal:
-                data = journal.read()
-            for entry in journal_entries(data):
-                for name, value in entry:
-                    if name == RANGE:
-                        noted.ranges.append(parse_range(value))
-                    else:
-                        noted.fields[name] = value
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise self.paths.failure(error) from None
-        except ValueError as error:
-            raise TargetError(
-                f"{self._target}: {self.paths.journal} is no journal: {error}; remove it"
-            ) from None
-        return noted
-
-
-def _holds_something(path: str) -> bool:
-    try:
-        return os.path.getsize(path) > 0
-    except FileNotFoundError:
-        return False
-
-
-def hash_entry(key: bytes, words: Sequence[bytes], expires_ms: int) -> bytes:
-    """Return the entry of a hash of names and values, which every server reads."""
-    strings = b"".join(map(rdb_string, words))
-    expiry = EXPIRES_MS + expires_ms.to_bytes(8, "little")
-    return expiry + HASH + rdb_string(key) + rdb_length(len(words) // 2) + strings
 
 
 def digest(task: JobSpec) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 
 from etl.encode.choose import rdb_encoder
 from etl.encode.mapping import RecordMapping
@@ -37,7 +38,7 @@ class Load:
         return replace(
             self._work(mapping),
             on_cluster=lambda: self._work(replace(mapping, clustered=True)),
-            as_entries=lambda version, base_ms: _entries(mapping, version, base_ms),
+            as_entries=partial(rdb_encoder, mapping),
         )
 
     def _work(self, mapping: RecordMapping) -> Work:
@@ -95,11 +96,6 @@ def _reject_path(given: str | None, job: JobState) -> str:
 def _encoded(mapping: RecordMapping) -> Work:
     encoders = Encoders(mapping.encoder(), mapping.single(), mapping.prepass())
     return Work(mapping, encoders, writes=True, fenced=not mapping.repeatable)
-
-
-def _entries(mapping: RecordMapping, version: int, base_ms: int) -> Work:
-    encoder = rdb_encoder(mapping, version, base_ms)
-    return Work(mapping, Encoders(encoder, encoder), writes=True)
 
 
 def _reset_reject_file(rejects: RejectFile, source: Source, resume_point: ResumePoint) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import repeat
 
+from etl.encode.rdb.encoder import RdbEncoder
 from etl.errors import LockedError, UsageError
 from etl.job.file import FileJob, digest
 from etl.job.lock import ENDING_LOOK_S, ENDING_S, LOOK_EVERY_S
@@ -22,7 +23,7 @@ from etl.output.notice import choose_mode, log_notice
 from etl.pipeline.claim import JobRun, job_spec
 from etl.pipeline.preflight import Preflight
 from etl.pipeline.resolve import Resolved
-from etl.pipeline.work import Work
+from etl.pipeline.work import Encoders, Work
 from etl.plan import StopFlag
 from etl.run.signals import StopSignals
 from etl.sink.rdb_file.existing import head_of, provenance
@@ -45,8 +46,7 @@ def claimed_file(
     _refuse_options(target, options)
     if set(target.paths.files) & set(resolved.source.names):
         raise UsageError(f"--to {target} is one of the sources: name another file")
-    work = _entries(resolved.work, target, base_ms=0)
-    target = replace(target, expire=work.mapping.expiry is not None)
+    target = replace(target, expire=_encoder(resolved.work, target, base_ms=0).expires)
     name = job_name(resolved.source, target.name, options)
     job = FileJob(name, run_token(), target, keep_s=options.keep_record)
     spec = _spec(resolved, target, options)
@@ -59,7 +59,8 @@ def claimed_file(
             resume_point = job.resume_point(spec, restart=options.restart)
             if not resume_point.resumes and _is_unchanged(target, spec, options):
                 resume_point = ResumePoint(unchanged=True)
-            work = _entries(resolved.work, target, job.base_ms)
+            job.encoder = _encoder(resolved.work, target, job.base_ms)
+            work = Work(resolved.work.mapping, Encoders(job.encoder, job.encoder), writes=True)
             yield (
                 Preflight(job, target, work, servers=(), may_evict=True, stop=signals),
                 JobRun(job, spec, resume_point),
@@ -68,9 +69,9 @@ def claimed_file(
             job.presence.close()
 
 
-def _entries(work: Work, target: RdbFileTarget, base_ms: int) -> Work:
+def _encoder(work: Work, target: RdbFileTarget, base_ms: int) -> RdbEncoder:
     assert work.as_entries is not None
-    return work.as_entries(target.version, base_ms)
+    return work.as_entries(version=target.version, base_ms=base_ms)
 
 
 def _refuse_options(target: RdbFileTarget, options: LoadOptions) -> None:

@@ -47,7 +47,7 @@ def _can_be_built(resolved: Resolved, options: LoadOptions) -> bool:
     if work.mapping.if_exists != "replace":
         return False
     try:
-        work.as_entries(9, 0)
+        work.as_entries(version=9, base_ms=0)
     except UsageError:
         return False
     return True

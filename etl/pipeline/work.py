@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from etl.encode.examples import CommandArgs
 from etl.encode.mapping import RecordMapping
+from etl.encode.rdb.encoder import RdbEncoder
 from etl.plan import Encoder
 from etl.template import Template
 
@@ -36,8 +37,8 @@ class Work:
     A verb that ``writes`` has its job to itself. ``fenced``: none of its commands may be applied twice.
     ``commands`` are examples of those that it needs besides its encoders' and its job's. ``by_restore`` is
     the same work with RESTORE, the best way first: the first one that the server can do is done instead, and
-    with ``must_restore`` one of them has to be. ``on_cluster`` returns the same work as a cluster takes it,
-    ``as_entries`` as the entries of an RDB file: of a version, with expiries counted from a moment (ms).
+    with ``must_restore`` one of them has to be. ``on_cluster`` returns the same work as a cluster takes it.
+    ``as_entries(version=, base_ms=)`` returns what makes entries of an RDB file of the records.
     """
 
     mapping: RecordMapping
@@ -49,7 +50,7 @@ class Work:
     must_restore: bool = False
     on_cluster: Callable[[], Work] | None = field(default=None, compare=False)
 
-    as_entries: Callable[[int, int], Work] | None = field(default=None, compare=False)
+    as_entries: Callable[..., RdbEncoder] | None = field(default=None, compare=False)
 
     @property
     def may_be_fenced(self) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import repeat
 
 from etl.errors import SourceError, UsageError
-from etl.options import ShardOptions, TargetOptions
+from etl.options import LoadOptions
 from etl.plan import Target
 from etl.shards import SHARD
 from etl.sink.address import parse_address
@@ -31,7 +31,7 @@ OPTIONS = ("rdb_version", "slots_of", "aof")
 
 
 @contextlib.contextmanager
-def open(url: str, options: TargetOptions) -> Iterator[Target]:
+def open(url: str, options: LoadOptions) -> Iterator[Target]:
     """Yield the file as a target, or a server that has loaded it.
 
     Raises UsageError, SourceError, TargetError, MissingExtraError.
@@ -43,8 +43,7 @@ def open(url: str, options: TargetOptions) -> Iterator[Target]:
         with _loaded(name, url) as target:
             yield target
         return
-    shards = options.shards if isinstance(options, ShardOptions) else None
-    sharding = sharding_of(name, shards, options.slots_of)
+    sharding = sharding_of(name, options.shards, options.slots_of)
     uploads = tuple(Upload(_uri(each, options)) for each in sharding.names) if is_remote(name) else ()
     files = [upload.local for upload in uploads] or [_local(each, options) for each in sharding.names]
     for file, upload in zip(files, uploads or repeat(None), strict=False):
@@ -60,13 +59,13 @@ def open(url: str, options: TargetOptions) -> Iterator[Target]:
     )
 
 
-def _uri(name: str, options: TargetOptions) -> Uri:
+def _uri(name: str, options: LoadOptions) -> Uri:
     if options.aof:
         raise UsageError("--aof is for a folder of this machine")
     return parse_uri(name)
 
 
-def _local(name: str, options: TargetOptions) -> str:
+def _local(name: str, options: LoadOptions) -> str:
     """Return the path of a file that can be written. Raises UsageError."""
     path = _path(name)
     if options.aof:

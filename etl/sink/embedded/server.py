@@ -114,8 +114,8 @@ def opened(folder: str | os.PathLike[str], *, keeps: bool = True) -> Iterator[st
 def empty_folder(folder: str) -> Iterator[str | None]:
     """Hold a folder in which there are neither data nor a server; yield the path that its dump is to have.
 
-    The folder is made if it is missing. Yields None, and holds nothing, where there is something: a server of our
-    own is the way to it. Raises TargetError where the folder is in use or unusable.
+    The folder is made if it is missing. Yields None, and holds nothing, where there is something: a server of
+    our own is the way to it. Raises TargetError where the folder is in use or unusable.
     """
     home = Home(os.path.abspath(os.path.expanduser(folder)))
     with contextlib.ExitStack() as held:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from etl.encode.rdb.encoder import RdbEncoder
 from etl.encode.rdb.file import END, crc_of, header, trailer
+from etl.encode.rdb.parts import Part
 from etl.sink.rdb_file.container import Container, container_of
 from etl.sink.rdb_file.paths import Paths, sync_folder
 from etl.sink.rdb_file.ranges import Range, joined, lay_out
@@ -16,7 +18,7 @@ _CHUNK_BYTES = 4 * MIB
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class FileHead:
     """What the header of a file says besides numbers, which its length does not depend on."""
 
     version: int
@@ -31,7 +33,7 @@ class Head:
         return len(container_of(file).stored(self.data(0, 0)))
 
 
-def assemble(paths: Paths, ranges: Sequence[Range], head: Head) -> None:
+def assemble(paths: Paths, ranges: Sequence[Range], head: FileHead) -> None:
     """Make RDB files of ranges, and give them their names, the first one last.
 
     Raises OSError, and ValueError for ranges that lie in one another.
@@ -45,7 +47,7 @@ def assemble(paths: Paths, ranges: Sequence[Range], head: Head) -> None:
         sync_folder(folder)
 
 
-def _make_whole(file: str, partial: str, ranges: Sequence[Range], head: Head) -> None:
+def _make_whole(file: str, partial: str, ranges: Sequence[Range], head: FileHead) -> None:
     container = container_of(file)
     layout = lay_out(ranges, head.room(file))
     data = head.data(layout.keys, layout.expires)
@@ -75,22 +77,38 @@ def _padded(descriptor: int, offset: int, nbytes: int, container: Container) -> 
     return parts
 
 
+def parts_of(
+    paths: Paths, ranges: Sequence[Range], number: int, encoder: RdbEncoder
+) -> tuple[list[Range], list[Part]]:
+    """Return the parts of one file, and all ranges, whose keys are by now only those that are whole.
+
+    Raises OSError.
+    """
+    counted, parts = [], []
+    for found in ranges:
+        if found.file == number and found.parts:
+            part = encoder.part_of(_plain(paths, found))
+            assert part is not None
+            parts.append(part)
+            expires = part.buckets if found.expires else 0
+            found = replace(found, keys=found.keys - part.buckets, expires=found.expires - expires, parts=0)
+        counted.append(found)
+    return counted, parts
+
+
+def _plain(paths: Paths, found: Range) -> bytes:
+    with open(paths.partials[found.file], "rb", buffering=0) as file:
+        written = os.pread(file.fileno(), found.nbytes, found.offset)
+    return container_of(paths.files[found.file]).unpacked(written)
+
+
 def damaged(paths: Paths, ranges: Sequence[Range]) -> bool:
     """Return True if the files do not hold what was written into their ranges. Raises OSError."""
-    return any(
-        _is_damaged(paths, number, [one for one in ranges if one.file == number])
-        for number in range(len(paths.files))
-    )
+    return any(_is_damaged(paths, found) for found in ranges)
 
 
-def _is_damaged(paths: Paths, number: int, ranges: Sequence[Range]) -> bool:
-    container = container_of(paths.files[number])
-    with open(paths.partials[number], "rb", buffering=0) as file:
-        for found in ranges:
-            written = os.pread(file.fileno(), found.nbytes, found.offset)
-            try:
-                if crc_of(container.unpacked(written)) != found.crc:
-                    return True
-            except ValueError:
-                return True
-    return False
+def _is_damaged(paths: Paths, found: Range) -> bool:
+    try:
+        return crc_of(_plain(paths, found)) != found.crc
+    except ValueError:
+        return True

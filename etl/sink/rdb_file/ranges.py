@@ -17,6 +17,7 @@ class Range:
 
     ``file`` is its place among the files that are built. ``plain_bytes`` and ``crc`` (CRC-64) are those of
     the entries, which may be compressed; ``keys`` is how many they are, ``expires`` how many of these expire.
+    ``parts``: 1 if it begins with a part (``encode/rdb/parts.py``), else 0.
     """
 
     file: int
@@ -26,10 +27,20 @@ class Range:
     crc: int
     keys: int
     expires: int
+    parts: int = 0
 
     @property
     def value(self) -> bytes:
-        numbers = (self.file, self.offset, self.nbytes, self.plain_bytes, self.crc, self.keys, self.expires)
+        numbers = (
+            self.file,
+            self.offset,
+            self.nbytes,
+            self.plain_bytes,
+            self.crc,
+            self.keys,
+            self.expires,
+            self.parts,
+        )
         return b" ".join(b"%d" % number for number in numbers)
 
     @property
@@ -39,8 +50,8 @@ class Range:
 
 def parse_range(value: bytes) -> Range:
     """Read a range. Raises ValueError."""
-    file, offset, nbytes, plain_bytes, crc, keys, expires = map(int, value.split(b" "))
-    return Range(file, offset, nbytes, plain_bytes, crc, keys, expires)
+    file, offset, nbytes, plain_bytes, crc, keys, expires, parts = map(int, value.split(b" "))
+    return Range(file, offset, nbytes, plain_bytes, crc, keys, expires, parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from etl.sink.rdb_file.ranges import Range, joined, lay_out, parse_range
 
 
 def test_what_is_written_of_a_range_is_read_again() -> None:
-    written = Range(1, 10, 5, 7, 1 << 63, 3, 2)
+    written = Range(1, 10, 5, 7, 1 << 63, 3, 2, 1)
     assert parse_range(written.value) == written
 
 
-@pytest.mark.parametrize("text", [b"", b"1 2 3 4 5", b"1 2 3 4 5 6 7 8", b"1 2 x 4 5 6 7"])
+@pytest.mark.parametrize("text", [b"", b"1 2 3 4 5", b"1 2 3 4 5 6 7 8 9", b"1 2 x 4 5 6 7 8"])
 def test_what_is_no_range_is_refused(text: bytes) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="unpack|literal"):
         parse_range(text)
 
 

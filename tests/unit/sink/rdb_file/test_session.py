@@ -12,13 +12,13 @@ from etl.encode.rdb.length import rdb_string
 from etl.encode.resp.slots import SLOTS, slot_of, slots_of
 from etl.errors import TargetError
 from etl.plan import JOURNAL, Wire, journal_entries
-from etl.sink.rdb_file.assemble import Head, assemble, damaged
+from etl.sink.rdb_file.assemble import FileHead, assemble, damaged
 from etl.sink.rdb_file.paths import Paths
 from etl.sink.rdb_file.ranges import Range, parse_range
 from etl.sink.rdb_file.session import FileSession, ShardedSession
 from tests.support.rdb_strings import read_strings
 
-HEAD = Head(10, {b"who": b"test"})
+HEAD = FileHead(10, {b"who": b"test"})
 
 
 @pytest.fixture(params=["dump.rdb", "dump.rdb.gz"])
@@ -85,7 +85,7 @@ def test_what_several_write_becomes_a_file_with_padding_where_one_was_killed(pat
 
 
 def test_a_file_without_any_key_is_one(paths: Paths) -> None:
-    assemble(paths, [], Head(9, {}))
+    assemble(paths, [], FileHead(9, {}))
     assert read_strings(Path(paths.files[0])).version == 9
 
 
