@@ -62,7 +62,7 @@ def claimed_file(
             job.encoder = _encoder(resolved.work, target, job.base_ms)
             work = Work(resolved.work.mapping, Encoders(job.encoder, job.encoder), writes=True)
             yield (
-                Preflight(job, target, work, servers=(), may_evict=True, stop=signals),
+                Preflight(job, target, work, servers=(), evictions=None, stop=signals),
                 JobRun(job, spec, resume_point),
             )
         finally:

@@ -20,8 +20,8 @@ class RdbFileTarget:
     """A Target (``etl/plan/target.py``) that is a file, or one a shard; ``name`` is that of ``--to``.
 
     ``version`` is that of the RDB format. ``shard_of`` (uint16) is the shard of each of a cluster's slots;
-    None where there is one file. ``append_only``: the file becomes the base of an append-only file. ``expire``:
-    all keys have an expiry, else none has. ``mode`` is that of a new file, less the umask. With
+    None where there is one file. ``append_only``: the file becomes the base of an append-only file.
+    ``expire``: all keys have an expiry, else none has. ``mode`` is that of a new file, less the umask. With
     ``keeps_record`` the job's record becomes a key of it. ``notice`` says what each file is for, and
     ``uploads`` where it is copied to. Nothing is asked of a file: whoever builds it has it alone.
     """
