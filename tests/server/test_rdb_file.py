@@ -31,7 +31,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     def run(*args: str | os.PathLike[str]) -> tuple[int, Any, str]:
         capsys.readouterr()
         shown = () if "--progress" in args or args[0] == "status" else ("--progress", "none")
-        code = main([*map(os.fspath, args), *shown, "--json"])
+        code = main([*(os.fspath(arg) for arg in args), *shown, "--json"])
         said = capsys.readouterr()
         return code, json.loads(said.out) if said.out else None, said.err
 
@@ -199,7 +199,7 @@ def test_what_has_not_changed_is_not_built_again(run: Run, tmp_path: Path) -> No
         (("--to", "rdb:{shard}.rdb", "--shards", "20000"), "--shards must be"),
         (("--to", "rdb:{shard}", "--shards", "2", "--slots-of", "redis://x"), "contradict each other"),
         (("--to", "redis://x", "--rdb-version", "9"), "--rdb-version has no effect with a Redis server"),
-        (("--to", "rdb:d.rdb", "--if-exists", "merge"), "--if-exists merge has nothing to merge with"),
+        (("--to", "rdb:d.rdb", "--as", "list", "--if-exists", "merge"), "merge has nothing to merge with"),
         (("--to", "rdb:d.rdb", "--command", "SET {#} x"), "--command cannot be written into an RDB file"),
         (("--to", "rdb:d.rdb", "--rdb-version", "12"), "--rdb-version must be one of 9, 10, 11"),
         (("--to", "rdb:d.rdb", "--aof"), "with --aof it is a server's folder, and there is none"),
