@@ -126,7 +126,8 @@ def _attempt(run: Run, job: JobState, number: int, done: Completed, passed: Prep
     counts = done.counts()
     counts["records_skipped"] += passed.skipped
     counts["records_rejected"] += passed.rejected
-    counts["records_read"] += passed.skipped + passed.rejected
+    counts["records_superseded"] = passed.superseded
+    counts["records_read"] += passed.skipped + passed.rejected + passed.superseded
     blocks = None
     confirmed = job.confirmed(done)
     repaired = 0

@@ -19,7 +19,7 @@ FLOORS = (
     ("etl.plan", "etl.options"),
     ("etl.encode", "etl.source", "etl.output"),
     ("etl.sink",),
-    ("etl.worker", "etl.job"),
+    ("etl.worker", "etl.job", "etl.dedupe"),
     ("etl.run",),
     ("etl.pipeline",),
     ("etl.verbs", "etl.testing"),
