@@ -38,7 +38,7 @@ from etl.sink.rdb_file.ranges import Range
 from etl.sink.rdb_file.target import RdbFileTarget
 from etl.sink.rdb_file.writer import RangeWriter
 
-_RUN, _PLACE, _BASE = b"run", b"place", b"base_ms"
+_RUN, _PLACE, _BASE, _SUPERSEDED = b"run", b"place", b"base_ms", b"superseded"
 
 
 class FileJob:
@@ -99,6 +99,8 @@ class FileJob:
             if head is None or not is_begun(self.paths):
                 return ResumePoint()
             done, passed = read_done(head, noted.fields), read_passed(head, noted.fields)
+            if passed is not None:
+                passed = replace(passed, superseded=int(noted.fields[_SUPERSEDED]))
             base_ms = int(noted.fields[_BASE])
             found = left_unfinished(self.title, task, head, done, passed)
             if found.resumes and damaged(self.paths, noted.ranges):
@@ -129,8 +131,10 @@ class FileJob:
 
     def note_prepass(self, passed: PrepassResult) -> None:
         pairs = list(present_words(passed, self._token))
+        blocks = len(pairs)
         head = self._head(read_journal(self.paths))
-        self._note(replace(head, passed=(passed.skipped, passed.rejected, len(pairs), self._token)), pairs)
+        pairs.append((_SUPERSEDED, b"%d" % passed.superseded))
+        self._note(replace(head, passed=(passed.skipped, passed.rejected, blocks, self._token)), pairs)
 
     def confirmed(self, done: Completed) -> None:
         return None

@@ -111,6 +111,14 @@ class RunOptions(Options):
         value=_DURATION,
         shown="120",
     )
+    memory: Parsed[int | str, int] = option(
+        default=256_000_000,
+        help="about how many bytes may be used to find the keys that occur more than once, of which an RDB"
+        " file can hold one; the rest is written to disk beside it",
+        value=Value(values.memory_bytes, "SIZE"),
+        shown="256MB",
+        writes=True,
+    )
     stall: Seconds = option(
         default=300.0,
         help="kill a worker without progress for so long and resume from its checkpoint; 0: never",

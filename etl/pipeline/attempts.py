@@ -20,7 +20,7 @@ from etl.output.notice import log_notice
 from etl.pipeline.claim import JobRun
 from etl.pipeline.execution import Ended, Run
 from etl.pipeline.shard_prepass import shared_prepass
-from etl.plan import COUNTS, Block, Completed, Confirmed, Encoder, Plan, Share, slot_bits
+from etl.plan import COUNTS, Block, Completed, Confirmed, Plan, Share, slot_bits
 from etl.worker.messages import ShardResult
 
 MAX_STALLED_ATTEMPTS = 3
@@ -43,8 +43,8 @@ def run_attempts(run: Run, job_run: JobRun) -> Ended:
                 log_notice(run.plan.progress, "a node was replaced that keys were deleted at: all once more")
                 job.begin(job_run.spec, run.plan.block_bytes, afresh=True)
                 done, passed = Completed(()), None
-            if run.prepass is not None and passed is None:
-                passed = _prepass(run, run.prepass, job_run)
+            if passed is None:
+                passed = _prepass(run, job_run)
             this = _attempt(run, job, attempt, done, passed or PrepassResult())
             if attempt == resume_point.attempts and resume_point.resumes:
                 _say_resuming(this, job)
@@ -78,11 +78,19 @@ def run_attempts(run: Run, job_run: JobRun) -> Ended:
         done, attempt = again, attempt + 1
 
 
-def _prepass(run: Run, prepass: Encoder, job_run: JobRun) -> PrepassResult:
-    """Run the pass over the keys, of a shard the one that all shards share; return what it has decided."""
-    if job_run.group is not None:
-        return shared_prepass(run, prepass, job_run.group)
-    passed = run.run_prepass(prepass)
+def _prepass(run: Run, job_run: JobRun) -> PrepassResult | None:
+    """Run the pass over the keys, of a shard the one that all shards share; return what it has decided.
+
+    None where there is no such pass.
+    """
+    if run.prepass is not None and job_run.group is not None:
+        return shared_prepass(run, run.prepass, job_run.group)
+    if run.prepass is not None:
+        passed = run.run_prepass(run.prepass)
+    elif run.settle is not None:
+        passed = run.settle(run)
+    else:
+        return None
     job_run.job.note_prepass(passed)
     return passed
 

@@ -44,7 +44,8 @@ def carry_out(
             if not job_run.resume_point.unchanged:
                 plan = make_plan(resolved, checked, job_run.resume_point, options)
                 prepass = checked.work.encoders.prepass
-                run = Run(plan, runner, signals, counters, checked.eviction_error, prepass)
+                settle = checked.work.settle
+                run = Run(plan, runner, signals, counters, checked.eviction_error, prepass, settle)
                 with checked.memory_watch(counters, options.retry_for):
                     ended = run_plan(verb, run, job_run, resolved)
             ended = _finished(ended, job_run, options)

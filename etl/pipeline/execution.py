@@ -36,7 +36,8 @@ class Run:
     """A plan and what it takes to run it.
 
     ``eviction_error`` returns the error of a run that went well while the server evicted keys. ``prepass``
-    encodes a pass over the keys before the run (None: there is none).
+    encodes a pass over the keys before the run (None: there is none); ``settle(run)`` decides before the run
+    which records it passes over (None: it passes over none).
     """
 
     plan: Plan
@@ -45,6 +46,7 @@ class Run:
     counters: Counters
     eviction_error: Callable[[], EtlError | None] = lambda: None
     prepass: Encoder | None = None
+    settle: Callable[..., PrepassResult] | None = None
 
     def results(self) -> list[ShardResult]:
         """Run the plan; return the results of its shards."""

@@ -7,12 +7,18 @@ import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import repeat
 
+from etl.dedupe.winners import Keeps
+from etl.encode.choose import one_record_a_key
+from etl.encode.keys import keys_are_unique
+from etl.encode.mapping import RecordMapping
 from etl.encode.rdb.encoder import RdbEncoder
 from etl.errors import LockedError, UsageError
+from etl.job.fields import PrepassResult
 from etl.job.file import FileJob, digest
 from etl.job.lock import ENDING_LOOK_S, ENDING_S, LOOK_EVERY_S
 from etl.job.name import job_name, run_token
@@ -21,14 +27,19 @@ from etl.job.spec import JobSpec, ResumePoint
 from etl.options import LoadOptions, flag_of, given
 from etl.output.notice import choose_mode, log_notice
 from etl.pipeline.claim import JobRun, job_spec
+from etl.pipeline.execution import Run
 from etl.pipeline.preflight import Preflight
 from etl.pipeline.resolve import Resolved
+from etl.pipeline.settle_keys import ADVICE, ADVICE_TO_GROUP, settle_keys
 from etl.pipeline.work import Encoders, Work
 from etl.plan import StopFlag
 from etl.run.signals import StopSignals
 from etl.sink.rdb_file.existing import head_of, provenance
 from etl.sink.rdb_file.paths import Paths
 from etl.sink.rdb_file.target import RdbFileTarget
+
+KEEPS: dict[str, Keeps] = {"replace": "last", "skip": "first", "fail": "none"}
+"""Which of the records with one key stays, by ``--if-exists``."""
 
 _OF_SERVERS = ("allow_eviction", "at_least_once", "keep_record", "retry_for", "wait_replicas", "wire")
 _OF_SHARDS = ("plan", "shard", "runner")
@@ -60,7 +71,9 @@ def claimed_file(
             if not resume_point.resumes and _is_unchanged(target, spec, options):
                 resume_point = ResumePoint(unchanged=True)
             job.encoder = _encoder(resolved.work, target, job.base_ms)
-            work = Work(resolved.work.mapping, Encoders(job.encoder, job.encoder), writes=True)
+            mapping, encoders = resolved.work.mapping, Encoders(job.encoder, job.encoder)
+            settle = _settling(mapping, f"{target.paths.files[0]}.keys", options.memory)
+            work = Work(mapping, encoders, writes=True, settle=settle)
             yield (
                 Preflight(job, target, work, servers=(), evictions=None, stop=signals),
                 JobRun(job, spec, resume_point),
@@ -72,6 +85,24 @@ def claimed_file(
 def _encoder(work: Work, target: RdbFileTarget, base_ms: int) -> RdbEncoder:
     assert work.as_entries is not None
     return work.as_entries(version=target.version, base_ms=base_ms)
+
+
+def _settling(mapping: RecordMapping, folder: str, memory: int) -> Callable[[Run], PrepassResult] | None:
+    """Return what finds the records of repeated keys, in at most so many bytes; None: no key can be repeated.
+
+    A key may be in a file once: every server panics at the second.
+    """
+    if keys_are_unique(mapping.key):
+        return None
+    alone = one_record_a_key(mapping)
+    return partial(
+        settle_keys,
+        key=mapping.key,
+        keeps="none" if alone else KEEPS[mapping.if_exists],
+        folder=folder,
+        memory=memory,
+        advice=ADVICE_TO_GROUP if alone else ADVICE,
+    )
 
 
 def _refuse_options(target: RdbFileTarget, options: LoadOptions) -> None:
