@@ -129,6 +129,14 @@ class FileJob:
         except OSError as error:
             raise self.paths.failure(error) from None
 
+    def forget_beginning(self) -> None:
+        """Take away what is there of files that nothing has been written into: the run has failed before."""
+        head = read_head(read_journal(self.paths).fields)
+        if head is not None and not head.attempts:
+            for path in (*self.paths.partials, self.paths.journal):
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+
     def note_prepass(self, passed: PrepassResult) -> None:
         pairs = list(present_words(passed, self._token))
         blocks = len(pairs)

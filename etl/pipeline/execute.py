@@ -38,7 +38,7 @@ def carry_out(
         resolved = resolve(sources, options, verb.work, planned)
         runner = open_runner(options, resolved.workers)  # its processes start while the server is asked
         with prepared(resolved, options, signals) as ready:
-            checked, job_run = ready.checked, ready.job_run
+            resolved, checked, job_run = ready.resolved, ready.checked, ready.job_run
             counters = runner.counters(resolved.workers)
             ended = Ended()
             if not job_run.resume_point.unchanged:

@@ -81,7 +81,7 @@ class Load:
         rejected = rejects.first() if run.counters.total("records_rejected") else None
         if job_run.group is not None and not os.path.exists(rejects.path):
             rejected = None  # they are where the pass over the keys was made
-        return replace(ended, rejected=rejected, keys_once=run.settle is not None)
+        return replace(ended, rejected=rejected, keys_once=run.supersedes)
 
 
 def _reject_path(given: str | None, job: JobState) -> str:

@@ -21,9 +21,10 @@ from etl.sink.rdb_file.target import RdbFileTarget
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a plan is made of; ``target`` is what the report calls it."""
+    """What a plan is made of; ``target`` is what the report calls it, ``resolved`` what is read by now."""
 
     target: str
+    resolved: Resolved
     checked: Preflight
     job_run: JobRun
 
@@ -36,10 +37,10 @@ def prepared(resolved: Resolved, options: LoadOptions, signals: StopSignals) -> 
         if opened is None:
             opened = entered.enter_context(opened_target(options))
         if isinstance(opened, RdbFileTarget):
-            with claimed_file(resolved, opened, options, signals) as (checked, job_run):
-                yield Prepared(opened.name, checked, job_run)
+            with claimed_file(resolved, opened, options, signals) as (resolved, checked, job_run):
+                yield Prepared(opened.name, resolved, checked, job_run)
             return
         with reached(opened, options, signals) as connected:
             checked = preflight(resolved, connected, options, signals)
             with claim(resolved, checked, options, signals) as job_run:
-                yield Prepared(connected.target.name, checked, job_run)
+                yield Prepared(connected.target.name, resolved, checked, job_run)

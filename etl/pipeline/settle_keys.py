@@ -12,7 +12,9 @@ import pyarrow as pa
 from etl.dedupe.masks import skip_masks
 from etl.dedupe.repeats import Repeats, find_repeats
 from etl.dedupe.winners import Keeps, Repeat, first_repeat, losers
+from etl.encode.choose import one_record_a_key
 from etl.encode.keys import keys_are_unique
+from etl.encode.mapping import RecordMapping
 from etl.encode.strategies.key_hashes import HASHES, KEYS, PLACE_BITS, CandidateEncoder, KeyHashEncoder
 from etl.errors import SourceError, UsageError
 from etl.job.fields import PrepassResult
@@ -55,6 +57,38 @@ def settle_keys(
         )
     with _folder(folder):
         return _Settling(run, key, folder, memory).result(keeps, advice)
+
+
+_KEEPS: dict[str, Keeps] = {"replace": "last", "skip": "first", "fail": "none"}
+"""Which of the records with one key stays, by ``--if-exists``."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeySettling:
+    """What is decided of repeated keys before a load: the arguments of ``settle_keys``."""
+
+    key: Template
+    keeps: Keeps
+    folder: str
+    memory: int
+    advice: str
+
+    def __call__(self, run: Run) -> PrepassResult:
+        return settle_keys(
+            run, self.key, keeps=self.keeps, folder=self.folder, memory=self.memory, advice=self.advice
+        )
+
+
+def settling_of(mapping: RecordMapping, folder: str, memory: int) -> KeySettling | None:
+    """Return what decides of records with one key, of which a file holds one; None: no key is repeated.
+
+    About ``memory`` bytes are used; more is written into ``folder``.
+    """
+    if keys_are_unique(mapping.key):
+        return None
+    alone = one_record_a_key(mapping)
+    keeps: Keeps = "none" if alone else _KEEPS[mapping.if_exists]
+    return KeySettling(mapping.key, keeps, folder, memory, ADVICE_TO_GROUP if alone else ADVICE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,12 @@ import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from itertools import repeat
 
-from etl.dedupe.winners import Keeps
-from etl.encode.choose import one_record_a_key
-from etl.encode.keys import keys_are_unique
-from etl.encode.mapping import RecordMapping
 from etl.encode.rdb.encoder import RdbEncoder
 from etl.errors import LockedError, UsageError
-from etl.job.fields import PrepassResult
 from etl.job.file import FileJob, digest
 from etl.job.lock import ENDING_LOOK_S, ENDING_S, LOOK_EVERY_S
 from etl.job.name import job_name, run_token
@@ -27,19 +21,16 @@ from etl.job.spec import JobSpec, ResumePoint
 from etl.options import LoadOptions, flag_of, given
 from etl.output.notice import choose_mode, log_notice
 from etl.pipeline.claim import JobRun, job_spec
-from etl.pipeline.execution import Run
 from etl.pipeline.preflight import Preflight
 from etl.pipeline.resolve import Resolved
-from etl.pipeline.settle_keys import ADVICE, ADVICE_TO_GROUP, settle_keys
+from etl.pipeline.settle_keys import settling_of
 from etl.pipeline.work import Encoders, Work
 from etl.plan import StopFlag
 from etl.run.signals import StopSignals
 from etl.sink.rdb_file.existing import head_of, provenance
 from etl.sink.rdb_file.paths import Paths
 from etl.sink.rdb_file.target import RdbFileTarget
-
-KEEPS: dict[str, Keeps] = {"replace": "last", "skip": "first", "fail": "none"}
-"""Which of the records with one key stays, by ``--if-exists``."""
+from etl.source.spooled import spooled
 
 _OF_SERVERS = ("allow_eviction", "at_least_once", "keep_record", "retry_for", "wait_replicas", "wire")
 _OF_SHARDS = ("plan", "shard", "runner")
@@ -48,7 +39,7 @@ _OF_SHARDS = ("plan", "shard", "runner")
 @contextlib.contextmanager
 def claimed_file(
     resolved: Resolved, target: RdbFileTarget, options: LoadOptions, signals: StopSignals
-) -> Iterator[tuple[Preflight, JobRun]]:
+) -> Iterator[tuple[Resolved, Preflight, JobRun]]:
     """Have a file to oneself while entered; what an earlier run has left of it is gone on with.
 
     Raises UsageError for what a file cannot hold, LockedError, SourceError where the earlier run was about
@@ -72,37 +63,35 @@ def claimed_file(
                 resume_point = ResumePoint(unchanged=True)
             job.encoder = _encoder(resolved.work, target, job.base_ms)
             mapping, encoders = resolved.work.mapping, Encoders(job.encoder, job.encoder)
-            settle = _settling(mapping, f"{target.paths.files[0]}.keys", options.memory)
+            settle = settling_of(mapping, f"{target.paths.files[0]}.keys", options.memory)
             work = Work(mapping, encoders, writes=True, settle=settle)
-            yield (
-                Preflight(job, target, work, servers=(), evictions=None, stop=signals),
-                JobRun(job, spec, resume_point),
-            )
+            checked = Preflight(job, target, work, servers=(), evictions=None, stop=signals)
+            with _readable_twice(resolved, target.paths, settle is not None) as resolved:
+                yield resolved, checked, JobRun(job, spec, resume_point)
         finally:
+            job.forget_beginning()
             job.presence.close()
+
+
+@contextlib.contextmanager
+def _readable_twice(resolved: Resolved, paths: Paths, twice: bool) -> Iterator[Resolved]:
+    """Have a stream copied to a file while entered, if its records are looked at before they are loaded."""
+    if not twice or not resolved.source.streamed:
+        yield resolved
+        return
+    path = f"{paths.files[0]}.spool"
+    log_notice(
+        resolved.progress,
+        f"its keys have to be looked at first: the stream is copied to {path}, and read from there"
+        " ({#} in --key spares that)",
+    )
+    with spooled(resolved.source, path) as source:
+        yield replace(resolved, source=source)
 
 
 def _encoder(work: Work, target: RdbFileTarget, base_ms: int) -> RdbEncoder:
     assert work.as_entries is not None
     return work.as_entries(version=target.version, base_ms=base_ms)
-
-
-def _settling(mapping: RecordMapping, folder: str, memory: int) -> Callable[[Run], PrepassResult] | None:
-    """Return what finds the records of repeated keys, in at most so many bytes; None: no key can be repeated.
-
-    A key may be in a file once: every server panics at the second.
-    """
-    if keys_are_unique(mapping.key):
-        return None
-    alone = one_record_a_key(mapping)
-    return partial(
-        settle_keys,
-        key=mapping.key,
-        keeps="none" if alone else KEEPS[mapping.if_exists],
-        folder=folder,
-        memory=memory,
-        advice=ADVICE_TO_GROUP if alone else ADVICE,
-    )
 
 
 def _refuse_options(target: RdbFileTarget, options: LoadOptions) -> None:

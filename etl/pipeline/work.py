@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from etl.encode.examples import CommandArgs
 from etl.encode.mapping import RecordMapping
 from etl.encode.rdb.encoder import RdbEncoder
-from etl.job.fields import PrepassResult
+from etl.pipeline.execution import Settles
 from etl.plan import Encoder
 from etl.template import Template
 
@@ -52,7 +52,7 @@ class Work:
     must_restore: bool = False
     on_cluster: Callable[[], Work] | None = field(default=None, compare=False)
 
-    settle: Callable[..., PrepassResult] | None = field(default=None, compare=False)
+    settle: Settles | None = field(default=None, compare=False)
     as_entries: Callable[..., RdbEncoder] | None = field(default=None, compare=False)
 
     @property

@@ -255,3 +255,46 @@ def test_what_only_a_server_can_do_is_done_by_one(run: Run, options: tuple[str, 
     shutil.rmtree("data", ignore_errors=True)
     assert run("load", file, *options, "--to", "embedded:data")[1]["records"]["written"] == 50
     assert Path("data/redis.log").exists()
+
+
+def test_of_records_with_one_key_the_last_one_is_in_the_file(
+    run: Run, loaded: Callable[..., RealServer]
+) -> None:
+    rows = records(3_000)
+    ids = {row["id"] for row in rows}
+    file = write_csv(Path("in.csv"), rows)
+    argv = ("load", file, "--key", "h:{id}", "--workers", "2", "--memory", "1MiB")
+    counts = {"read": 3_000, "written": len(ids), "skipped": 0, "rejected": 0}
+    code, report, _ = run(*argv, "--to", "rdb:last.rdb")
+    assert (code, report["records"]) == (0, {**counts, "superseded": 3_000 - len(ids)})
+    code, report, _ = run(*argv, "--to", "rdb:first.rdb", "--if-exists", "skip")
+    assert (code, report["records"]) == (0, {**counts, "skipped": 3_000 - len(ids)})
+    last = {f"h:{row['id']}": row["value"] for row in rows}
+    first = {f"h:{row['id']}": row["value"] for row in reversed(rows)}
+    assert first != last
+    for name, expected in (("last.rdb", last), ("first.rdb", first)):
+        client: Any = loaded(name).client()
+        assert {key.decode(): client.hget(key, "value").decode() for key in data_keys(client)} == expected
+    code, report, said = run(*argv, "--to", "rdb:none.rdb", "--if-exists", "fail")
+    assert code == 3
+    assert "has the key h:" in said
+    assert not [name for name in os.listdir() if name.startswith("none")]
+
+
+def test_the_key_of_a_set_is_one_record(run: Run, loaded: Callable[..., RealServer]) -> None:
+    lines = Path("in.jsonl")
+    lines.write_text('{"id": 1, "tags": ["a", "b", "a"]}\n{"id": 2, "tags": ["c"]}\n')
+    argv = ("load", lines, "--as", "set", "--key", "s:{id}", "--value", "{tags[]}")
+    assert run(*argv, "--to", "rdb:d.rdb")[0] == 0
+    client: Any = loaded("d.rdb").client()
+    assert (client.smembers("s:1"), client.smembers("s:2")) == ({b"a", b"b"}, {b"c"})
+    lines.write_text('{"id": 1, "tags": ["a"]}\n{"id": 1, "tags": ["c"]}\n')
+    code, _, said = run(*argv, "--to", "rdb:d.rdb")
+    assert code == 3
+    assert "record 1 of in.jsonl has the key s:1, and so has record 0" in said
+    assert "GROUP BY key" in said
+    sql = "SELECT id, list(tag) AS tags FROM (SELECT id, unnest(tags) AS tag FROM 'in.jsonl') GROUP BY id"
+    code, report, _ = run("load", "--sql", sql, *argv[2:], "--to", "rdb:d.rdb")
+    assert (code, report["records"]["written"]) == (0, 1)
+    assert loaded("d.rdb").client().smembers("s:1") == {b"a", b"c"}
+    assert not [name for name in os.listdir() if name.startswith("d.rdb.")]

@@ -234,7 +234,20 @@ def test_the_longest_record_is_given_in_bytes_or_with_a_unit() -> None:
         "0": "from 1 byte to 512MiB",
         "513MiB": "to 512MiB",
         "much": "a size like",
-        "1G": "a size",
+        "1G": "to 512MiB",
     }.items():
         with pytest.raises(ValueError, match=reason):
             option_values.record_bytes(text)
+
+
+def test_memory_is_given_in_bytes_or_with_a_unit() -> None:
+    for text, nbytes in {
+        "256MB": 256_000_000,
+        "2GB": 2_000_000_000,
+        "1MiB": 1 << 20,
+        3_000_000: 3_000_000,
+    }.items():
+        assert option_values.memory_bytes(text) == nbytes
+    for text, reason in {"1MB": "at least 1MiB", "much": "a size like", True: "a size like"}.items():
+        with pytest.raises(ValueError, match=reason):
+            option_values.memory_bytes(text)
