@@ -19,7 +19,9 @@ from etl.report import RejectLimit, parse_reject_limit
 from etl.shards import MAX_SHARDS, ShardNumber, parse_shard
 from etl.template import Milliseconds, Template, parse_template
 from etl.times import A_DURATION, AN_INSTANT, MAX_MS, parse_duration, parse_instant
-from etl.units import MAX_RECORD_BYTES, MIB
+from etl.units import MAX_RECORD_BYTES
+
+MIN_MEMORY_BYTES = 1_000_000
 
 MAX_PACKED = 512
 """The most fields of a hash that Redis keeps as a listpack (``hash-max-listpack-entries``)."""
@@ -110,10 +112,10 @@ def record_bytes(value: Any) -> int:
 
 
 def memory_bytes(value: Any) -> int:
-    """Return the bytes of ``256MB``, ``2GB`` or a number."""
+    """Return the bytes of ``256MB``, ``1GB`` or a number, from 1 MB on."""
     number = _bytes(value)
-    if number < MIB:
-        raise ValueError("must be at least 1MiB")
+    if number < MIN_MEMORY_BYTES:
+        raise ValueError("must be at least 1MB")
     return number
 
 

@@ -19,6 +19,7 @@ from etl.pipeline.attempts import run_attempts
 from etl.pipeline.claim import JobRun
 from etl.pipeline.execution import Ended, Run
 from etl.pipeline.mapping import mapping_of
+from etl.pipeline.settle_keys import refuse_memory
 from etl.pipeline.work import Encoders, Work
 from etl.plan import Source
 from etl.report import RejectLimit
@@ -33,6 +34,7 @@ class Load:
     name = "load"
 
     def work(self, source: Source) -> Work:
+        refuse_memory(self.options)
         mapping = mapping_of(self.options, source)
         self._warn_of_the_past(mapping)
         return replace(

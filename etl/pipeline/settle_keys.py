@@ -18,6 +18,8 @@ from etl.encode.mapping import RecordMapping
 from etl.encode.strategies.key_hashes import HASHES, KEYS, PLACE_BITS, CandidateEncoder, KeyHashEncoder
 from etl.errors import SourceError, UsageError
 from etl.job.fields import PrepassResult
+from etl.options import LoadOptions, given
+from etl.output.notice import log_notice
 from etl.pipeline.execution import Run
 from etl.plan import Block, Encoder, Projection
 from etl.sink.spill import SUFFIX, Runs, SpillTarget, spill_error
@@ -27,12 +29,39 @@ from etl.units import MIB
 ADVICE = "give --if-exists replace (the last record of a key stays) or skip (the first one stays)"
 ADVICE_TO_GROUP = (
     "a record has to hold all of its key: gather them first, with an array for each key:"
-    ' --sql "SELECT key, list(member) AS members ... GROUP BY key"'
+    " --sql \"SELECT key, list(member) AS members ... GROUP BY key\" and --value '{members[]}'"
 )
+
+_KEEPS: dict[str, Keeps] = {"replace": "last", "skip": "first"}
 
 _RUN_BYTES = 2 * MIB
 _MAX_RUNS = 2048
 _SHOWN_BYTES = 100
+
+
+def refuse_memory(options: LoadOptions) -> None:
+    """Refuse ``--memory`` where keys may be written more than once. Raises UsageError."""
+    once = options.url().startswith(("rdb:", "embedded:")) or options.wire == "replication"
+    if given(options, "memory") and not once:
+        raise UsageError(
+            "--memory has no effect here: it is for loads that write each key once: --to rdb:FILE, --to"
+            " embedded:FOLDER and --wire replication"
+        )
+
+
+def keeps_of(mapping: RecordMapping) -> Keeps:
+    """Return which of the records with one key stays, by ``--if-exists`` and the type."""
+    return "none" if one_record_a_key(mapping) else _KEEPS.get(mapping.if_exists, "none")
+
+
+def write_keys_once(run: Run, mapping: RecordMapping, *, folder: str, memory: int) -> PrepassResult:
+    """Return which records a run of this mapping is to pass over: by its ``--if-exists``, and its type.
+
+    Of a type of which a key holds many records none of them is the later one: they end the run, as those
+    with one key do for ``fail``. Raises EtlError; for the rest see ``settle_keys``.
+    """
+    advice = ADVICE_TO_GROUP if one_record_a_key(mapping) else ADVICE
+    return settle_keys(run, mapping.key, keeps=keeps_of(mapping), folder=folder, memory=memory, advice=advice)
 
 
 def settle_keys(
@@ -55,28 +84,25 @@ def settle_keys(
             f"{key.origin}: its keys have to be looked at before the first record is written, as each can be"
             " there once, and a stream can be read only once: give a file, or put {#} into --key"
         )
+    log_notice(run.plan.progress, "looking for keys that occur more than once")
     with _folder(folder):
         return _Settling(run, key, folder, memory).result(keeps, advice)
 
 
-_KEEPS: dict[str, Keeps] = {"replace": "last", "skip": "first", "fail": "none"}
-"""Which of the records with one key stays, by ``--if-exists``."""
-
-
 @dataclass(frozen=True, slots=True)
 class KeySettling:
-    """What is decided of repeated keys before a load: the arguments of ``settle_keys``."""
+    """What is decided of repeated keys before a run (a ``Settles``): see ``write_keys_once``."""
 
-    key: Template
-    keeps: Keeps
+    mapping: RecordMapping
     folder: str
     memory: int
-    advice: str
+
+    @property
+    def keeps(self) -> Keeps:
+        return keeps_of(self.mapping)
 
     def __call__(self, run: Run) -> PrepassResult:
-        return settle_keys(
-            run, self.key, keeps=self.keeps, folder=self.folder, memory=self.memory, advice=self.advice
-        )
+        return write_keys_once(run, self.mapping, folder=self.folder, memory=self.memory)
 
 
 def settling_of(mapping: RecordMapping, folder: str, memory: int) -> KeySettling | None:
@@ -84,11 +110,7 @@ def settling_of(mapping: RecordMapping, folder: str, memory: int) -> KeySettling
 
     About ``memory`` bytes are used; more is written into ``folder``.
     """
-    if keys_are_unique(mapping.key):
-        return None
-    alone = one_record_a_key(mapping)
-    keeps: Keeps = "none" if alone else _KEEPS[mapping.if_exists]
-    return KeySettling(mapping.key, keeps, folder, memory, ADVICE_TO_GROUP if alone else ADVICE)
+    return None if keys_are_unique(mapping.key) else KeySettling(mapping, folder, memory)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,16 @@ from hypothesis import strategies as st
 
 from etl.dedupe import repeats, winners
 from etl.dedupe.winners import Keeps
+from etl.encode.choose import type_named
 from etl.encode.key_hash import hashes_of
+from etl.encode.mapping import RecordMapping
 from etl.encode.strategies import key_hashes
 from etl.encode.strategies.mset import MsetEncoder
 from etl.errors import EtlError, InterruptedRunError, SourceError, TargetError, UsageError
 from etl.job.state import PrepassResult
+from etl.options import LoadOptions
 from etl.pipeline.execution import Run
-from etl.pipeline.settle_keys import ADVICE_TO_GROUP, settle_keys
+from etl.pipeline.settle_keys import ADVICE_TO_GROUP, refuse_memory, settle_keys, write_keys_once
 from etl.plan import Plan, Projection, Source
 from etl.report import Counters, RejectLimit
 from etl.run.signals import StopSignals
@@ -31,6 +34,7 @@ from etl.source.json.lines import Jsonl
 from etl.source.text.files import TextFilesReader
 from etl.worker.messages import Failed, ShardResult
 from etl.worker.run_shard import run_shard
+from tests.cases import cases
 from tests.examples import examples
 from tests.unit.encode.given import template
 from tests.unit.encode.model import Model
@@ -180,6 +184,41 @@ def test_only_blocks_with_suspects_are_read_again(tmp_path: Path) -> None:
     every, again = (plan.blocks or () for plan in runner.plans)
     assert 0 < len(again) < len(every) // 2
     assert runner.plans[1].projection == PROJECTION
+
+
+@cases(
+    ("kind", "if_exists", "expected"),
+    [
+        ("string", "replace", PrepassResult(superseded=1, present={0: b"\x01"})),
+        ("string", "skip", PrepassResult(skipped=1, present={0: b"\x02"})),
+        ("string", "fail", "give --if-exists replace"),
+        ("set", "replace", "GROUP BY key"),
+        ("set", "skip", "GROUP BY key"),
+    ],
+)
+def test_what_becomes_of_records_with_one_key_is_as_the_type_and_if_exists_say(
+    tmp_path: Path, kind: str, if_exists: str, expected: PrepassResult | str
+) -> None:
+    run = run_of(jsonl(tmp_path, [("a", "1"), ("a", "2")]))
+    mapping = RecordMapping(kind, type_named(kind), KEY, VALUE, template("1"), None, if_exists)
+    folder = str(tmp_path / "keys")
+    if isinstance(expected, PrepassResult):
+        assert write_keys_once(run, mapping, folder=folder, memory=MEMORY) == expected
+        return
+    with pytest.raises(SourceError, match=expected):
+        write_keys_once(run, mapping, folder=folder, memory=MEMORY)
+
+
+def test_memory_is_refused_where_a_key_may_be_written_twice() -> None:
+    for options in (
+        LoadOptions(to="rdb:x"),
+        LoadOptions(to="rdb:x", memory="2MB"),
+        LoadOptions(to="redis://host"),
+        LoadOptions(to="redis://host", memory="256MB"),
+    ):
+        refuse_memory(options)
+    with pytest.raises(UsageError, match=r"has no effect here: .* --to rdb:FILE, .* and --wire replication"):
+        refuse_memory(LoadOptions(to="redis://host", memory="2MB"))
 
 
 def test_keys_that_are_unique_by_themselves_are_not_looked_at(tmp_path: Path) -> None:
