@@ -46,9 +46,10 @@ OWNERS = {
     ),
     "tqdm": ("etl.output.bar",),
     # embedded only names SIGTERM, for the server that it starts; stop, as what the flag is the same as.
-    "signal": ("etl.run", "etl.sink.embedded.server", "etl.job.stop"),
+    # A pager's Ctrl-C is its own.
+    "signal": ("etl.run", "etl.sink.embedded.server", "etl.job.stop", "etl.cli.pager"),
     "multiprocessing": ("etl.run",),
-    "subprocess": ("etl.sink.embedded.server",),
+    "subprocess": ("etl.sink.embedded.server", "etl.cli.pager"),
     "ray": ("etl.run.runners.ray",),
     "argparse": ("etl.cli", "etl.options", "etl.__init__"),
     "json": (
