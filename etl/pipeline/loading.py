@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 
+from etl.encode.choose import rdb_encoder
 from etl.encode.mapping import RecordMapping
 from etl.errors import EtlError, StoppedError, UsageError
-from etl.job.state import Job, ResumePoint
+from etl.job.contract import JobState
+from etl.job.spec import ResumePoint
 from etl.options import LoadOptions
 from etl.output.notice import choose_mode, log_notice
 from etl.output.reject_file import RejectFile
@@ -34,7 +37,11 @@ class Load:
         refuse_memory(self.options)
         mapping = mapping_of(self.options, source)
         self._warn_of_the_past(mapping)
-        return replace(self._work(mapping), on_cluster=lambda: self._work(replace(mapping, clustered=True)))
+        return replace(
+            self._work(mapping),
+            on_cluster=lambda: self._work(replace(mapping, clustered=True)),
+            as_entries=partial(rdb_encoder, mapping),
+        )
 
     def _work(self, mapping: RecordMapping) -> Work:
         wire = self.options.wire
@@ -76,10 +83,10 @@ class Load:
         rejected = rejects.first() if run.counters.total("records_rejected") else None
         if job_run.group is not None and not os.path.exists(rejects.path):
             rejected = None  # they are where the pass over the keys was made
-        return replace(ended, rejected=rejected)
+        return replace(ended, rejected=rejected, keys_once=run.supersedes)
 
 
-def _reject_path(given: str | None, job: Job) -> str:
+def _reject_path(given: str | None, job: JobState) -> str:
     """Return where rejects go: of a shard to a file of its own, as several may write to one folder."""
     path = given or f"rejects-{job.name}.jsonl"
     if not job.part:

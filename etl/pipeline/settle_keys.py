@@ -42,12 +42,17 @@ _SHOWN_BYTES = 100
 
 def refuse_memory(options: LoadOptions) -> None:
     """Refuse ``--memory`` where keys may be written more than once. Raises UsageError."""
-    once = options.url().startswith("rdb:") or options.wire == "replication"
+    once = options.url().startswith(("rdb:", "embedded:")) or options.wire == "replication"
     if given(options, "memory") and not once:
         raise UsageError(
-            "--memory has no effect here: it is for loads that write each key once, --to rdb:FILE and"
-            " --wire replication"
+            "--memory has no effect here: it is for loads that write each key once: --to rdb:FILE, --to"
+            " embedded:FOLDER and --wire replication"
         )
+
+
+def keeps_of(mapping: RecordMapping) -> Keeps:
+    """Return which of the records with one key stays, by ``--if-exists`` and the type."""
+    return "none" if one_record_a_key(mapping) else _KEEPS.get(mapping.if_exists, "none")
 
 
 def write_keys_once(run: Run, mapping: RecordMapping, *, folder: str, memory: int) -> PrepassResult:
@@ -56,11 +61,8 @@ def write_keys_once(run: Run, mapping: RecordMapping, *, folder: str, memory: in
     Of a type of which a key holds many records none of them is the later one: they end the run, as those
     with one key do for ``fail``. Raises EtlError; for the rest see ``settle_keys``.
     """
-    keeps: Keeps = "none"
-    if not one_record_a_key(mapping):
-        keeps = _KEEPS.get(mapping.if_exists, "none")
     advice = ADVICE_TO_GROUP if one_record_a_key(mapping) else ADVICE
-    return settle_keys(run, mapping.key, keeps=keeps, folder=folder, memory=memory, advice=advice)
+    return settle_keys(run, mapping.key, keeps=keeps_of(mapping), folder=folder, memory=memory, advice=advice)
 
 
 def settle_keys(
@@ -86,6 +88,30 @@ def settle_keys(
     log_notice(run.plan.progress, "looking for keys that occur more than once")
     with _folder(folder):
         return _Settling(run, key, folder, memory).result(keeps, advice)
+
+
+@dataclass(frozen=True, slots=True)
+class KeySettling:
+    """What is decided of repeated keys before a run (a ``Settles``): see ``write_keys_once``."""
+
+    mapping: RecordMapping
+    folder: str
+    memory: int
+
+    @property
+    def keeps(self) -> Keeps:
+        return keeps_of(self.mapping)
+
+    def __call__(self, run: Run) -> PrepassResult:
+        return write_keys_once(run, self.mapping, folder=self.folder, memory=self.memory)
+
+
+def settling_of(mapping: RecordMapping, folder: str, memory: int) -> KeySettling | None:
+    """Return what decides of records with one key, of which a file holds one; None: no key is repeated.
+
+    About ``memory`` bytes are used; more is written into ``folder``.
+    """
+    return None if keys_are_unique(mapping.key) else KeySettling(mapping, folder, memory)
 
 
 @dataclass(frozen=True, slots=True)

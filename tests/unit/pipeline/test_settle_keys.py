@@ -219,7 +219,7 @@ def test_memory_is_refused_where_a_key_may_be_written_twice() -> None:
         LoadOptions(to="redis://host", memory="256MB"),
     ):
         refuse_memory(options)
-    with pytest.raises(UsageError, match=r"has no effect here: .* --to rdb:FILE and --wire replication"):
+    with pytest.raises(UsageError, match=r"has no effect here: .* --to rdb:FILE, .* and --wire replication"):
         refuse_memory(LoadOptions(to="redis://host", memory="2MB"))
 
 
