@@ -22,7 +22,8 @@ from etl.options import LoadOptions, given
 from etl.output.notice import log_notice
 from etl.pipeline.execution import Run
 from etl.plan import Block, Encoder, Projection
-from etl.sink.spill import SUFFIX, Runs, SpillTarget, spill_error
+from etl.sink.spill import SUFFIX, SpillTarget, spill_error
+from etl.sink.spilled_runs import Runs
 from etl.template import ALL, JSON, LINE, NUMBER, Template
 from etl.units import MIB
 
@@ -121,10 +122,16 @@ class _Settling:
     memory: int
 
     def result(self, keeps: Keeps, advice: str) -> PrepassResult:
-        repeats = find_repeats(self._hashes(), self.memory, self._check)
+        hashes = self._hashes()
+        with _reading(self.folder):
+            repeats = find_repeats(hashes, self.memory, self._check)
         if not repeats.hashes:
             return PrepassResult()
-        runs = self._candidates(repeats)
+        candidates = self._candidates(repeats)
+        with _reading(self.folder):
+            return self._decided(candidates, keeps, advice)
+
+    def _decided(self, runs: Runs, keeps: Keeps, advice: str) -> PrepassResult:
         if keeps == "none":
             repeat = first_repeat(runs, self.memory, self._check)
             if repeat is not None:
@@ -227,6 +234,14 @@ def _first(block: Block) -> int:
 def _shown(key: bytes) -> str:
     text = key[:_SHOWN_BYTES].decode("utf-8", "backslashreplace")
     return text + "..." if len(key) > _SHOWN_BYTES else text
+
+
+@contextlib.contextmanager
+def _reading(folder: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise spill_error(folder, error) from None
 
 
 @contextlib.contextmanager
