@@ -26,15 +26,8 @@ import pyarrow as pa
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from etl.encode.rdb.payload import (  # noqa: E402
-    HASH,
-    HASH_LISTPACK,
-    LISTPACK,
-    ZIPLIST,
-    HashEncoding,
-    hashes,
-    payload_texts,
-)
+from etl.encode.rdb.hashes import HASH, HASH_LISTPACK, LISTPACK, ZIPLIST, HashEncoding  # noqa: E402
+from etl.encode.rdb.payload import hashes, payload_texts  # noqa: E402
 from etl.sink.embedded.server import server_binary  # noqa: E402
 from tests.support import RealServer  # noqa: E402
 
@@ -141,7 +134,7 @@ class Fuzz:
     def batch(self) -> int:
         names, records = any_records(self._rng, HASHES_A_BATCH)
         fields = [(name, pa.array([r.get(name) for r in records], pa.binary())) for name in names]
-        payloads = payload_texts(hashes(fields, len(records), self._form))
+        payloads = payload_texts(hashes(fields, len(records), self._form), len(records))
         self._client.flushall()
         self._send(records, payloads)
         self._compare(records, payloads)

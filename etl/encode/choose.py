@@ -1,4 +1,7 @@
-"""The doors of this package: from a type's name to the type, and from a mapping to what verifies it."""
+"""The doors of this package: from a type's name to the type, and from a mapping to what verifies it.
+
+Also from a mapping to what makes an RDB file of it.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,10 @@ from dataclasses import replace
 
 from etl.encode.commands import checks_of
 from etl.encode.mapping import RecordMapping, RedisType
+from etl.encode.rdb.encoder import RdbEncoder
 from etl.encode.strategies.commands import CommandsEncoder
 from etl.encode.verify.checker import Checker
+from etl.errors import UsageError
 from etl.options.shelves import TYPES
 from etl.plan import Encoder
 
@@ -28,6 +33,35 @@ def by_key(encoder: Encoder) -> tuple[Encoder, ...]:
             checkers = [replace(encoder, load=load, checks=checks_of(load.commands)) for load in loads]
             return tuple(checker for checker in checkers if checker.checks)
     return (encoder,)
+
+
+def rdb_encoder(mapping: RecordMapping, *, version: int, base_ms: int) -> RdbEncoder:
+    """Return the encoder of the entries of an RDB file of this version (``encode/rdb/file.py``, VERSIONS).
+
+    Expiries that say how long begin at ``base_ms``, milliseconds since 1970. Raises UsageError for what has
+    no place in such a file. What it makes has each key of the records as often as they do: see
+    ``one_record_a_key`` and ``encode/rdb/file.py``.
+    """
+    if mapping.commands:
+        raise UsageError(
+            "--command cannot be written into an RDB file, which holds keys and their values, not commands:"
+            " say with --as, --key and --value what a record becomes"
+        )
+    if mapping.if_exists == "merge":
+        raise UsageError(
+            "--if-exists merge has nothing to merge with in an RDB file: use replace (the default), skip or"
+            " fail, which say what becomes of records with the same key"
+        )
+    plain = replace(mapping, restores=None, clustered=False)
+    return mapping.type.rdb_encoder(plain, version=version, base_ms=base_ms)
+
+
+def one_record_a_key(mapping: RecordMapping) -> bool:
+    """Return True if in an RDB file two records cannot share a key, as of a set no record is the later one.
+
+    Of other types the later record replaces the earlier one.
+    """
+    return not mapping.type.holds_one_record
 
 
 def checker(mapping: RecordMapping, seed: int = 0) -> Checker:

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from etl.encode.rdb.payload import HashEncoding
+from etl.encode.rdb.encoder import RdbEncoder
+from etl.encode.rdb.hashes import HashEncoding
 from etl.encode.resp.command import Command, command
 from etl.encode.verify.check import Check
+from etl.errors import UsageError
 from etl.plan import Encoder
 from etl.template import JSON, LINE, Field, Template
 
@@ -132,6 +134,14 @@ class RedisType(ABC):
     @abstractmethod
     def prepass(self, mapping: RecordMapping) -> Encoder | None:
         """Return the encoder of the pass over the keys that ``if_exists`` needs before the load, or None."""
+
+    def rdb_encoder(self, mapping: RecordMapping, *, version: int, base_ms: int) -> RdbEncoder:
+        """Return the encoder of entries of an RDB file of that version, each of which is a whole key.
+
+        Expiries that say how long begin at ``base_ms`` (since 1970). Raises UsageError, as here, where
+        records of the type have no place in such a file.
+        """
+        raise UsageError(f"--as {mapping.kind} cannot be written into an RDB file")
 
     @abstractmethod
     def checks(self, mapping: RecordMapping) -> tuple[Check, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from etl.encode.examples import CommandArgs, examples, expires
-from etl.encode.rdb.payload import HashEncoding
+from etl.encode.rdb.hashes import HashEncoding
 from etl.encode.rdb.probe import objection, probe
 from etl.encode.resp.slots import SLOTS, tag_of
 from etl.errors import EtlError, HungUpError, TargetError

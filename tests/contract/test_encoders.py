@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from etl.encode.choose import checker
 from etl.encode.mapping import Expiry, RecordMapping
-from etl.encode.rdb.payload import LISTPACK, ZIPLIST
+from etl.encode.rdb.hashes import LISTPACK, ZIPLIST
 from etl.encode.strategies.mset import MsetEncoder
 from etl.encode.strategies.prepass import ClearEncoder, ProbeEncoder
 from etl.encode.strategies.restore import RestoreEncoder

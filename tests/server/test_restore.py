@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from etl.cli.main import main
-from etl.encode.rdb.payload import LISTPACK, ZIPLIST, HashEncoding, payload
+from etl.encode.rdb.hashes import LISTPACK, ZIPLIST, HashEncoding
+from etl.encode.rdb.payload import payload
 from etl.encode.rdb.probe import objection, probe
 from etl.encode.strategies.restore import RestoreEncoder
 from etl.plan import Batch, BatchResult, Refusal, Wire

@@ -310,7 +310,7 @@ _LIBRARIES = (
 
 def _fill_tables() -> None:
     """Have the tables made which a process makes for its first hashes."""
-    from etl.encode.rdb.payload import LISTPACK, ZIPLIST
+    from etl.encode.rdb.hashes import LISTPACK, ZIPLIST
     from etl.encode.rdb.probe import probe
 
     for form in (LISTPACK, ZIPLIST):

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from etl.encode.rdb.hashes import HashEncoding
 from etl.encode.rdb.listpack import MAX_STRING_BYTES
-from etl.encode.rdb.payload import HashEncoding, payload
+from etl.encode.rdb.payload import payload
 from etl.encode.resp.protocol import plain
 from etl.plan import Wire
 

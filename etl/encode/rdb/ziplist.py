@@ -36,13 +36,13 @@ MAX_NAME_BYTES = 240
 HEADER_BYTES = 10
 END = b"\xff"
 
-_LONG_ENTRY = 254
+LONG_ENTRY = 254
 _LONG_STRING = 64
 
 
 def prevlen(size: int) -> bytes:
     """Return the size of the entry before, as an entry begins with it."""
-    return bytes((size,)) if size < _LONG_ENTRY else b"\xfe" + size.to_bytes(4, "little")
+    return bytes((size,)) if size < LONG_ENTRY else b"\xfe" + size.to_bytes(4, "little")
 
 
 def string_head(length: int) -> bytes:
@@ -81,9 +81,7 @@ def entries(fields: Sequence[tuple[bytes, pa.Array]], records: int) -> tuple[pa.
         )
         pieces.append(lookup(name_entry(name), own, pc.max(own).as_py()))
         pieces += [lookup(string_head, lengths, longest), values]
-        # Of the value's entry: one byte of prevlen, one or two of encoding, the value.
-        second = pc.greater_equal(lengths, _LONG_STRING).cast(pa.int32())
-        size = pc.add(pc.add(lengths, second), pa.scalar(2, pa.int32()))
+        size = value_sizes(lengths)
         before = pc.coalesce(size, before) if lengths.null_count else size
     return join_column(join_lookups(pieces), records), before
 
@@ -91,6 +89,18 @@ def entries(fields: Sequence[tuple[bytes, pa.Array]], records: int) -> tuple[pa.
 def pieces(fields: Sequence[tuple[bytes, pa.Array]], counts: Any, records: int) -> list[Any]:
     """Return the pieces of ziplists but for their first four bytes; ``counts`` is that of their counts."""
     joined, last = entries(fields, records)
+    return [last_offset(joined, last), counts, joined, END]
+
+
+def value_sizes(lengths: pa.Array) -> pa.Array:
+    """Return the sizes of the entries of values (int32), given their lengths, after short names."""
+    # One byte of prevlen, one or two of encoding, the value.
+    second = pc.greater_equal(lengths, _LONG_STRING).cast(pa.int32())
+    return pc.add(pc.add(lengths, second), pa.scalar(2, pa.int32()))
+
+
+def last_offset(joined: pa.Array, last: pa.Array) -> pa.Array:
+    """Return, as a ziplist has it, where its last entry begins, given all its entries and the last's size."""
     # As in ``listpack``, integers are laid out in machine words: NOTE(bytes) there.
     offset = pc.add(pc.subtract(pc.binary_length(joined), last), pa.scalar(HEADER_BYTES, pa.int32()))
-    return [offset.view(pa.binary(4)).cast(BINARY), counts, joined, END]
+    return offset.view(pa.binary(4)).cast(BINARY)

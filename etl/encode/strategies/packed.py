@@ -28,8 +28,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.encode.rdb.buckets import Buckets, bucket_keys, buckets_of, value_arguments
+from etl.encode.rdb.hashes import MAX_LISTPACK_BYTES
 from etl.encode.rdb.listpack import END, HEADER_BYTES, MAX_STRING_BYTES, element_pieces
-from etl.encode.rdb.payload import MAX_LISTPACK_BYTES, listpacks
+from etl.encode.rdb.payload import listpacks
 from etl.encode.resp.columns import Columns, split
 from etl.encode.resp.lookup import join_lookups
 from etl.encode.resp.protocol import (
@@ -149,7 +150,7 @@ class PackEncoder:
             b"*%d%b" % (4 + len(flags), argument(b"RESTORE")),
             *arguments(_taken(buckets.keys(self.key), whole)),
             argument(self.ttl or b"0"),
-            *listpacks(elements.take(whole), self.size).pieces,
+            *listpacks(elements.take(whole), self.size),
             b"".join(map(argument, flags)) + CRLF,
         ]
         return join_column(join_lookups(pieces), len(whole)), pa.repeat(_OK, len(whole))

@@ -16,7 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.encode.rdb.payload import HashEncoding, hashes
+from etl.encode.rdb.hashes import HashEncoding
+from etl.encode.rdb.payload import hashes
 from etl.encode.resp.columns import Columns, key_column, survivors
 from etl.encode.resp.command import command
 from etl.encode.resp.lookup import join_lookups, lookup
@@ -79,7 +80,7 @@ class RestoreEncoder:
             b"%b*%d%b" % (end, 4 + len(flags), argument(b"RESTORE")),
             *_argument(columns.pieces(self.key)),
             *self._ttl(columns),
-            *payloads.pieces,
+            *payloads,
         ]
         joined = join(join_lookups(pieces), columns.records)
         return Wire(

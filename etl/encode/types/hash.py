@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from etl.encode.mapping import RecordMapping
 from etl.encode.one_command import OneCommandType
-from etl.encode.rdb.payload import HASH_ENCODINGS, HashEncoding
+from etl.encode.rdb.encoder import RdbEncoder
+from etl.encode.rdb.hashes import HASH_ENCODINGS, HashEncoding, hash_encoding
 from etl.encode.resp.command import Command, command
+from etl.encode.strategies.rdb_entries import HashLayout, RdbEntriesEncoder
 from etl.encode.strategies.restore import RestoreEncoder
 from etl.encode.verify.check import Check
 from etl.plan import Encoder
@@ -52,6 +54,10 @@ class HashType(OneCommandType):
 
     def hash_encodings(self, mapping: RecordMapping) -> tuple[HashEncoding, ...]:
         return () if mapping.if_exists == "merge" else HASH_ENCODINGS
+
+    def rdb_encoder(self, mapping: RecordMapping, *, version: int, base_ms: int) -> RdbEncoder:
+        layout = HashLayout(hash_encoding(version))
+        return RdbEntriesEncoder(self.single(mapping), mapping.key, layout, mapping.expiry, base_ms)
 
     def repeatable(self, mapping: RecordMapping) -> bool:
         """A RESTORE without REPLACE finds, the second time, the key that it has made itself."""

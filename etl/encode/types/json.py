@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from etl.encode.mapping import RecordMapping
 from etl.encode.one_command import OneCommandType
+from etl.encode.rdb.encoder import RdbEncoder
 from etl.encode.resp.command import Command, command
+from etl.encode.strategies.rdb_entries import RdbEntriesEncoder, StringLayout
 from etl.plan import Encoder
 from etl.template import Template
 
@@ -22,6 +24,11 @@ class JsonType(OneCommandType):
 
     def prepass(self, mapping: RecordMapping) -> Encoder | None:
         return None if mapping.if_exists == "replace" else super().prepass(mapping)
+
+    def rdb_encoder(self, mapping: RecordMapping, *, version: int, base_ms: int) -> RdbEncoder:
+        """A string: how a module keeps documents is its own matter, and changes with it."""
+        load = self.single(mapping)
+        return RdbEntriesEncoder(load, mapping.key, StringLayout(mapping.value), mapping.expiry, base_ms)
 
 
 TYPE = JsonType()

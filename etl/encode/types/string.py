@@ -10,9 +10,12 @@ from dataclasses import replace
 from typing import ClassVar
 
 from etl.encode.mapping import Expiry, RecordMapping, RedisType
-from etl.encode.rdb.payload import LISTPACK, HashEncoding
+from etl.encode.rdb.encoder import RdbEncoder
+from etl.encode.rdb.hashes import LISTPACK, HashEncoding, hash_encoding
 from etl.encode.strategies.mset import MsetEncoder
 from etl.encode.strategies.packed import PackEncoder
+from etl.encode.strategies.rdb_buckets import RdbBucketsEncoder
+from etl.encode.strategies.rdb_entries import RdbEntriesEncoder, StringLayout
 from etl.encode.strategies.set import SetEncoder
 from etl.encode.strategies.slot_mset import SlotMsetEncoder
 from etl.encode.verify.check import Check
@@ -63,6 +66,14 @@ class StringType(RedisType):
     def hash_encodings(self, mapping: RecordMapping) -> tuple[HashEncoding, ...]:
         """Buckets are only written as listpacks."""
         return (LISTPACK,) if mapping.pack is not None and mapping.if_exists == "replace" else ()
+
+    def rdb_encoder(self, mapping: RecordMapping, *, version: int, base_ms: int) -> RdbEncoder:
+        if mapping.pack is None:
+            load, layout = self.single(mapping), StringLayout(mapping.value)
+            return RdbEntriesEncoder(load, mapping.key, layout, mapping.expiry, base_ms)
+        packed = _packed(mapping, mapping.pack)
+        ttl = int(packed.ttl or 0) + (0 if packed.absolute else base_ms)
+        return RdbBucketsEncoder(packed, hash_encoding(version), ttl if packed.ttl else None)
 
     def repeatable(self, mapping: RecordMapping) -> bool:
         """A SET NX finds, the second time, the key that it has made itself."""

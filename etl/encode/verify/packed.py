@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.encode.rdb.buckets import Buckets, buckets_of, value_arguments
-from etl.encode.rdb.payload import MAX_LISTPACK_BYTES
+from etl.encode.rdb.hashes import MAX_LISTPACK_BYTES
 from etl.encode.resp.columns import Columns
 from etl.encode.resp.protocol import BINARY, CRLF, argument, arguments, arity, join, join_column, text_column
 from etl.encode.resp.replies import WRONG_TYPE, odd_reply, wrong_type

@@ -14,7 +14,7 @@ from statistics import median
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.encode.rdb.payload import LISTPACK
+from etl.encode.rdb.hashes import LISTPACK
 from etl.encode.resp.slots import SLOTS, slots_of
 from etl.encode.strategies.restore import RestoreEncoder
 from etl.encode.strategies.slot_mset import SlotMsetEncoder

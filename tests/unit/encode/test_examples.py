@@ -7,7 +7,7 @@ from dataclasses import replace
 from etl.encode.choose import checker
 from etl.encode.examples import EXAMPLE, CommandArgs, examples, expires
 from etl.encode.mapping import Expiry, RecordMapping
-from etl.encode.rdb.payload import LISTPACK
+from etl.encode.rdb.hashes import LISTPACK
 from etl.plan import Encoder
 from tests.cases import cases
 from tests.unit.encode.given import mapping_of, template

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from etl.encode.mapping import IF_EXISTS, Expiry, RecordMapping
-from etl.encode.rdb.payload import LISTPACK
+from etl.encode.rdb.hashes import LISTPACK
 from etl.encode.resp.command import parse_command
 from etl.encode.strategies.commands import CommandsEncoder
 from etl.encode.strategies.merged import MembersEncoder

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from etl.encode.choose import checker
 from etl.encode.mapping import Expiry, RecordMapping
-from etl.encode.rdb.payload import LISTPACK
+from etl.encode.rdb.hashes import LISTPACK
 from etl.encode.strategies.packed import PackEncoder
 from etl.errors import UsageError
 from etl.plan import Batch, BatchResult

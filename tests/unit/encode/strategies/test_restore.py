@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.encode.rdb import payload as dump
-from etl.encode.rdb.payload import LISTPACK, ZIPLIST, HashEncoding
+from etl.encode.rdb.hashes import (
+    HASH_ENCODINGS,
+    LISTPACK,
+    MAX_FIELDS,
+    MAX_LISTPACK_BYTES,
+    ZIPLIST,
+    HashEncoding,
+)
 from etl.encode.rdb.probe import objection, probe
 from etl.encode.strategies import restore
 from etl.encode.strategies.restore import RestoreEncoder
@@ -123,10 +130,10 @@ def payloads(records: Records, form: HashEncoding = LISTPACK) -> list[bytes]:
 def fits(pairs: Pairs) -> bool:
     """Say from the documented bounds whether a record goes as a listpack."""
     longest = max(len(word) for pair in pairs for word in pair)
-    if len(pairs) > dump.MAX_FIELDS or longest > 4095:
+    if len(pairs) > MAX_FIELDS or longest > 4095:
         return False
     listpack = rdb_oracle.write_listpack([word for pair in pairs for word in pair])
-    return len(listpack) + len(listpack[:2] + b"\n\0") - 6 <= dump.MAX_LISTPACK_BYTES
+    return len(listpack) + len(listpack[:2] + b"\n\0") - 6 <= MAX_LISTPACK_BYTES
 
 
 names = st.sampled_from(
@@ -413,7 +420,7 @@ HGETALLS = [
 FINE: list[Any] = [b"OK", HGETALLS[0], b"listpack", b"OK", HGETALLS[1], 1]
 
 
-@pytest.mark.parametrize("form", dump.HASH_ENCODINGS, ids=lambda form: form.encoding)
+@pytest.mark.parametrize("form", HASH_ENCODINGS, ids=lambda form: form.encoding)
 def test_the_probe_tries_both_kinds_of_payload_and_removes_its_key(form: HashEncoding) -> None:
     wire: Wire = probe(b"etl:{j}:probe", form)
     commands = commands_in(wire)
@@ -424,7 +431,7 @@ def test_the_probe_tries_both_kinds_of_payload_and_removes_its_key(form: HashEnc
     compact, table = [command[3] for command in commands if command[0] == b"RESTORE"]
     small, large = ([*zip(words[::2], words[1::2], strict=True)] for words in HGETALLS)
     assert compact == dump.payload(small, form)
-    assert table == rdb_oracle.write_table(large, version=form.version[0])
+    assert table == rdb_oracle.write_table(large, version=form.version)
 
 
 def test_a_server_that_answers_as_it_should_has_no_objection() -> None:

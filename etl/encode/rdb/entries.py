@@ -1,0 +1,71 @@
+"""Keys with their values as an RDB file holds them, vectorised: expiry, type, key, value.
+
+``src/rdb.c``, ``rdbSaveKeyValuePair``: where a key expires, 0xFC and the milliseconds since 1970 in eight
+bytes, little endian; the type in one byte, the key as a string, the value. It depends on no neighbour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl.encode.rdb.hashes import HASH, Written, box_start
+from etl.encode.rdb.length import rdb_length, rdb_string
+from etl.encode.resp.lookup import join_lookups, lookup
+from etl.encode.resp.protocol import BINARY, Piece, join_column
+
+STRING = b"\0"
+
+EXPIRES = b"\xfc"
+_EXPIRY_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """A value a record: its RDB type, and the pieces (for ``join_lookups``) of what comes after the key."""
+
+    kind: Piece
+    pieces: Sequence[Any]
+
+
+def join_entries(expiry: Sequence[Any], key: Sequence[Piece], values: Values, records: int) -> pa.Array:
+    """Return the entries (``binary``); ``expiry`` and ``key`` are pieces, as of ``expiry_pieces``."""
+    pieces = [*expiry, values.kind, *string_pieces(key), *values.pieces]
+    return join_column(join_lookups(pieces), records)
+
+
+def expiry_pieces(milliseconds: pa.Array | int | None) -> list[Any]:
+    """Return the pieces of expiries: when, since 1970 (int64); of one number: that of every record."""
+    if milliseconds is None:
+        return []
+    if isinstance(milliseconds, int):
+        return [EXPIRES + milliseconds.to_bytes(_EXPIRY_BYTES, "little", signed=True)]
+    # As in ``listpack``, integers are laid out in machine words: NOTE(bytes) there.
+    return [EXPIRES, milliseconds.view(pa.binary(_EXPIRY_BYTES)).cast(BINARY)]
+
+
+def string_pieces(pieces: Sequence[Piece]) -> list[Any]:
+    """Return the pieces of one string a record, with its length in front."""
+    arrays = [piece for piece in pieces if not isinstance(piece, bytes)]
+    fixed = sum(len(piece) for piece in pieces if isinstance(piece, bytes))
+    if not arrays:
+        return [rdb_string(b"".join(pieces))]
+    lengths = pa.scalar(fixed, pa.int32())
+    for array in arrays:
+        lengths = pc.add(lengths, pc.binary_length(array))
+    return [lookup(rdb_length, lengths, pc.max(lengths).as_py()), *pieces]
+
+
+def boxed(kind: bytes, pieces: Sequence[Any], records: int) -> Written:
+    """Join the bodies, and add what goes before them: NOTE(body) in ``encode/rdb/hashes.py``.
+
+    The pieces are three: the type, the start, the body.
+    """
+    body = join_column(join_lookups(pieces), records)
+    lengths = pc.binary_length(body)
+    start = b"" if kind == HASH else lookup(box_start, lengths, pc.max(lengths).as_py())
+    return Written((kind, start, body), lengths)
