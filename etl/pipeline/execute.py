@@ -20,6 +20,7 @@ from etl.pipeline.outcome import Outcome
 from etl.pipeline.plan import make_plan
 from etl.pipeline.planned import Planned
 from etl.pipeline.preflight import preflight
+from etl.pipeline.replaceable import preflight_replication
 from etl.pipeline.resolve import resolve
 from etl.pipeline.run import run_plan
 from etl.pipeline.verb import Verb
@@ -39,7 +40,8 @@ def carry_out(
         resolved = resolve(sources, options, verb.work, planned)
         runner = open_runner(options, resolved.workers)  # its processes start while the server is asked
         with connect(options, signals) as connected:
-            checked = preflight(resolved, connected, options, signals)
+            ask = preflight_replication if resolved.work.replaces_all else preflight
+            checked = ask(resolved, connected, options, signals)
             with claim(resolved, checked, options, signals) as job_run:
                 counters = runner.counters(resolved.workers)
                 ended = Ended()

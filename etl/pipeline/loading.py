@@ -6,16 +6,20 @@ import os
 import time
 from dataclasses import dataclass, replace
 
+from etl.encode.choose import rdb_encoder
 from etl.encode.mapping import RecordMapping
+from etl.encode.rdb.file import DEFAULT_VERSION
 from etl.errors import EtlError, StoppedError, UsageError
 from etl.job.state import Job, ResumePoint
-from etl.options import LoadOptions
+from etl.options import REPLICATION, LoadOptions
 from etl.output.notice import choose_mode, log_notice
 from etl.output.reject_file import RejectFile
 from etl.pipeline.attempts import run_attempts
 from etl.pipeline.claim import JobRun
 from etl.pipeline.execution import Ended, Run
 from etl.pipeline.mapping import mapping_of
+from etl.pipeline.replaceable import refuse_options, require_one_value
+from etl.pipeline.replacing import replace_data_set
 from etl.pipeline.work import Encoders, Work
 from etl.plan import Source
 from etl.report import RejectLimit
@@ -30,8 +34,12 @@ class Load:
     name = "load"
 
     def work(self, source: Source) -> Work:
+        refuse_options(self.options)
         mapping = mapping_of(self.options, source)
         self._warn_of_the_past(mapping)
+        if self.options.wire == REPLICATION:
+            require_one_value(mapping)
+            return _replacing(mapping, DEFAULT_VERSION, 0)
         return replace(self._work(mapping), on_cluster=lambda: self._work(replace(mapping, clustered=True)))
 
     def _work(self, mapping: RecordMapping) -> Work:
@@ -66,7 +74,10 @@ class Load:
         if self.options.rejects is not None or run.plan.reject_limit != RejectLimit(count=0):
             rejects.require_writable()
         try:
-            ended = run_attempts(run, job_run)
+            if self.options.wire == REPLICATION:
+                ended = replace_data_set(run, job_run, self.options)
+            else:
+                ended = run_attempts(run, job_run)
         except StoppedError:
             ended = Ended(error=run.signals.error())
         except EtlError as error:
@@ -89,6 +100,17 @@ def _reject_path(given: str | None, job: Job) -> str:
 def _encoded(mapping: RecordMapping) -> Work:
     encoders = Encoders(mapping.encoder(), mapping.single(), mapping.prepass())
     return Work(mapping, encoders, writes=True, fenced=not mapping.repeatable)
+
+
+def _replacing(mapping: RecordMapping, version: int, base_ms: int) -> Work:
+    encoder = rdb_encoder(mapping, version=version, base_ms=base_ms)
+    return Work(
+        mapping,
+        Encoders(encoder, encoder),
+        writes=True,
+        replaces_all=True,
+        as_entries=lambda version, base_ms: _replacing(mapping, version, base_ms),
+    )
 
 
 def _reset_reject_file(rejects: RejectFile, source: Source, resume_point: ResumePoint) -> str | None:

@@ -36,7 +36,9 @@ class Work:
     A verb that ``writes`` has its job to itself. ``fenced``: none of its commands may be applied twice.
     ``commands`` are examples of those that it needs besides its encoders' and its job's. ``by_restore`` is
     the same work with RESTORE, the best way first: the first one that the server can do is done instead, and
-    with ``must_restore`` one of them has to be. ``on_cluster`` returns the same work as a cluster takes it.
+    with ``must_restore`` one of them has to be. ``on_cluster`` returns the same work as a cluster takes it,
+    ``as_entries`` as the entries of an RDB file: of a version, with expiries counted from a moment (ms).
+    ``replaces_all``: by replication, in place of everything that the server has.
     """
 
     mapping: RecordMapping
@@ -47,6 +49,8 @@ class Work:
     by_restore: tuple[Work, ...] = ()
     must_restore: bool = False
     on_cluster: Callable[[], Work] | None = field(default=None, compare=False)
+    as_entries: Callable[[int, int], Work] | None = field(default=None, compare=False)
+    replaces_all: bool = False
 
     @property
     def may_be_fenced(self) -> bool:

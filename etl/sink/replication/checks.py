@@ -85,13 +85,13 @@ def memory_error(before: ServerState, used: int, target: object, *, whole: bool)
     return None
 
 
-def notices(state: ServerState, *, writable: bool) -> Iterator[str]:
-    """Yield what is said before the replacement begins; ``writable``: settings of the server can be changed."""
-    if not state.swaps or not writable:
+def notices(state: ServerState) -> Iterator[str]:
+    """Yield what is said before the replacement begins."""
+    if not state.swaps:
         why = "its settings cannot be changed by this user (CONFIG)"
         if state.modules:
             why = f"its module {state.modules[0]} does not allow a swap"
-        elif state.settings is not None and writable:
+        elif state.writable:
             why = f"Redis {state.shown_version} has no swap"
         yield (
             f"{why}: the server writes the new data set to its disk first, then removes the old one and answers"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SWAP, SWAP_VALUE = "repl-diskless-load", "swapdb"
-TOKEN = "masterauth"  # noqa: S105 - the name of a setting
+TOKEN = "masterauth"
 STALE, READ_ONLY, IGNORE_LIMIT = "replica-serve-stale-data", "replica-read-only", "replica-ignore-maxmemory"
 INTERVAL = "loading-process-events-interval-bytes"
 TLS, SAVE = "tls-replication", "save"
@@ -32,7 +32,7 @@ class ServerState:
 
     ``keys`` are the numbers of keys by database. ``primary`` is whom it replicates from, host and port, and
     ``syncs`` whether that one sends it anything or is connected. ``settings`` are its own, by name; None
-    where it lets this user see none. ``modules`` are the names of those that prevent a swap.
+    where it lets this user see none; ``writable`` whether they can be changed. ``modules`` are the names of those that prevent a swap.
     """
 
     version: tuple[int, ...] = ()
@@ -50,11 +50,12 @@ class ServerState:
     maxmemory: int = 0
     total_memory: int = 0
     settings: Mapping[str, str] | None = field(default=None, repr=False)
+    writable: bool = False
 
     @property
     def swaps(self) -> bool:
         """Return True if it can keep the old data set until it has the whole new one: NOTE(swap)."""
-        return self.settings is not None and SWAP in self.settings and not self.modules
+        return self.writable and SWAP in (self.settings or {}) and not self.modules
 
     @property
     def serves_reads(self) -> bool:
@@ -71,7 +72,9 @@ class ServerState:
         return sum(self.keys.values())
 
 
-def read_state(info: Any, clients: Any, settings: Any) -> ServerState | None:
+def read_state(
+    info: Any, clients: Any = None, settings: Any = None, *, writable: bool = False
+) -> ServerState | None:
     """Read the replies to INFO, CLIENT LIST and CONFIG GET; None where INFO tells nothing."""
     if not isinstance(info, bytes):
         return None
@@ -93,16 +96,20 @@ def read_state(info: Any, clients: Any, settings: Any) -> ServerState | None:
         cluster=bool(number("cluster_enabled")),
         keys={int(found[1]): int(found[2]) for found in databases},
         primary=(values.get("master_host", ""), number("master_port")) if follows else None,
-        syncs=follows and (values.get("master_link_status") == "up" or bool(number("master_sync_in_progress"))),
+        syncs=follows
+        and (values.get("master_link_status") == "up" or bool(number("master_sync_in_progress"))),
         replicas=number("connected_slaves"),
         watched=isinstance(clients, bytes) and bool(_SENTINEL.search(clients.decode("utf-8", "replace"))),
-        modules=tuple(_name_of(value) for name, _, value in lines if name == "module" and _CAN_SWAP not in value),
+        modules=tuple(
+            _name_of(value) for name, _, value in lines if name == "module" and _CAN_SWAP not in value
+        ),
         replid=values.get("master_replid", ""),
         offset=number("master_repl_offset"),
         used_memory=number("used_memory") or None,
         maxmemory=number("maxmemory"),
         total_memory=number("total_system_memory"),
         settings=read_settings(settings),
+        writable=writable,
     )
 
 

@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from etl.errors import TargetError
+from etl.errors import StoppedError, TargetError
 from etl.plan import StopFlag
 from etl.units import format_seconds
 
@@ -67,12 +67,13 @@ class Listener:
     def accept(self, expected: Expected, target: object, stop: StopFlag) -> tuple[socket.socket, bytes]:
         """Wait for the server; return the connection, and the mark that ends the stream.
 
-        The next byte is the stream's first. Raises TargetError where it does not come in time. When the run
-        is to stop, too: the caller knows that.
+        The next byte is the stream's first. Raises TargetError where it does not come in time, StoppedError.
         """
         deadline = time.monotonic() + COME_WITHIN_S
         stranger = ""
-        while (left := deadline - time.monotonic()) > 0 and not stop.is_set():
+        while (left := deadline - time.monotonic()) > 0:
+            if stop.is_set():
+                raise StoppedError("stopped while the server was awaited")
             self._socket.settimeout(min(left, _LOOK_S))
             try:
                 connection, peer = self._socket.accept()

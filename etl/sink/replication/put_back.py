@@ -34,7 +34,7 @@ class Before:
 
     def dump(self) -> bytes:
         """Return it as bytes: RESP, as commands are written."""
-        words = [(b"primary", self.host.encode(), b"%d" % self.port, self.key)]
+        words: list[Command] = [(b"primary", self.host.encode(), b"%d" % self.port, self.key)]
         words += [(b"set", _bytes(name), _bytes(value)) for name, value in self.settings.items()]
         return b"".join(plain(*words).buffers)
 
@@ -72,7 +72,7 @@ def put_back(target: Target, before: Before, stop: StopFlag, *, then: Sequence[C
 def _put_back(session: Session, target: Target, before: Before, then: Sequence[Command]) -> list[Any]:
     (info,) = ask(session, plain(_INFO))
     _require_no_error([info], target)
-    state = read_state(info, None, None)
+    state = read_state(info)
     followed = (_NO_ONE,) if state is None or state.primary == (before.host, before.port) else ()
     replies = list(ask(session, plain(*followed, *then))) if followed or then else []
     _require_no_error(replies[: len(followed)], target)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from etl.errors import LostError
+from etl.encode.rdb.encoder import RdbEncoder
 from etl.plan import Response, StopFlag, Wire
 from etl.sink.deployments.standalone import StandaloneTarget
-from etl.sink.replication.turns import DONE, GO, TURN, Writing
+from etl.sink.replication.turns import DONE, GO, TURN, StreamEndedError, Writing
 from etl.sink.session.backoff import Backoff
 
 
@@ -25,6 +25,7 @@ class ReplicationTarget:
 
     server: StandaloneTarget
     path: str
+    encoder: RdbEncoder
 
     clustered: ClassVar[bool] = False
     embedded: ClassVar[bool] = False
@@ -48,7 +49,7 @@ class ReplicationTarget:
         return self.server
 
     def connect(self, client_name: str) -> TurnSession:
-        return TurnSession(self.path, str(self.server), self.server.read_timeout_s)
+        return TurnSession(self)
 
     def connect_reconnecting(self, client_name: str, stop: StopFlag) -> TurnSession:
         return self.connect(client_name)
@@ -69,24 +70,27 @@ class ReplicationTarget:
 class TurnSession:
     """A Session that writes whole wires, each in its turn."""
 
-    def __init__(self, path: str, server: str, silence_s: float) -> None:
-        self._server = server
+    def __init__(self, target: ReplicationTarget) -> None:
+        self._server = str(target)
+        self._encoder = target.encoder
         self._asking = socket.socket(socket.AF_UNIX)
         try:
-            self._asking.connect(path)
+            self._asking.connect(target.path)
             _, (descriptor, *_), _, _ = socket.recv_fds(self._asking, 1, 1)
         except (OSError, ValueError):
             self._asking.close()
             raise self._ended() from None
-        self._writing = Writing(socket.socket(fileno=descriptor), server, silence_s)
+        self._writing = Writing(socket.socket(fileno=descriptor), self._server, target.server.read_timeout_s)
 
     def submit(self, wire: Wire, token: Any) -> Iterator[Response]:
         """Write a wire when it is its turn. Raises LostError when the stream has ended."""
+        keys = self._encoder.entries_in(wire)
+        part = b"" if self._encoder.part_of(wire.buffers[0]) is None else bytes(wire.buffers[0])
         self._take_turn()
         self._writing.write(*wire.buffers)
         with contextlib.suppress(OSError):
-            self._asking.sendall(DONE.pack(wire.nbytes, wire.groups))
-        yield Response(token, wire, None)
+            self._asking.sendall(DONE.pack(wire.nbytes, keys, len(part)) + part)
+        return iter((Response(token, wire, None),))
 
     def drain(self) -> Iterator[Response]:
         return iter(())
@@ -108,5 +112,5 @@ class TurnSession:
             self._writing.cut()
             raise self._ended()
 
-    def _ended(self) -> LostError:
-        return LostError(f"the replication to {self._server} has ended")
+    def _ended(self) -> StreamEndedError:
+        return StreamEndedError(f"the replication to {self._server} has ended")

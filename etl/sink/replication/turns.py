@@ -19,16 +19,23 @@ from collections import deque
 from collections.abc import Callable
 
 from etl.encode.rdb.file import padding
-from etl.errors import EtlError, LostError, TargetError
+from etl.errors import EtlError, LostError
 from etl.plan import Buffer
 from etl.sink.session.transport import Transport
 from etl.units import format_seconds
 
 TURN, GO = b"T", b"G"
-DONE = struct.Struct("<QQ")
-"""What a worker tells of a wire that it has written: its bytes, and the keys in it."""
+DONE = struct.Struct("<QQQ")
+"""What a worker tells of a wire that it has written: its bytes, the keys in it, and the bytes that follow.
+
+These are the part with which the wire begins (NOTE(parts) in ``encode/rdb/parts.py``), if it has one.
+"""
 
 _MAX_PATH_BYTES = 100  # sockaddr_un has 104 to 108
+
+
+class StreamEndedError(LostError):
+    """The stream has ended for another reason, which says more."""
 
 
 class Writing:
@@ -92,6 +99,7 @@ class Turns(threading.Thread):
         self.error: EtlError | None = None
         self.keys = 0
         self.nbytes = 0
+        self.parts: list[bytes] = []
 
     def run(self) -> None:
         self._selector.register(self._door, selectors.EVENT_READ)
@@ -141,17 +149,17 @@ class Turns(threading.Thread):
 
     def _heed(self, worker: socket.socket) -> None:
         """Take what a worker says: that it wants a turn, that it is done, or (nothing) that it is gone."""
-        told = b""
-        with contextlib.suppress(OSError):
-            told = worker.recv(DONE.size if worker is self._holder else 1, socket.MSG_WAITALL)
         if worker is self._holder:
-            if len(told) < DONE.size:
-                raise TargetError("a worker has ended in the middle of what it wrote")
-            nbytes, keys = DONE.unpack(told)
+            nbytes, keys, part_bytes = DONE.unpack(_received(worker, DONE.size))
+            self.parts += [_received(worker, part_bytes)] if part_bytes else []
             self.nbytes += nbytes
             self.keys += keys
             self._holder = None
-        elif told == TURN:
+            return
+        told = b""
+        with contextlib.suppress(OSError):
+            told = worker.recv(1)
+        if told == TURN:
             self._waiting.append(worker)
         else:
             self._forget(worker)
@@ -174,6 +182,17 @@ class Turns(threading.Thread):
         self._selector.close()
         self._waker.close()
         self._folder.cleanup()
+
+
+def _received(worker: socket.socket, nbytes: int) -> bytes:
+    """Return so many bytes of a worker's. Raises StreamEndedError where it has ended before that."""
+    data = b""
+    with contextlib.suppress(OSError):
+        while len(data) < nbytes and (more := worker.recv(nbytes - len(data))):
+            data += more
+    if len(data) < nbytes:
+        raise StreamEndedError("a worker has ended in the middle of what it wrote")
+    return data
 
 
 def _short_folder() -> tempfile.TemporaryDirectory[str]:

@@ -75,7 +75,13 @@ class Watcher:
 
 def _told(target: StandaloneTarget, before: Before) -> bytes:
     address = target.address
-    words = (address.shown, address.secret_url, address.user, address.password, "1" if address.insecure else "")
+    words = (
+        address.shown,
+        address.secret_url,
+        address.user,
+        address.password,
+        "1" if address.insecure else "",
+    )
     told = (b"address", *((word or "").encode("utf-8", "surrogateescape") for word in words))
     noted = before.dump()
     return b"".join(plain(told, (b"before", noted)).buffers)
