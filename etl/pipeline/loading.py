@@ -18,7 +18,7 @@ from etl.pipeline.attempts import run_attempts
 from etl.pipeline.claim import JobRun
 from etl.pipeline.execution import Ended, Run
 from etl.pipeline.mapping import mapping_of
-from etl.pipeline.replaceable import refuse_options, require_one_value
+from etl.pipeline.replaceable import refuse_options, require_one_value, require_unique_keys
 from etl.pipeline.replacing import replace_data_set
 from etl.pipeline.work import Encoders, Work
 from etl.plan import Source
@@ -39,6 +39,7 @@ class Load:
         self._warn_of_the_past(mapping)
         if self.options.wire == REPLICATION:
             require_one_value(mapping)
+            require_unique_keys(mapping)
             return _replacing(mapping, DEFAULT_VERSION, 0)
         return replace(self._work(mapping), on_cluster=lambda: self._work(replace(mapping, clustered=True)))
 

@@ -1,4 +1,4 @@
-"""The steps before a load that replaces everything that a server has: what of options and server refuses it."""
+"""The steps before a load that replaces everything that a server has, and what refuses it."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from etl.sink.replication.facts import ServerState
 from etl.sink.replication.handshake import COME_WITHIN_S
 from etl.sink.replication.put_back import Before, put_back
 from etl.sink.replication.replacement import ask_state
+from etl.template import NUMBER, Field
 
 _ONLY_WITH = ("replace_all", "listen")
 _NEVER_WITH = ("plan", "shard", "wait_replicas", "allow_eviction", "at_least_once")
@@ -54,13 +55,23 @@ def require_one_value(mapping: RecordMapping) -> None:
     """Refuse what needs the keys that a server has. Raises UsageError."""
     if mapping.commands:
         raise UsageError(
-            "--command cannot be with --wire replication, which sends keys and their values, not commands: say"
-            " with --as, --key and --value what a record becomes"
+            "--command cannot be with --wire replication, which sends keys and their values, not commands:"
+            " say with --as, --key and --value what a record becomes"
         )
     if mapping.if_exists in ("merge", "skip"):
         raise UsageError(
-            f"--if-exists {mapping.if_exists} cannot be with --wire replication: no key that the server has is"
-            " there when it ends"
+            f"--if-exists {mapping.if_exists} cannot be with --wire replication: no key that the server has"
+            " is there when it ends"
+        )
+
+
+def require_unique_keys(mapping: RecordMapping) -> None:
+    """Refuse keys that two records may share: a server would end at the second one. Raises UsageError."""
+    parts = [part for part in mapping.key.parts if not isinstance(part, bytes)]
+    if parts != [Field(NUMBER)]:
+        raise UsageError(
+            "--wire replication needs keys of which each is there once: put {#}, the record's number, into"
+            " --key, and no other field; or load without it"
         )
 
 

@@ -1,6 +1,7 @@
 """A load that replaces everything that a server has, in one step at its end (``etl/sink/replication/``).
 
-It is all or nothing: nothing of it is resumed, and whatever fails before that step, the server is what it was.
+It is all or nothing: nothing of it is resumed, and whatever fails before that step, the server is what it
+was.
 """
 
 from __future__ import annotations

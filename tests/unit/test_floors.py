@@ -48,7 +48,8 @@ OWNERS = {
     # embedded only names SIGTERM, for the server that it starts; stop, as what the flag is the same as.
     "signal": ("etl.run", "etl.sink.embedded.server", "etl.job.stop"),
     "multiprocessing": ("etl.run",),
-    "subprocess": ("etl.sink.embedded.server",),
+    # watcher starts the process that puts a server back when this one is killed.
+    "subprocess": ("etl.sink.embedded.server", "etl.sink.replication.watcher"),
     "ray": ("etl.run.runners.ray",),
     "argparse": ("etl.cli", "etl.options", "etl.__init__"),
     "json": (

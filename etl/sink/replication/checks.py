@@ -59,8 +59,8 @@ def require_memory(state: ServerState, target: object, *, nbytes: int | None) ->
         return
     raise TargetError(
         f"{target}: the server's machine has {format_bytes(total)} of memory, and the old data set"
-        f" ({format_bytes(used)}) and the new one (an input of {format_bytes(nbytes)}) are there together until"
-        f" it is complete: delete the old one first (FLUSHALL), or {_ELSE}"
+        f" ({format_bytes(used)}) and the new one (an input of {format_bytes(nbytes)}) are there together"
+        f" until it is complete: delete the old one first (FLUSHALL), or {_ELSE}"
     )
 
 
@@ -74,8 +74,8 @@ def memory_error(before: ServerState, used: int, target: object, *, whole: bool)
     if whole and before.maxmemory and new > before.maxmemory:
         return TargetError(
             f"{target}: the new data set takes {format_bytes(new)}, and the server may use"
-            f" {format_bytes(before.maxmemory)} (maxmemory); it keeps its old data set: raise maxmemory or load"
-            " less"
+            f" {format_bytes(before.maxmemory)} (maxmemory); it keeps its old data set: raise maxmemory or"
+            " load less"
         )
     if before.total_memory and used > before.total_memory * 0.95:
         return TargetError(
@@ -94,8 +94,8 @@ def notices(state: ServerState) -> Iterator[str]:
         elif state.writable:
             why = f"Redis {state.shown_version} has no swap"
         yield (
-            f"{why}: the server writes the new data set to its disk first, then removes the old one and answers"
-            " LOADING until the new one is read"
+            f"{why}: the server writes the new data set to its disk first, then removes the old one and"
+            " answers LOADING until the new one is read"
         )
     elif not state.serves_reads:
         yield (

@@ -32,7 +32,8 @@ class ServerState:
 
     ``keys`` are the numbers of keys by database. ``primary`` is whom it replicates from, host and port, and
     ``syncs`` whether that one sends it anything or is connected. ``settings`` are its own, by name; None
-    where it lets this user see none; ``writable`` whether they can be changed. ``modules`` are the names of those that prevent a swap.
+    where it lets this user see none; ``writable`` whether they can be changed. ``modules`` are the names of
+    those that prevent a swap.
     """
 
     version: tuple[int, ...] = ()

@@ -58,8 +58,8 @@ class Listener:
         except OSError as error:
             where = f"{host}:{port}" if port else host
             raise TargetError(
-                f"cannot listen on {where}: {(error.strerror or str(error)).lower()}; give --listen HOST:PORT,"
-                " an address of this machine that the server can reach"
+                f"cannot listen on {where}: {(error.strerror or str(error)).lower()}; give --listen"
+                " HOST:PORT, an address of this machine that the server can reach"
             ) from None
         self.host = host
         self.port: int = self._socket.getsockname()[1]

@@ -53,8 +53,8 @@ class Asked:
 class Replacement:
     """A server whose data set is being replaced, from ``begin`` to ``keep`` or ``abandon``.
 
-    ``failed`` is called, in another thread, with the error that has ended the stream. While the server is ours
-    a signal must raise nothing: whoever calls sees to that.
+    ``failed`` is called, in another thread, with the error that has ended the stream. While the server is
+    ours a signal must raise nothing: whoever calls sees to that.
     """
 
     def __init__(
@@ -152,9 +152,8 @@ class Replacement:
         """Cut the connection, and make the server a primary again, with what it has. Raises TargetError."""
         if self._writing is not None:
             self._writing.cut()
-        if self.turns is not None and self.turns.is_alive():
-            with contextlib.suppress(EtlError):
-                self.turns.leave()
+        if self.turns is not None:
+            self.turns.cut()
         if self._before is not None:
             self._end((), stop)
 
@@ -220,6 +219,6 @@ def _set(target: StandaloneTarget, planned: Mapping[str, str], stop: StopFlag) -
 
 
 def _functions(target: StandaloneTarget, stop: StopFlag) -> bytes:
-    """Return the server's functions as a stream has them: NOTE(functions). Raises TargetError, StoppedError."""
+    """Return the server's functions as a stream has them: NOTE(functions)."""
     (dumped,) = ask_through(target, plain((b"FUNCTION", b"DUMP")), stop)
     return bytes(dumped[:-_FUNCTIONS_END_BYTES]) if isinstance(dumped, bytes) else b""

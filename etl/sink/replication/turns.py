@@ -2,8 +2,8 @@
 
 NOTE(turns): the connection to the server is handed to every worker (SCM_RIGHTS), through a socket of this
 machine, over which it asks for its turn with each wire, and tells when the wire is written. So no byte goes
-through the parent, it knows at every moment who may write, and what a worker leaves that dies in the middle of
-a wire is known for what it is: the end of the connection that it asks through is the end of the stream.
+through the parent, it knows at every moment who may write, and what a worker leaves that dies in the middle
+of a wire is known for what it is: the end of the connection that it asks through is the end of the stream.
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ class Turns(threading.Thread):
         self._selector = selectors.DefaultSelector()
         self._waiting: deque[socket.socket] = deque()
         self._holder: socket.socket | None = None
-        self._closing = threading.Event()
+        self._workers: set[socket.socket] = set()
+        self._leaving = self._cutting = False
         self.error: EtlError | None = None
         self.keys = 0
         self.nbytes = 0
@@ -105,7 +106,8 @@ class Turns(threading.Thread):
         self._selector.register(self._door, selectors.EVENT_READ)
         self._selector.register(self._wake, selectors.EVENT_READ)
         try:
-            while not self._closing.is_set():
+            # What a worker has told last may not have been heard: it is, when its connection has ended.
+            while not (self._cutting or (self._leaving and not self._workers)):
                 self._step()
         except EtlError as error:
             self._end(error)
@@ -113,13 +115,22 @@ class Turns(threading.Thread):
             self._close_all()
 
     def leave(self) -> None:
-        """Give no more turns: what is being written is written, then nothing more. Raises what went wrong."""
-        self._closing.set()
+        """Return when all workers are gone, and nothing is written any more. Raises what went wrong."""
+        self._leaving = True
+        self._wait_for_end()
+        if self.error is not None:
+            raise self.error
+
+    def cut(self) -> None:
+        """End the stream where it is."""
+        self._cutting = True
+        self._writing.cut()
+        self._wait_for_end()
+
+    def _wait_for_end(self) -> None:
         with contextlib.suppress(OSError):
             self._waker.send(b"\0")
         self.join()
-        if self.error is not None:
-            raise self.error
 
     def _step(self) -> None:
         ready = self._selector.select(None if self._holder is not None else self._pad_every_s)
@@ -128,7 +139,9 @@ class Turns(threading.Thread):
             assert isinstance(sock, socket.socket)
             if sock is self._door:
                 self._admit()
-            elif sock is not self._wake:
+            elif sock is self._wake:
+                sock.recv(1)
+            else:
                 self._heed(sock)
         if self._holder is None and self._waiting:
             self._holder = self._waiting.popleft()
@@ -145,6 +158,7 @@ class Turns(threading.Thread):
         except OSError:  # it has died meanwhile
             worker.close()
             return
+        self._workers.add(worker)
         self._selector.register(worker, selectors.EVENT_READ)
 
     def _heed(self, worker: socket.socket) -> None:
@@ -165,6 +179,7 @@ class Turns(threading.Thread):
             self._forget(worker)
 
     def _forget(self, worker: socket.socket) -> None:
+        self._workers.remove(worker)
         self._selector.unregister(worker)
         with contextlib.suppress(ValueError):
             self._waiting.remove(worker)
@@ -173,7 +188,8 @@ class Turns(threading.Thread):
     def _end(self, error: EtlError) -> None:
         self.error = error
         self._writing.cut()
-        self._failed(error)
+        if not self._cutting:
+            self._failed(error)
 
     def _close_all(self) -> None:
         for key in list(self._selector.get_map().values()):
