@@ -89,10 +89,11 @@ class Template:
         return self.everything or bool(self.lists)
 
 
-def parse_template(text: str, *, option: str, argument: bool = False) -> Template:
+def parse_template(text: str, *, option: str, argument: bool = False, members: bool = False) -> Template:
     """Parse a template.
 
-    Only an ``argument`` of a command may be ``{*}`` or hold ``{x[]}``. Raises UsageError for an unclosed or
+    Only an ``argument`` of a command may be ``{*}``, and only it, or what stands for ``members`` of a key,
+    may hold ``{x[]}``. Raises UsageError for an unclosed or
     empty brace, or these where they cannot be; the message names the option and the column.
     """
     parts: list[Part] = []
@@ -117,9 +118,13 @@ def parse_template(text: str, *, option: str, argument: bool = False) -> Templat
         raise _bad(
             text, text.index("{*}"), option, "{*}, which can only be an argument of a command by itself"
         )
-    if template.lists and (not argument or len(template.lists) + len(template.fields) > 1):
+    if template.lists and (not (argument or members) or len(template.lists) + len(template.fields) > 1):
         raise _bad(
-            text, 0, option, "{...[]}, which can only stand in an argument of a command, alone or with text"
+            text,
+            0,
+            option,
+            "{...[]}, which can only stand in an argument of a command, or in the --value of a list, set or"
+            " zset, alone or with text",
         )
     return template
 

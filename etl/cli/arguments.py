@@ -23,4 +23,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         sentence = "; ".join(filter(None, (f"{arguments.verb} has no option {unknown[0]}", hint)))
         parser.exit(2, f"redis-etl: {without_secret(sentence)} (see redis-etl {arguments.verb} --help)\n")
     arguments.sources += left
+    if arguments.verb == "help" and len(arguments.sources) == 1 and arguments.sources[0] in VERBS.names():
+        parse([arguments.sources[0], "--help"])  # prints it, and ends as that does
     return arguments

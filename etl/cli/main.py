@@ -41,7 +41,17 @@ def main(argv: Sequence[str]) -> int:
         return InternalError.exit_code
     if report.rejects_line is not None:
         complain(report.rejects_line)
+    if not arguments.json and _is_paged(arguments.verb):
+        from etl.cli.pager import shown_by_pager
+
+        if shown_by_pager(report.summary()):
+            return report.exit_code
     return print_report(report, arguments) or report.exit_code
+
+
+def _is_paged(verb: str) -> bool:
+    paged: bool = getattr(VERBS.member(verb), "PAGED", False)
+    return paged
 
 
 def _carry_out(arguments: argparse.Namespace) -> Report:

@@ -115,13 +115,15 @@ class RedisType(ABC):
     ``options`` are those options that not every type has and this one has; ``requires`` names, for some of
     them, the other option without which they have no effect here. ``holds_one_record``: a key holds one
     record, and another record with the same key overwrites it. ``overwrites``: what is written twice is there
-    once, though the second answer may differ.
+    once, though the second answer may differ. ``takes_members``: a record may have several members of a key,
+    those of an array field.
     """
 
     options: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[Mapping[str, str]] = {}
     holds_one_record: ClassVar[bool] = False
     overwrites: ClassVar[bool] = False
+    takes_members: ClassVar[bool] = False
 
     @abstractmethod
     def encoder(self, mapping: RecordMapping) -> Encoder:

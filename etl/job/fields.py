@@ -68,11 +68,16 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class PrepassResult:
-    """What a pass over the keys before the load has settled: records counted, and a bit each, by block."""
+    """What a pass over the keys before the load has settled: records counted, and a bit each, by block.
+
+    ``superseded`` by a later record with the same key, where each key is written once; a record of a job in
+    Redis does not hold it, as no load into a server has such.
+    """
 
     skipped: int = 0
     rejected: int = 0
     present: Mapping[int, bytes] = field(default_factory=dict)
+    superseded: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ def locks_held(job: Job, shards: list[int]) -> list[int]:
 def shards_loading(job: Job, shards: list[int]) -> list[int]:
     """Return those of a job's shards that somebody loads, and has not only taken the lock of.
 
-    Who does has written its record. Shards that are started together hold their locks before one of them
-    begins the job: they would wait for each other.
+    Who does has its token in its record: NOTE(joined) in ``etl/job/shards.py``. Shards that are started
+    together hold their locks before one of them begins the job: they would wait for each other.
     """
     held = locks_held(job, shards)
     if not held:

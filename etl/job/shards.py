@@ -9,6 +9,11 @@ whole; who loads it as a whole takes the job's lock, and then looks for shards. 
 
 NOTE(generations): a record that is begun anew (another plan, another number of shards, ``--restart`` of the
 whole) takes those of its shards with it, in one transaction. ``--restart`` of one shard takes only its own.
+
+NOTE(joined): a shard that has joined has its run's token in its record, written only while the job's record
+is as it was found; who begins the job anew watches the records of all shards. So a shard that has its lock
+and has not joined is in nobody's way: it will see what the job has become. All of a job may be started
+together, with ``--restart`` too.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ from typing import Any
 
 from etl.errors import JobStateLostError, LockedError, RejectedError, SourceError, UsageError
 from etl.job.fields import COMPLETE, INCOMPLETE, Head, PrepassResult, read_head, read_passed
-from etl.job.parts import locks_held, part_of, shards_loading
+from etl.job.parts import part_of, shards_loading
 from etl.job.state import Job, JobSpec, now
 from etl.plan import COUNTS
 from etl.report import RejectLimit
@@ -58,7 +63,8 @@ class ShardGroup:
         Raises LockedError where the job is loaded as a whole, SourceError where it was begun with another
         plan, or in another number of shards, and is not finished, UsageError where that is complete.
         """
-        own = (self.part(shard.index).key,)
+        part = self.part(shard.index)
+        own, joined = (part.key,), (b"HSET", part.key, b"run", self.job.run.encode())
         for _ in range(_TRIES):
             head, whole = self._watched()
             if whole:
@@ -68,16 +74,19 @@ class ShardGroup:
                 )
             if head is None or not self._is_ours(head):
                 self._require_finished(head, restart=restart)
-                if self._begin_anew(head, but=shard.index):
+                if self._begin_anew(head, but=shard.index, more=(joined,)):
                     return
-            elif not restart:
+            elif not restart and head.state == COMPLETE:  # nothing is written that would not expire
                 self.job.control.execute((b"UNWATCH",))
                 return
+            elif not restart:
+                if self._transacted(joined):
+                    return
             elif head.state == COMPLETE:  # with its expiry
                 again = replace(head, state=INCOMPLETE, updated=now(), counts={})
-                if self._written(again, (self.job.key, *own)):
+                if self._written(again, (self.job.key, *own), joined):
                     return
-            elif self._written(replace(head, updated=now()), own):
+            elif self._written(replace(head, updated=now()), own, joined):
                 return
         raise self._contended()
 
@@ -187,12 +196,14 @@ class ShardGroup:
                 f" {counted(self.count, 'shard')} (--restart loads it again)"
             )
 
-    def _begin_anew(self, old: Head | None, but: int | None = None) -> bool:
+    def _begin_anew(
+        self, old: Head | None, but: int | None = None, more: tuple[tuple[bytes, ...], ...] = ()
+    ) -> bool:
         """Write a new record over ``old`` and those of its shards, none of which may be running."""
         parts = range(max(self.count, 0 if old is None else old.shards))
-        others = [index for index in parts if index != but]
-        unfinished = old is not None and old.state != COMPLETE
-        running = (locks_held if unfinished else shards_loading)(self.job, others)
+        keys = tuple(self.part(index).key for index in parts)
+        self.job.control.execute(*((b"WATCH", *some) for some in _some(keys)))  # NOTE(joined)
+        running = shards_loading(self.job, [index for index in parts if index != but])
         if running:
             self.job.control.execute((b"UNWATCH",))
             raise LockedError(
@@ -209,25 +220,30 @@ class ShardGroup:
             updated=at,
             shards=self.count,
         )
-        return self._written(head, (self.job.key, *(self.part(index).key for index in parts)))
+        return self._written(head, (self.job.key, *keys), *more)
 
-    def _written(self, head: Head, gone: tuple[bytes, ...], *, expire: bool = False) -> bool:
-        """Delete keys and write the job's record, unless it has changed since it was watched."""
+    def _written(
+        self, head: Head, gone: tuple[bytes, ...], *more: tuple[bytes, ...], expire: bool = False
+    ) -> bool:
+        """Delete keys, write the job's record, and do more, unless it has changed since it was watched."""
         key, run = self.job.key, (b"run", self.job.run.encode())
         orphans = [] if self.job.nodes is None else self._at_nodes(gone)
         deletes = [(b"DEL", *some) for some in _some(gone)]
         expiry = b"%d" % max(1, round(1000 * (self.job.keep_s or 0)))
         expiring = [key, *(self.part(index).key for index in range(self.count))] if expire else []
-        replies = self.job.control.execute(
-            (b"MULTI",),
+        written = self._transacted(
             *deletes,
             (b"HSET", key, *run, *head.words()),
+            *more,
             *((b"PEXPIRE", one, expiry) for one in expiring),
-            (b"EXEC",),
         )
-        if replies[-1] is not None and self.job.nodes is not None:
+        if written and self.job.nodes is not None:
             self.job.nodes.delete(orphans)
-        return replies[-1] is not None
+        return written
+
+    def _transacted(self, *commands: tuple[bytes, ...]) -> bool:
+        """Return True if commands were done: not where what was watched has changed meanwhile."""
+        return self.job.control.execute((b"MULTI",), *commands, (b"EXEC",))[-1] is not None
 
     def _at_nodes(self, gone: tuple[bytes, ...]) -> list[bytes]:
         """Return the checkpoints at the nodes of a cluster that go with the records of shards."""

@@ -38,7 +38,7 @@ class RecordOptions(Options):
     value: str | None = option(
         default=None,
         help="what a string, a JSON document or a member of a list, set or zset holds; {line}: the record as"
-        " it stands in the file, {json}: as JSON text",
+        " it stands in the file, {json}: as JSON text, {x[]}: for a list or set all members of the array x",
         value=_TEMPLATE,
         shown="whole record",
     )

@@ -62,6 +62,14 @@ class RunOptions(Options):
         value=Value(values.rate, "N|NMB", text=str),
         shown="none",
     )
+    memory: Parsed[int | str, int] = option(
+        default=256_000_000,
+        help="how much memory it may take to find keys that occur more than once, where each can be written"
+        " once only (--to rdb:FILE, --wire replication); more is kept on disk meanwhile",
+        value=Value(values.memory_bytes, "SIZE"),
+        shown="256MB",
+        writes=True,
+    )
     max_rejects: Parsed[RejectLimit | str | int, RejectLimit] = option(
         default=RejectLimit(count=0),
         help="how many records may be refused before the run stops, in records or percent",

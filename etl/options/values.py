@@ -21,6 +21,8 @@ from etl.template import Milliseconds, Template, parse_template
 from etl.times import A_DURATION, AN_INSTANT, MAX_MS, parse_duration, parse_instant
 from etl.units import MAX_RECORD_BYTES
 
+MIN_MEMORY_BYTES = 1_000_000
+
 MAX_PACKED = 512
 """The most fields of a hash that Redis keeps as a listpack (``hash-max-listpack-entries``)."""
 
@@ -124,14 +126,26 @@ def rate(value: Any) -> Rate:
 
 def record_bytes(value: Any) -> int:
     """Return the bytes of ``64MB``, ``500kB``, ``1MiB`` or a number."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKM]?)(i?)B?", str(value))
-    if isinstance(value, bool) or match is None or bool(match[3]) > bool(match[2]):
-        raise ValueError("must be a size like 64MB, 500kB or 1MiB")
-    factor = (1024 if match[3] else 1000) ** {"": 0, "k": 1, "K": 1, "M": 2}[match[2]]
-    number = int(float(match[1]) * factor)
+    number = _bytes(value)
     if not 1 <= number <= MAX_RECORD_BYTES:
         raise ValueError("must be from 1 byte to 512MiB, the longest value that Redis takes")
     return number
+
+
+def memory_bytes(value: Any) -> int:
+    """Return the bytes of ``256MB``, ``1GB`` or a number, from 1 MB on."""
+    number = _bytes(value)
+    if number < MIN_MEMORY_BYTES:
+        raise ValueError("must be at least 1MB")
+    return number
+
+
+def _bytes(value: Any) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKMG]?)(i?)B?", str(value))
+    if isinstance(value, bool) or match is None or bool(match[3]) > bool(match[2]):
+        raise ValueError("must be a size like 64MB, 500kB or 1MiB")
+    factor = (1024 if match[3] else 1000) ** {"": 0, "k": 1, "K": 1, "M": 2, "G": 3}[match[2]]
+    return int(float(match[1]) * factor)
 
 
 def job_name(text: str) -> str:

@@ -125,7 +125,8 @@ def _attempt(run: Run, job: Job, number: int, done: Completed, passed: PrepassRe
     counts = done.counts()
     counts["records_skipped"] += passed.skipped
     counts["records_rejected"] += passed.rejected
-    counts["records_read"] += passed.skipped + passed.rejected
+    counts["records_superseded"] = passed.superseded
+    counts["records_read"] += passed.skipped + passed.rejected + passed.superseded
     blocks = None
     confirmed = job.confirmed(done)
     repaired = 0

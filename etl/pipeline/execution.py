@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from etl.dedupe.masks import either
 from etl.encode.strategies.prepass import ClearEncoder
 from etl.errors import EtlError, InterruptedRunError, RejectedError, UsageError
 from etl.job.state import PrepassResult
@@ -19,11 +20,15 @@ from etl.worker.messages import Failed, Finished, ShardResult
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run ended: its shards' results, its error, and where its rejects are (None: there are none)."""
+    """How a run ended: its shards' results, its error, and where its rejects are (None: there are none).
+
+    ``keys_once``: it writes each key once, so a record may be superseded by a later one.
+    """
 
     results: tuple[ShardResult, ...] = ()
     error: EtlError | None = None
     rejected: Rejected | None = None
+    keys_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +60,8 @@ class Run:
                 "this --if-exists has to look at all keys before the first record is written, and a stream"
                 " can be read only once: give a file, or --if-exists merge"
             )
-        counters = self.runner.counters(self.plan.workers)
-        plan = replace(
-            self.plan,
-            encoder=prepass,
-            single=prepass,
-            progress="none",
-            preliminary=True,
-            fenced=False,
-            replicas=0,
-        )
-        run = replace(self, plan=plan, counters=counters)
-        results = run.results()
-        error = run.first_error(results)
+        results, counters = self._preliminary(replace(self.plan, encoder=prepass, single=prepass))
+        error = replace(self, counters=counters).first_error(results)
         if error is not None:
             for counter in ("records_skipped", "records_rejected"):  # the load itself has none yet
                 self.counters.set(self.plan.workers, counter, counters.total(counter))
@@ -77,8 +71,21 @@ class Run:
         for result in results:
             if isinstance(result, Finished):
                 for number, bits in result.present.items():
-                    present[number] = _either(present.get(number, b""), bits)
+                    present[number] = either(present.get(number, b""), bits)
         return PrepassResult(counters.total("records_skipped"), counters.total("records_rejected"), present)
+
+    def run_preliminary(self, plan: Plan) -> None:
+        """Run a pass over the keys that counts nothing. Raises EtlError when it fails."""
+        results, counters = self._preliminary(plan)
+        error = replace(self, counters=counters).first_error(results)
+        if error is not None:
+            raise error
+
+    def _preliminary(self, plan: Plan) -> tuple[list[ShardResult], Counters]:
+        """Run a plan before the load; return what has become of it, with counters of its own."""
+        counters = self.runner.counters(plan.workers)
+        plan = replace(plan, progress="none", preliminary=True, fenced=False, replicas=0)
+        return replace(self, plan=plan, counters=counters).results(), counters
 
     def first_error(self, results: Sequence[ShardResult]) -> EtlError | None:
         """Choose the error that tells why the run ended: a failure, or else the signal."""
@@ -99,13 +106,6 @@ class Run:
     def _send_once(self, wire: Wire) -> None:
         with contextlib.closing(ControlConnection(self.plan.target, self.signals)) as control:
             control.send(wire)
-
-
-def _either(one: bytes, other: bytes) -> bytes:
-    """Return the bits that are set in one or the other (with --split record two workers know of a block)."""
-    length = max(len(one), len(other))
-    joined = int.from_bytes(one, "little") | int.from_bytes(other, "little")
-    return joined.to_bytes(length, "little")
 
 
 def _over_limit(reject_limit: RejectLimit, counters: Counters) -> EtlError | None:

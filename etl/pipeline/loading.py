@@ -20,6 +20,7 @@ from etl.pipeline.execution import Ended, Run
 from etl.pipeline.mapping import mapping_of
 from etl.pipeline.replaceable import refuse_options, require_one_value, require_unique_keys
 from etl.pipeline.replacing import replace_data_set
+from etl.pipeline.settle_keys import refuse_memory
 from etl.pipeline.work import Encoders, Work
 from etl.plan import Source
 from etl.report import RejectLimit
@@ -35,6 +36,7 @@ class Load:
 
     def work(self, source: Source) -> Work:
         refuse_options(self.options)
+        refuse_memory(self.options)
         mapping = mapping_of(self.options, source)
         self._warn_of_the_past(mapping)
         if self.options.wire == REPLICATION:

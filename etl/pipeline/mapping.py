@@ -33,14 +33,14 @@ def mapping_of(options: LoadOptions, source: Source) -> RecordMapping:
     value = (
         type.default_value(of_lines)
         if options.value is None
-        else parse_template(options.value, option="--value")
+        else parse_template(options.value, option="--value", members=type.takes_members)
     )
     return RecordMapping(
         kind=kind,
         type=type,
         key=key,
         value=value,
-        score=_score(options),
+        score=_score(options, members=type.takes_members),
         expiry=_expiry(options),
         if_exists=options.if_exists or ("merge" if commands else "replace"),
         commands=commands,
@@ -60,8 +60,8 @@ def _key(options: RecordOptions, source: Source) -> Template:
     raise no_key(source)
 
 
-def _score(options: RecordOptions) -> Template:
-    template = parse_template(options.score, option="--score")
+def _score(options: RecordOptions, *, members: bool) -> Template:
+    template = parse_template(options.score, option="--score", members=members)
     return template if given(options, "score") else replace(template, origin=f"{template.origin} (default)")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from etl.pipeline.execution import Ended
-from etl.report import COUNTED, Counters, Report, WorkerReport
+from etl.report import COUNTED, SUPERSEDED, Counters, Report, WorkerReport
 from etl.worker import MAX_EXAMPLES
 from etl.worker.messages import Finished
 
@@ -56,7 +56,7 @@ class Outcome:
             status="complete" if error is None else error.status,
             job=self.job,
             target=self.target,
-            records={name: self.counters.total(f"records_{name}") for name in COUNTED[self.verb]},
+            records={name: self.counters.total(f"records_{name}") for name in self._counted},
             bytes=self.counters.total("bytes_done"),
             seconds=self.seconds,
             workers=workers,
@@ -66,6 +66,11 @@ class Outcome:
             rejected=self.ended.rejected,
             nodes=self._nodes(),
         )
+
+    @property
+    def _counted(self) -> tuple[str, ...]:
+        counted = COUNTED[self.verb]
+        return (*counted, SUPERSEDED) if self.ended.keys_once else counted
 
     def _nodes(self) -> dict[str, int]:
         """Return the records that each node of a cluster has answered for, by its name."""

@@ -28,11 +28,12 @@ from etl.plan import StopFlag, Target, node_key
 from etl.plan.error_reply import ErrorReply
 from etl.report import Counters
 from etl.sink.control import ControlConnection, ask_through
-from etl.sink.preflight.checks import evicted, require_commands, require_room, require_server
+from etl.sink.preflight.checks import require_commands, require_room, require_server
+from etl.sink.preflight.evictions import EvictionWatch, eviction_watch
 from etl.sink.preflight.facts import UNKNOWN, Findings, Info, read_info
 from etl.sink.preflight.memory_watch import MemoryGuard, fullest
 from etl.sink.preflight.migrations import migrations_running
-from etl.sink.preflight.survey import info_now, read_server_facts
+from etl.sink.preflight.survey import read_server_facts
 from etl.units import counted
 from etl.worker.resend import REDIRECTED
 
@@ -43,15 +44,15 @@ _MAX_SLOTS_TRIED = 8
 class Preflight:
     """A server, or a cluster, that can take the run, and the ``work`` as it is done there.
 
-    ``servers`` are all that have a part of the keys, with what each says of itself. ``may_evict``: it is no
-    error that they evict keys meanwhile.
+    ``servers`` are all that have a part of the keys, with what each says of itself. ``evictions`` watches
+    them for keys that they evict (None: that is no error).
     """
 
     job: Job
     target: Target
     work: Work
     servers: tuple[tuple[Target, Findings], ...]
-    may_evict: bool
+    evictions: EvictionWatch | None
     stop: StopFlag
 
     @contextlib.contextmanager
@@ -82,14 +83,7 @@ class Preflight:
 
     def eviction_error(self) -> TargetError | None:
         """Return the error of a run that went well while a server evicted keys, else None."""
-        if self.may_evict:
-            return None
-        for server, facts in self.servers:
-            if facts.info.evicted_keys is not None:
-                error = evicted(facts.info, info_now(server, self.stop), server)
-                if error is not None:
-                    return error
-        return None
+        return None if self.evictions is None else self.evictions.error(self.stop)
 
 
 def preflight(resolved: Resolved, connected: Connected, options: LoadOptions, stop: StopFlag) -> Preflight:
@@ -120,7 +114,9 @@ def preflight(resolved: Resolved, connected: Connected, options: LoadOptions, st
     # Only those that were asked about: what has come in place of others was tried.
     for server, facts in servers:
         require_commands(facts, (*examples(work.encoders.always()), *more), server)
-    return Preflight(job, target, work, servers, may_evict, stop)
+    infos = [(server, facts.info) for server, facts in servers]
+    evictions = None if may_evict else eviction_watch(target, infos, stop)
+    return Preflight(job, target, work, servers, evictions, stop)
 
 
 def job_of(

@@ -2,11 +2,12 @@
 
 from etl.report.counters import COUNTERS, Counters
 from etl.report.reject_limit import RejectLimit, parse_reject_limit
-from etl.report.report import COUNTED, Example, Rejected, Report, WorkerReport
+from etl.report.report import COUNTED, SUPERSEDED, Example, Rejected, Report, WorkerReport
 
 __all__ = [
     "COUNTED",
     "COUNTERS",
+    "SUPERSEDED",
     "Counters",
     "Example",
     "RejectLimit",

@@ -9,6 +9,7 @@ COUNTERS = (
     "records_written",
     "records_skipped",
     "records_rejected",
+    "records_superseded",
     "records_equal",
     "records_missing",
     "records_different",

@@ -14,6 +14,9 @@ COUNTED = {
 }
 """What a report counts, by verb; the first is the sum of the others."""
 
+SUPERSEDED = "superseded"
+"""What a load counts besides, where it writes each key once: records whose key a later record has."""
+
 
 _MAX_NODES = 6
 
@@ -64,11 +67,11 @@ class Report:
     """Outcome of one run.
 
     ``status`` is ``complete``, ``incomplete``, ``failed`` or ``interrupted``; ``records`` maps ``read``,
-    ``written``, ``skipped``, ``rejected`` (verify: ``read``, ``equal``, ``missing``, ``different``) to
-    counts; ``target`` holds no secret; ``bytes`` is the part of the input that is done. ``rejected`` says
-    where rejects were written (None: there are none, or nowhere), ``differences`` where all differences
-    were. ``nodes``: of a cluster, how many records each node has answered for in the run's last attempt (a
-    record with keys at several nodes counts at each of them).
+    ``written``, ``skipped``, ``rejected`` and, where each key is written once, ``superseded`` (verify:
+    ``read``, ``equal``, ``missing``, ``different``) to counts; ``target`` holds no secret; ``bytes`` is the
+    part of the input that is done. ``rejected`` says where rejects were written (None: there are none, or
+    nowhere), ``differences`` where all differences were. ``nodes``: of a cluster, how many records each node
+    has answered for in the run's last attempt (a record with keys at several nodes counts at each of them).
     """
 
     verb: str

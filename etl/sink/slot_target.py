@@ -37,6 +37,11 @@ class InCluster:
     def holding(self, key: bytes) -> SlotTarget:
         return SlotTarget(self.nodes, slot_of(key))
 
+    def replicas(self) -> tuple[Target, ...]:
+        """Return the replicas that may take the place of a primary. None of them is waited for."""
+        nodes = self.nodes.waiting(0.0)
+        return tuple(nodes.node(node) for node in nodes.replicas)
+
     def backoff(self, stop: StopFlag) -> Backoff:
         return self.nodes.backoff(stop)
 

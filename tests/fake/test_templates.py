@@ -219,6 +219,14 @@ def test_the_members_of_an_array_are_arguments_and_a_record_without_any_is_refus
     assert verified["records"] == {"read": 3, "equal": 2, "missing": 0, "different": 0, "rejected": 1}
 
 
+def test_a_list_takes_all_members_of_an_array(jsonl: Path, real_server: RealServer) -> None:
+    argv = (jsonl, "--to", real_server.url, "--as", "list", "--key", "l:{id}", "--value", "<{tags[]}>")
+    report_of("load", *argv, "--max-rejects", "1", "--rejects", jsonl.parent / "r", code=1)
+    assert real_server.client().lrange("l:1", 0, -1) == [b"<a>", b"<b>"]
+    verified = report_of("verify", *argv, "--max-rejects", "1", code=1)
+    assert verified["records"] == {"read": 3, "equal": 2, "missing": 0, "different": 0, "rejected": 1}
+
+
 def test_array_members_stand_with_text_around_them(jsonl: Path, real_server: RealServer) -> None:
     report_of(
         *("load", jsonl, "--to", real_server.url, "--max-rejects", "1", "--rejects", jsonl.parent / "r"),

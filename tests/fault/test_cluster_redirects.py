@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
+from etl.sink.session.backoff import Backoff
 from tests.cases import cases
 from tests.fault.commands import Ended, run_here
-from tests.support import OK, error
+from tests.support import CLOSE, OK, error
 from tests.support.jobs import Command, JobKeys
 from tests.support.scripted_node import (
     CLUSTERDOWN,
@@ -195,3 +198,52 @@ def test_a_map_of_slots_that_is_none_is_one_clear_error(
         ended = scripted.load("--retry-for", "0")
         assert ended.code == 4, ended
         assert scripted.nodes[0].node.url in ended.sentence
+
+
+def test_what_other_nodes_answer_after_one_has_failed_is_counted(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering, failing = scripted.nodes  # the first is sent its records first
+    failed = threading.Event()
+    give_up = Backoff._give_up
+
+    def noted(*args: Any) -> NoReturn:
+        failed.set()
+        give_up(*args)
+
+    def wait_for_it(command: Command) -> None:
+        assert failed.wait(30)
+
+    monkeypatch.setattr(Backoff, "_give_up", noted)
+    answering.first = wait_for_it
+    failing.node.answer = lambda command: CLOSE
+    ended = scripted.load("--retry-for", "0")
+    assert ended.code == 4, ended
+    assert 0 < ended.records["written"] == len(answering.held) < COUNT
+
+
+@cases(("known", "evicted_before", "code"), [(True, 3, 0), (True, 2, 4), (False, 3, 4), (False, 0, 0)])
+def test_keys_that_are_evicted_by_a_node_that_has_taken_over_fail_the_load(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, known: bool, evicted_before: int, code: int
+) -> None:
+    with scripted_cluster(capsys, tmp_path, count=3) as scripted:
+        first, second, spare = (each.node for each in scripted.nodes)
+        share_slots([first, second], replicas=[spare] if known else [])
+        spare.slots = first.slots
+        for node in (first, second, spare):
+            node.memory = (1 << 40, b"allkeys-lru", evicted_before)
+
+        def hand_over(command: Command) -> bytes:
+            share_slots([spare, second])
+            first.slots = second.slots
+            spare.memory = (1 << 40, b"allkeys-lru", 3 if known or evicted_before else 0)
+            return spare.moved(command[1])
+
+        scripted.nodes[0].first = hand_over
+        ended = scripted.load()
+        assert ended.code == code, ended
+        if code:
+            evicted = 3 - evicted_before if known else 3
+            assert f"evicted {evicted} key" in ended.sentence
+            assert f":{spare.port}" in ended.sentence
+        assert {**scripted.nodes[1].held, **scripted.nodes[2].held} == WANTED

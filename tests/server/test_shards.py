@@ -194,7 +194,9 @@ def test_a_whole_load_and_shards_of_the_same_job_keep_out_of_each_others_way(
         "updated": None,
     }
     assert "1 shard of job people" in report_of("load", "--plan", out, "--restart", code=6)["error"]
+    client.hset("etl:{people}:shard:1", "run", "host process 1/token")  # it has joined
     assert "1 shard of job people" in shard(out, "0/4", "--restart", code=6)["error"]
+    client.delete("etl:{people}:shard:1")
     client.delete("etl:{people}:shard:1:lock")
     assert report_of("load", "--plan", out, "--restart")["records"]["written"] == COUNT
     assert status(real_server)["shards"] == []
@@ -224,6 +226,22 @@ def test_shards_that_are_started_together_do_not_wait_for_each_other_to_begin_th
         client.delete("etl:{people}:shard:1:lock")
         shard(out, "1/2")
         assert status(real_server)["state"] == "complete"
+
+
+def test_shards_that_are_started_together_with_restart_begin_an_unfinished_job_of_another_plan_anew(
+    csv: Path, real_server: RealServer
+) -> None:
+    client = real_server.client()
+    old = plan(csv, real_server, "--key", "user:{id}")
+    for index in (0, 1):  # of three
+        shard(old, f"{index}/3")
+    out = plan(csv, real_server, "--key", "other:{id}")
+    client.set("etl:{people}:shard:1:lock", "host process 1/token\n\n")  # started, and not further yet
+    shard(out, "0/2", "--restart")
+    client.delete("etl:{people}:shard:1:lock")
+    shard(out, "1/2", "--restart")
+    assert status(real_server)["state"] == "complete"
+    assert status(real_server)["records"]["written"] == COUNT
 
 
 def test_a_shard_that_goes_on_though_the_job_s_record_is_gone_keeps_others_from_beginning_it(

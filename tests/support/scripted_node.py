@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from redis.crc import key_slot
 
@@ -55,6 +55,8 @@ class ScriptedNode(ScriptedServer):
         self.id = hashlib.sha1(name.encode()).hexdigest()
         self.slots: list[SlotRange] = []
         self.asked_for_slots = 0
+        self.memory = (0, b"noeviction", 0)
+        """Its limit, its policy, and how many keys it has evicted."""
         self.slots_reply: bytes | None = None
         """Instead of ``slots``: an error, or what has not the right shape."""
 
@@ -91,7 +93,7 @@ class ScriptedNode(ScriptedServer):
     def _say(self, command: Command) -> bytes:
         name = b" ".join(word.upper() for word in command[:2])
         if name.split()[0] == b"INFO":
-            return bulk(_INFO % self.id.encode())
+            return bulk(_INFO % (self.id.encode(), *self.memory))
         if name == b"CLUSTER MYID":
             return bulk(self.id.encode())
         if name == b"CLUSTER INFO":
@@ -104,6 +106,7 @@ class ScriptedNode(ScriptedServer):
 
 _INFO = (
     b"# Server\r\nredis_version:7.0.15\r\nredis_mode:cluster\r\nrun_id:%s\r\n"
+    b"# Memory\r\nmaxmemory:%d\r\nmaxmemory_policy:%s\r\n# Stats\r\nevicted_keys:%d\r\n"
     b"# Replication\r\nrole:master\r\n# Cluster\r\ncluster_enabled:1\r\n"
 )
 
@@ -129,11 +132,18 @@ def _key(command: Command) -> bytes | None:
     return None if name in (*_WITHOUT_KEYS, *_NO_COMMAND_OF_DATA) or len(command) < 2 else command[1]
 
 
-def share_slots(nodes: Sequence[ScriptedNode], host: str | None = "127.0.0.1") -> None:
-    """Give each node its part of all slots, and tell it to all of them; ``host`` as ``Endpoint`` has it."""
+def share_slots(
+    nodes: Sequence[ScriptedNode], host: str | None = "127.0.0.1", *, replicas: Sequence[ScriptedNode] = ()
+) -> None:
+    """Give each node its part of all slots, and tell it to all of them; ``host`` as ``Endpoint`` has it.
+
+    ``replicas`` are told to be those of the first node.
+    """
     bounds = [16_384 * at // len(nodes) for at in range(len(nodes) + 1)]
     parts = zip(bounds, bounds[1:], nodes, strict=False)
     shared = [SlotRange(first, end - 1, (node.endpoint(host),)) for first, end, node in parts]
+    more = tuple(node.endpoint(host) for node in replicas)
+    shared[0] = replace(shared[0], nodes=(*shared[0].nodes, *more))
     for node in nodes:
         node.slots = shared
 

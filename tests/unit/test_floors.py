@@ -19,7 +19,7 @@ FLOORS = (
     ("etl.plan", "etl.options"),
     ("etl.encode", "etl.source", "etl.output"),
     ("etl.sink",),
-    ("etl.worker", "etl.job"),
+    ("etl.worker", "etl.job", "etl.dedupe"),
     ("etl.run",),
     ("etl.pipeline",),
     ("etl.verbs", "etl.testing"),
@@ -46,10 +46,11 @@ OWNERS = {
     ),
     "tqdm": ("etl.output.bar",),
     # embedded only names SIGTERM, for the server that it starts; stop, as what the flag is the same as.
-    "signal": ("etl.run", "etl.sink.embedded.server", "etl.job.stop"),
+    # A pager's Ctrl-C is its own.
+    "signal": ("etl.run", "etl.sink.embedded.server", "etl.job.stop", "etl.cli.pager"),
     "multiprocessing": ("etl.run",),
     # watcher starts the process that puts a server back when this one is killed.
-    "subprocess": ("etl.sink.embedded.server", "etl.sink.replication.watcher"),
+    "subprocess": ("etl.sink.embedded.server", "etl.cli.pager", "etl.sink.replication.watcher"),
     "ray": ("etl.run.runners.ray",),
     "argparse": ("etl.cli", "etl.options", "etl.__init__"),
     "json": (

@@ -6,7 +6,6 @@ value or the whole is large (``hashes.py``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,21 +13,20 @@ import pyarrow.compute as pc
 
 from etl.encode.rdb import ziplist
 from etl.encode.rdb.buckets import Buckets
-from etl.encode.rdb.entries import Values, boxed
+from etl.encode.rdb.entries import Values, boxed, plain, values_of
 from etl.encode.rdb.hashes import (
     HASH,
     LISTPACK,
     MAX_LISTPACK_BYTES,
     HashEncoding,
     element_count,
-    in_order,
 )
 from etl.encode.rdb.length import rdb_length, rdb_string
 from etl.encode.rdb.listpack import END, MAX_STRING_BYTES, element_pieces
+from etl.encode.rdb.runs import in_order
 from etl.encode.resp.lookup import lookup
 from etl.encode.resp.protocol import BINARY
 
-_ZERO = pa.array([0], pa.int32())
 _EMPTY = pa.scalar(b"", BINARY)
 _HEAD_BYTES = 16  # at most, of what is in a listpack or ziplist besides the elements
 
@@ -49,20 +47,15 @@ def bucket_values(buckets: Buckets, values: pa.Array, form: HashEncoding) -> Val
         suited = fit if suited is None else pc.and_(suited, fit)
     pieces = [*more, lookup(element_count, buckets.counts, buckets.size), elements]
     if suited is None:
-        return _values(boxed(form.kind, [*pieces, END], len(buckets)).pieces)
+        return values_of(boxed(form.kind, [*pieces, END], len(buckets)).pieces)
     whole, others = pc.indices_nonzero(suited), pc.indices_nonzero(pc.invert(suited))
     tables = _tables(*buckets.some(others, values))
     if not len(whole):
-        return _values(tables)
+        return values_of(tables)
     taken = [piece.take(whole) for piece in (*more, elements)]
     counts = lookup(element_count, buckets.counts.take(whole), buckets.size)
     compact = boxed(form.kind, [*taken[:-1], counts, taken[-1], END], len(whole)).pieces
-    return _values(in_order((whole, compact), (others, tables)))
-
-
-def _values(pieces: Sequence[Any]) -> Values:
-    kind, *rest = pieces
-    return Values(kind, rest)
+    return values_of(in_order([(whole, compact), (others, tables)]))
 
 
 def _listpack(buckets: Buckets, values: pa.Array) -> tuple[pa.Array, list[pa.Array]]:
@@ -75,10 +68,7 @@ def _ziplist(buckets: Buckets, values: pa.Array) -> tuple[pa.Array, list[pa.Arra
     lengths = pc.binary_length(values)
     longest = pc.max(lengths).as_py()
     sizes = ziplist.value_sizes(lengths)
-    # A bucket's first entry has none before it.
-    before = pa.concat_arrays([_ZERO, sizes.slice(0, len(sizes) - 1)])
-    firsts = pc.is_in(pa.array(range(len(sizes)), pa.int32()), value_set=buckets.bounds)
-    before = pc.if_else(firsts, pa.scalar(0, pa.int32()), before)
+    before = ziplist.sizes_before(sizes, buckets.bounds)
     long = pc.greater_equal(before, ziplist.LONG_ENTRY).cast(pa.int32())
     names = pc.add(pc.multiply(buckets.fields, pa.scalar(2, pa.int32())), long)
     entries = buckets.joined(
@@ -105,7 +95,7 @@ def _tables(buckets: Buckets, values: pa.Array) -> tuple[Any, ...]:
     lengths = pc.binary_length(values)
     names = lookup(_field_string, buckets.fields, buckets.size - 1)
     pairs = buckets.joined([names, lookup(rdb_length, lengths, pc.max(lengths).as_py()), values])
-    return boxed(HASH, [lookup(rdb_length, buckets.counts, buckets.size), pairs], len(buckets)).pieces
+    return plain(HASH, [lookup(rdb_length, buckets.counts, buckets.size), pairs], len(buckets)).pieces
 
 
 def _field_string(field: int) -> bytes:

@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.encode.rdb.listpack import element
-from etl.encode.resp.lookup import join_lookups, lookup
+from etl.encode.rdb.runs import Runs, join_runs, runs_without
+from etl.encode.resp.lookup import lookup
 from etl.encode.resp.protocol import BINARY, Piece, argument, join_column
 from etl.plan import Batch
 from etl.template import Field, Template
@@ -54,25 +55,17 @@ class Buckets:
 
     def joined(self, pieces: Sequence[Any]) -> pa.Array:
         """Join pieces record by record (for ``join_lookups``); return what each bucket's records make."""
-        column = join_column(join_lookups(pieces), len(self.fields))
-        _, offsets, data = column.buffers()
-        ends = pa.Array.from_buffers(pa.int32(), len(column) + 1, [None, offsets]).take(self.bounds)
-        return pa.Array.from_buffers(BINARY, len(self), [None, ends.buffers()[1], data])
+        return join_runs(pieces, self.bounds, len(self.fields))
 
     def without(self, marked: pa.Array) -> pa.Array:
         """Return which buckets have none of the ``marked`` records."""
-        marks = pc.cumulative_sum(marked.cast(pa.int32()))
-        marks = pa.concat_arrays([_FIRST, marks]).take(self.bounds)
-        return pc.equal(marks.slice(1), marks.slice(0, len(self)))
+        return runs_without(marked, self.bounds)
 
     def some(self, indices: pa.Array, column: pa.Array) -> tuple[Buckets, pa.Array]:
         """Return the buckets at ``indices`` and what a column of all records holds of theirs."""
-        ends = pa.concat_arrays([_FIRST, pc.cumulative_sum(self.counts.take(indices))])
-        fields = self._of(indices, self.fields)
-        return Buckets(self.size, self.numbers.take(indices), ends, fields), self._of(indices, column)
-
-    def _of(self, indices: pa.Array, column: pa.Array) -> pa.Array:
-        return pa.ListArray.from_arrays(self.bounds, column).take(indices).flatten()
+        runs = Runs(self.bounds, (self.fields, column)).some(indices)
+        fields, kept = runs.columns
+        return Buckets(self.size, self.numbers.take(indices), runs.bounds, fields), kept
 
     @property
     def arguments(self) -> Any:

@@ -6,7 +6,7 @@ bytes, little endian; the type in one byte, the key as a string, the value. It d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,12 +60,35 @@ def string_pieces(pieces: Sequence[Piece]) -> list[Any]:
     return [lookup(rdb_length, lengths, pc.max(lengths).as_py()), *pieces]
 
 
-def boxed(kind: bytes, pieces: Sequence[Any], records: int) -> Written:
+def boxed(
+    kind: bytes,
+    pieces: Sequence[Any],
+    records: int,
+    *,
+    before: bytes = b"",
+    size: Callable[[int], bytes] = box_start,
+) -> Written:
     """Join the bodies, and add what goes before them: NOTE(body) in ``encode/rdb/hashes.py``.
 
-    The pieces are three: the type, the start, the body.
+    The pieces are three: the type, ``before`` with the ``size`` of the body, the body.
     """
     body = join_column(join_lookups(pieces), records)
     lengths = pc.binary_length(body)
-    start = b"" if kind == HASH else lookup(box_start, lengths, pc.max(lengths).as_py())
-    return Written((kind, start, body), lengths)
+    return Written((kind, lookup(size, lengths, pc.max(lengths).as_py(), before=before), body), lengths)
+
+
+def plain(kind: bytes, pieces: Sequence[Any], records: int) -> Written:
+    """Join the bodies of values that do not say how long they are. The pieces are three here too."""
+    body = join_column(join_lookups(pieces), records)
+    return Written((kind, b"", body), pc.binary_length(body))
+
+
+def write_hash(kind: bytes, pieces: Sequence[Any], records: int) -> Written:
+    """Put together hashes of an RDB type, for ``write_hashes``."""
+    return plain(kind, pieces, records) if kind == HASH else boxed(kind, pieces, records)
+
+
+def values_of(pieces: Sequence[Any]) -> Values:
+    """Return the values whose type is the first of the pieces."""
+    kind, *rest = pieces
+    return Values(kind, rest)

@@ -25,8 +25,8 @@ import pyarrow.compute as pc
 from etl.encode.rdb import ziplist
 from etl.encode.rdb.length import rdb_length
 from etl.encode.rdb.listpack import END, MAX_STRING_BYTES, element, element_pieces
+from etl.encode.rdb.runs import in_order
 from etl.encode.resp.lookup import lookup
-from etl.encode.resp.protocol import BINARY
 
 HASH = b"\x04"
 HASH_ZIPLIST = b"\x0d"
@@ -71,7 +71,7 @@ Write = Callable[[bytes, Sequence[Any], int], Written]
 """Puts together values: of an RDB type, from the pieces of their bodies, for so many records."""
 
 
-def write_hashes(fields: Fields, records: int, form: HashEncoding, write: Write) -> tuple[Any, ...]:
+def write_hashes(fields: Fields, records: int, form: HashEncoding, write: Write) -> Sequence[Any]:
     """Return the pieces that ``write`` makes of hashes; every record has one field at least.
 
     Those that suit ``form`` are written in it, the others as hash tables.
@@ -120,7 +120,7 @@ def _counts(fields: Fields, records: int) -> pa.Array:
     return counts
 
 
-def _mixed(fields: Fields, bad: pa.Array, form: HashEncoding, write: Write) -> tuple[Any, ...]:
+def _mixed(fields: Fields, bad: pa.Array, form: HashEncoding, write: Write) -> Sequence[Any]:
     """Write the records that suit ``form`` in it and the ``bad`` ones as hash tables, in their order."""
     rest, others = pc.indices_nonzero(pc.invert(bad)), pc.indices_nonzero(bad)
     large = _taken(fields, others)
@@ -128,29 +128,12 @@ def _mixed(fields: Fields, bad: pa.Array, form: HashEncoding, write: Write) -> t
     if not len(rest):
         return tables
     small = write_hashes(_taken(fields, rest), len(rest), form, write)
-    return in_order((rest, small), (others, tables))
-
-
-def in_order(
-    left: tuple[pa.Array, Sequence[Any]], right: tuple[pa.Array, Sequence[Any]]
-) -> tuple[pa.Array, ...]:
-    """Return the pieces of two parts of a batch, given with the indices of their records, as of one."""
-    order = pc.sort_indices(pa.concat_arrays([left[0], right[0]]))
-    return tuple(
-        pa.concat_arrays([_column(one, len(left[0])), _column(other, len(right[0]))]).take(order)
-        for one, other in zip(left[1], right[1], strict=True)
-    )
+    return in_order([(rest, small), (others, tables)])
 
 
 def _taken(fields: Fields, indices: pa.Array) -> Fields:
     taken = [(name, values.take(indices)) for name, values in fields]
     return [(name, values) for name, values in taken if values.null_count < len(values)]
-
-
-def _column(piece: Any, records: int) -> pa.Array:
-    if isinstance(piece, bytes):
-        return pa.repeat(pa.scalar(piece, BINARY), records)
-    return piece if isinstance(piece, pa.Array) else piece.column()
 
 
 def _listpack_pieces(fields: Fields, records: int) -> list[Any]:

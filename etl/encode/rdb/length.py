@@ -7,12 +7,14 @@ MAX_SHORT = {1: 63, 2: (1 << 14) - 1, 5: (1 << 32) - 1}
 
 
 def rdb_length(length: int) -> bytes:
-    """Return a length as RDB files have it: in one, two or five bytes."""
+    """Return a length as RDB files have it: in one, two, five or nine bytes."""
     if length <= MAX_SHORT[1]:
         return bytes((length,))
     if length <= MAX_SHORT[2]:
         return bytes((0x40 | length >> 8, length & 255))
-    return b"\x80" + length.to_bytes(4, "big")
+    if length <= MAX_SHORT[5]:
+        return b"\x80" + length.to_bytes(4, "big")
+    return b"\x81" + length.to_bytes(8, "big")
 
 
 def rdb_string(text: bytes) -> bytes:

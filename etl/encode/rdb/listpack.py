@@ -239,7 +239,7 @@ def _short_elements(numbers: pa.Array, lowest: int, highest: int) -> pa.Array:
         fits = pc.fill_null(_between(numbers, width), False)
         words = pc.if_else(fits, width.words(unsigned), words)
         kept = pc.if_else(fits, _bits(width), kept)
-    return _low_bytes(pc.fill_null(words, 0), kept, numbers)
+    return low_bytes(pc.fill_null(words, 0), kept, numbers)
 
 
 def _possible(lowest: int, highest: int) -> list[_Width]:
@@ -260,7 +260,7 @@ _SIZES = pa.array([mask.bit_count() for mask in range(256)], pa.int32())
 _ZERO = pa.array([0], pa.int32())
 
 
-def _low_bytes(words: pa.Array, kept: pa.Array, like: pa.Array) -> pa.Array:
+def low_bytes(words: pa.Array, kept: pa.Array, like: pa.Array) -> pa.Array:
     """Return of each word the low bytes whose bit is set in ``kept``, as ``binary``; null where ``like`` is.
 
     The bits of all words in a row are the bitmap of a filter over the bytes of all words in a row.

@@ -39,7 +39,7 @@ from etl.encode.resp.protocol import BINARY, CRLF, join_column
 VERSION_BYTES = 2
 
 
-def hashes(fields: Fields, records: int, form: HashEncoding) -> tuple[Any, ...]:
+def hashes(fields: Fields, records: int, form: HashEncoding) -> Sequence[Any]:
     """Return the payloads of hashes as arguments of RESTORE, in pieces for ``join_lookups``.
 
     Every record has one field at least.
@@ -47,7 +47,7 @@ def hashes(fields: Fields, records: int, form: HashEncoding) -> tuple[Any, ...]:
     return write_hashes(fields, records, form, partial(_sealed, form.version))
 
 
-def listpacks(elements: pa.Array, fields: int) -> tuple[Any, ...]:
+def listpacks(elements: pa.Array, fields: int) -> Sequence[Any]:
     """Return the payloads of hashes that all have this many fields, given each one's elements in a row."""
     pieces = [element_count(fields), elements, END]
     return _sealed(LISTPACK.version, HASH_LISTPACK, pieces, len(elements)).pieces

@@ -38,6 +38,7 @@ END = b"\xff"
 
 LONG_ENTRY = 254
 _LONG_STRING = 64
+_NONE = pa.array([0], pa.int32())
 
 
 def prevlen(size: int) -> bytes:
@@ -97,6 +98,13 @@ def value_sizes(lengths: pa.Array) -> pa.Array:
     # One byte of prevlen, one or two of encoding, the value.
     second = pc.greater_equal(lengths, _LONG_STRING).cast(pa.int32())
     return pc.add(pc.add(lengths, second), pa.scalar(2, pa.int32()))
+
+
+def sizes_before(sizes: pa.Array, bounds: pa.Array) -> pa.Array:
+    """Return the size of the entry before each (int32): 0 for the first one after each of the ``bounds``."""
+    before = pa.concat_arrays([_NONE, sizes.slice(0, len(sizes) - 1)])
+    firsts = pc.is_in(pa.array(range(len(sizes)), pa.int32()), value_set=bounds)
+    return pc.if_else(firsts, pa.scalar(0, pa.int32()), before)
 
 
 def last_offset(joined: pa.Array, last: pa.Array) -> pa.Array:

@@ -14,16 +14,35 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.encode.mapping import Expiry
-from etl.encode.rdb.entries import STRING, Values, boxed, expiry_pieces, join_entries, string_pieces
+from etl.encode.rdb.entries import (
+    STRING,
+    Values,
+    expiry_pieces,
+    join_entries,
+    string_pieces,
+    values_of,
+    write_hash,
+)
 from etl.encode.rdb.hashes import HashEncoding, write_hashes
 from etl.encode.rdb.parts import Part
 from etl.encode.resp.columns import Columns
 from etl.encode.resp.protocol import Joined, text_column
 from etl.encode.resp.spread import spread_fields
-from etl.plan import Batch, BatchResult, Buffer, Encoder, Refusal, Wire
+from etl.plan import Batch, BatchResult, Buffer, Refusal, Wire
 from etl.template import Template
 
 _SECOND = pa.scalar(1000, pa.int64())
+
+
+class Load(Protocol):
+    """What is asked of the encoder of a load into a server: see ``Encoder``."""
+
+    @property
+    def templates(self) -> tuple[Template, ...]: ...
+
+    def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]: ...
+
+    def keys(self, batch: Batch) -> pa.Array: ...
 
 
 class ValueLayout(Protocol):
@@ -41,7 +60,7 @@ class RdbEntriesEncoder:
     ``base_ms`` (since 1970) is when the expiries that say how long begin.
     """
 
-    load: Encoder
+    load: Load
     key: Template
     layout: ValueLayout
     expiry: Expiry | None
@@ -122,5 +141,4 @@ class HashLayout:
 
     def values(self, columns: Columns) -> Values:
         fields = list(dict(spread_fields(columns)).items())
-        kind, *pieces = write_hashes(fields, columns.records, self.form, boxed)
-        return Values(kind, pieces)
+        return values_of(write_hashes(fields, columns.records, self.form, write_hash))

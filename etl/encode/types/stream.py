@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from etl.encode.mapping import RecordMapping
 from etl.encode.one_command import OneCommandType
+from etl.encode.rdb.encoder import RdbEncoder
+from etl.encode.rdb.stream_values import StreamLayout
 from etl.encode.resp.command import Command, command
+from etl.encode.strategies.rdb_entries import RdbEntriesEncoder
 from etl.encode.verify.check import Check
 from etl.errors import UsageError
 from etl.template import ALL, Field, Template
@@ -26,6 +29,11 @@ class StreamType(OneCommandType):
 
     def repeatable(self, mapping: RecordMapping) -> bool:
         return False
+
+    def rdb_encoder(self, mapping: RecordMapping, *, version: int, base_ms: int) -> RdbEncoder:
+        """A record is a stream of one entry, whose id is ``base_ms``."""
+        layout = StreamLayout(base_ms)
+        return RdbEntriesEncoder(self.single(mapping), mapping.key, layout, mapping.expiry, base_ms)
 
 
 TYPE = StreamType()

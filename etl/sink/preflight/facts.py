@@ -23,6 +23,7 @@ class Info:
     """
 
     version: str | None = None
+    run_id: str | None = None
     cluster: bool | None = None
     replica: bool | None = None
     primary: str | None = None
@@ -76,6 +77,7 @@ def read_info(reply: Any) -> Info:
     primary = f"{values['master_host']}:{values.get('master_port')}" if "master_host" in values else None
     return Info(
         version=values.get("valkey_version") or values.get("redis_version"),
+        run_id=values.get("run_id"),
         cluster=fact("cluster_enabled"),
         replica=replica,
         primary=primary,

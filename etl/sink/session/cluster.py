@@ -15,15 +15,16 @@ import contextlib
 import random
 import select
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.errors import LostError, ServerChangedError, TransientError
+from etl.errors import LostError, ServerChangedError, TargetError, TransientError
 from etl.plan import NodeIdentity, Response, RetryTimer, Wire
 from etl.plan.error_reply import Cause, ErrorReply
+from etl.sink.session.pipelined import PipelinedSession
 from etl.sink.session.reconnecting import ReconnectingSession
 from etl.sink.session.responses import ResponseQueue
 from etl.sink.session.slot_map import Node, SlotMap, format_ranges, redirection
@@ -33,6 +34,9 @@ REFRESH_EVERY_S = 1.0
 
 SUSPICIOUS_S = 2.0
 """After so long a silence of a node the others are asked whether it is still a primary."""
+
+HEAR_OUT_S = 5.0
+"""How long, after one node has failed, the others have to answer for what they were sent: it counts."""
 
 _SLICE_S = 0.5
 
@@ -80,9 +84,13 @@ class ClusterSession:
         return self._responses.take()
 
     def drain(self) -> Iterator[Response]:
-        with self._responses.failure_kept():
-            while any(session.present.outstanding for session in self._sessions.values()):
-                self._serve(wait=True)
+        """Wait for every outstanding response; after a failure for those that the other nodes still send."""
+        if not self._responses.failed:
+            with self._responses.failure_kept():
+                while any(session.present.outstanding for session in self._sessions.values()):
+                    self._serve(wait=True)
+        if self._responses.failed:
+            self._hear_out()
         return self._responses.take()
 
     def renew(self) -> None:
@@ -206,13 +214,8 @@ class ClusterSession:
 
     def _wait(self) -> None:
         """Wait until a node can be read from, or written to; give up one that is silent for too long."""
-        poll = select.poll()
         waiting = [(n, s.present) for n, s in self._sessions.items() if s.present.outstanding]
-        if any(session.transport.pending for _, session in waiting):
-            return
-        for _, session in waiting:
-            poll.register(session.transport.socket, select.POLLIN | (select.POLLOUT if session.sends else 0))
-        if poll.poll(_SLICE_S * 1000):
+        if _ready([session for _, session in waiting]):
             return
         now = time.monotonic()
         for node, session in waiting:
@@ -221,6 +224,34 @@ class ClusterSession:
                 session.give_up()
             elif silent_s >= SUSPICIOUS_S:
                 self._on_unreached(node)
+
+    def _hear_out(self) -> None:
+        """Take what the nodes answer that have not failed, for HEAR_OUT_S at most. None is connected anew."""
+        until = time.monotonic() + min(HEAR_OUT_S, self._read_timeout_s)
+        waiting = [session.present for session in self._sessions.values()]
+        while time.monotonic() < until:
+            waiting = [session for session in waiting if self._answers(session)]
+            if not waiting:
+                return
+            _ready(waiting)
+
+    def _answers(self, session: PipelinedSession) -> bool:
+        """Take what has come in; return True if more is to come."""
+        with contextlib.suppress(TargetError):
+            for response in session.advance():
+                self._responses.add(response)
+            return session.outstanding
+        return False
+
+
+def _ready(sessions: Iterable[PipelinedSession]) -> bool:
+    """Wait for _SLICE_S at most; return True if any of them can be read from, or written to."""
+    poll = select.poll()
+    for session in sessions:
+        if session.transport.pending:
+            return True
+        poll.register(session.transport.socket, select.POLLIN | (select.POLLOUT if session.sends else 0))
+    return bool(poll.poll(_SLICE_S * 1000))
 
 
 def _pause_s() -> float:

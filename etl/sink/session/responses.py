@@ -23,6 +23,11 @@ class ResponseQueue:
         """Return the responses without taking them: one may tell the cause of a failure."""
         return iter(self._responses)
 
+    @property
+    def failed(self) -> bool:
+        """Return True once a failure is kept."""
+        return self._failure is not None
+
     def add(self, response: Response) -> None:
         self._responses.append(response)
 

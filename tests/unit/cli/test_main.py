@@ -282,9 +282,9 @@ def test_a_mistyped_command_line_is_answered_by_one_sentence_that_helps(
     (tmp_path / "a").write_bytes(b"x\n")
     see = "(see redis-etl load --help)"
     for line, says in {
-        "": "say what to do: load, plan, status or verify (see redis-etl --help)",
+        "": "say what to do: help, load, plan, status or verify (see redis-etl --help)",
         "lod a": "there is no command 'lod'; did you mean load? (see redis-etl --help)",
-        "frob a": "there is no command 'frob'; there are load, plan, status and verify"
+        "frob a": "there is no command 'frob'; there are help, load, plan, status and verify"
         " (see redis-etl --help)",
         "load a --formt csv": f"load has no option --formt; did you mean --format? {see}",
         "load a --zzzzz=3": f"load has no option --zzzzz {see}",

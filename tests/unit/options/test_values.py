@@ -131,6 +131,8 @@ def test_a_value_that_cannot_be_is_a_usage_error_that_names_the_option(name: str
         ("exclude", ("a",), ("a",)),
         ("fields", iter(["a", "b"]), ("a", "b")),
         ("max_record", "500kB", 500_000),
+        ("memory", "1.5GiB", 3 << 29),
+        ("memory", 1_000_000, 1_000_000),
         ("stall", "90m", 5400.0),
         ("retry_for", timedelta(seconds=5), 5.0),
         ("wait_lock", "1.5", 1.5),
@@ -184,6 +186,8 @@ def test_what_is_wrong_with_a_value_is_said_in_plain_words() -> None:
         ("workers", "abc", "--workers must be a whole number from 1, not 'abc'"),
         ("wait_replicas", "x", "--wait-replicas must be a whole number from 0, not 'x'"),
         ("pack", "1", "--pack must be a whole number from 2 to 512, not '1'"),
+        ("memory", "x", "--memory must be a size like 64MB, 500kB or 1MiB, not 'x'"),
+        ("memory", "999kB", "--memory must be at least 1MB, not '999kB'"),
         ("stall", "x", f"--stall {time}, not 'x'"),
         ("ttl", "x", f"--ttl {time}, or a template, not 'x'"),
         (
@@ -234,7 +238,8 @@ def test_the_longest_record_is_given_in_bytes_or_with_a_unit() -> None:
         "0": "from 1 byte to 512MiB",
         "513MiB": "to 512MiB",
         "much": "a size like",
-        "1G": "a size",
+        "1T": "a size",
+        "1G": "to 512MiB",
     }.items():
         with pytest.raises(ValueError, match=reason):
             option_values.record_bytes(text)

@@ -54,6 +54,7 @@ GOOD: list[tuple[str, Any]] = [
     ("max_rate", "50MB"),
     ("replace_all", True),
     ("listen", "10.0.0.7:7000"),
+    ("memory", 64_000_000),
     ("wait_replicas", 2),
     ("retry_for", 0.25),
     ("score", "{age}"),

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etl.dedupe import masks
 from etl.encode.strategies.prepass import ClearEncoder, ProbeEncoder
 from etl.errors import (
     EtlError,
@@ -29,7 +30,7 @@ from etl.options import LoadOptions, VerifyOptions
 from etl.pipeline import connect as connecting
 from etl.pipeline.claim import job_spec
 from etl.pipeline.connect import connect
-from etl.pipeline.execution import Run, _either
+from etl.pipeline.execution import Run
 from etl.pipeline.loading import Load
 from etl.pipeline.plan import make_plan
 from etl.pipeline.preflight import preflight
@@ -537,7 +538,7 @@ def test_a_run_that_went_well_may_still_have_refused_too_many(
 
 @given(st.binary(max_size=9), st.binary(max_size=9))
 def test_bits_that_two_workers_know_of_a_block_are_all_kept(one: bytes, other: bytes) -> None:
-    either = _either(one, other)
+    either = masks.either(one, other)
     assert len(either) == max(len(one), len(other))
     for place in range(len(either) * 8):
         assert bit(either, place) == (bit(one, place) or bit(other, place))

@@ -31,6 +31,8 @@ def mapping(source: Source = CSV, **options: Any) -> RecordMapping:
         (LINES, {"as_": "list"}, "list", "{line}"),
         (CSV, {"as_": "string"}, "string", "{json}"),
         (CSV, {"as_": "set", "value": "x{id}"}, "set", "x{id}"),
+        (JSON, {"as_": "list", "value": "{tags[]}"}, "list", "{tags[]}"),
+        (JSON, {"as_": "set", "value": "x:{tags[]}"}, "set", "x:{tags[]}"),
         (source_with("line", "b"), {}, "hash", "{json}"),
     ],
 )
@@ -133,3 +135,17 @@ def test_records_with_fields_need_a_key_and_one_is_proposed() -> None:
         mapping_of(LoadOptions(), Named(("a",), ("list",)))  # type: ignore[arg-type]
     assert mapping_of(LoadOptions(), LINES).key == template("{#}")
     assert mapping_of(LoadOptions(command=("SADD all {id}",)), CSV).commands
+
+
+def test_members_of_an_array_are_for_types_that_have_members() -> None:
+    for kind in ("string", "json"):
+        with pytest.raises(
+            UsageError, match=r"--value '\{x\[\]\}' has .* the --value of a list, set or zset"
+        ):
+            mapping(JSON, as_=kind, value="{x[]}")
+    with pytest.raises(UsageError, match=r"\{\*\}, which can only be an argument of a command"):
+        mapping(JSON, as_="set", value="{*}")
+    made = mapping(JSON, as_="zset", value="{members[]}", score="{scores[]}")
+    assert made.value.lists | made.score.lists == {"members", "scores"}
+    with pytest.raises(UsageError, match=r"--as zset takes the members of an array .* for an RDB file only"):
+        made.encoder()

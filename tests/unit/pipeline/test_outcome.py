@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from etl.errors import EtlError, InterruptedRunError, RejectedError, TargetError
@@ -41,6 +43,22 @@ def test_what_the_nodes_of_a_cluster_have_answered_for_is_added_up_and_shown() -
     assert list(report.as_dict()["nodes"].items()) == [("10.0.0.1:6379", 1), ("10.0.0.2:6379", 1_003)]
     assert "redis://host, 2 nodes: 10.0.0.1:6379 1, 10.0.0.2:6379 1,003" in report.summary()
     assert "nodes" not in outcome(None, Finished(0, 0.5)).report().as_dict()
+
+
+def test_what_later_records_have_superseded_is_counted_where_each_key_is_written_once() -> None:
+    ended = outcome(None)
+    ended.counters.set(2, "records_superseded", 2)
+    ended.counters.add(2, "records_read", 2)
+    once = replace(ended, ended=replace(ended.ended, keys_once=True))
+    assert once.report().as_dict()["records"] == {
+        "read": 9,
+        "written": 5,
+        "skipped": 0,
+        "rejected": 2,
+        "superseded": 2,
+    }
+    assert once.report().summary().endswith("9 read = 5 written + 0 skipped + 2 rejected + 2 superseded")
+    assert "superseded" not in ended.report().records
 
 
 def test_a_verify_counts_what_it_compares() -> None:
