@@ -18,7 +18,7 @@ from etl.pipeline.attempts import run_attempts
 from etl.pipeline.claim import JobRun
 from etl.pipeline.execution import Ended, Run
 from etl.pipeline.mapping import mapping_of
-from etl.pipeline.replaceable import refuse_options, require_one_value, require_unique_keys
+from etl.pipeline.replaceable import refuse_options, require_one_value
 from etl.pipeline.replacing import replace_data_set
 from etl.pipeline.settle_keys import refuse_memory
 from etl.pipeline.work import Encoders, Work
@@ -41,7 +41,6 @@ class Load:
         self._warn_of_the_past(mapping)
         if self.options.wire == REPLICATION:
             require_one_value(mapping)
-            require_unique_keys(mapping)
             return _replacing(mapping, DEFAULT_VERSION, 0)
         return replace(self._work(mapping), on_cluster=lambda: self._work(replace(mapping, clustered=True)))
 
@@ -78,7 +77,9 @@ class Load:
             rejects.require_writable()
         try:
             if self.options.wire == REPLICATION:
-                ended = replace_data_set(run, job_run, self.options)
+                ended = replace_data_set(
+                    run, job_run, self.options, mapping_of(self.options, run.plan.source)
+                )
             else:
                 ended = run_attempts(run, job_run)
         except StoppedError:

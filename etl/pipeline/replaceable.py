@@ -27,7 +27,6 @@ from etl.sink.replication.facts import ServerState
 from etl.sink.replication.handshake import COME_WITHIN_S
 from etl.sink.replication.put_back import Before, put_back
 from etl.sink.replication.replacement import ask_state
-from etl.template import NUMBER, Field
 
 _ONLY_WITH = ("replace_all", "listen")
 _NEVER_WITH = ("plan", "shard", "wait_replicas", "allow_eviction", "at_least_once")
@@ -65,16 +64,6 @@ def require_one_value(mapping: RecordMapping) -> None:
         )
 
 
-def require_unique_keys(mapping: RecordMapping) -> None:
-    """Refuse keys that two records may share: a server would end at the second one. Raises UsageError."""
-    parts = [part for part in mapping.key.parts if not isinstance(part, bytes)]
-    if parts != [Field(NUMBER)]:
-        raise UsageError(
-            "--wire replication needs keys of which each is there once: put {#}, the record's number, into"
-            " --key, and no other field; or load without it"
-        )
-
-
 def preflight_replication(
     resolved: Resolved, connected: Connected, options: LoadOptions, stop: StopFlag
 ) -> Preflight:
@@ -95,7 +84,7 @@ def preflight_replication(
         log_notice(resolved.progress, text)
     assert resolved.work.as_entries is not None
     work = resolved.work.as_entries(state.rdb_version, int(time.time() * 1000))
-    return Preflight(job, target, work, ((target, facts),), may_evict=True, stop=stop)
+    return Preflight(job, target, work, ((target, facts),), evictions=None, stop=stop)
 
 
 def single_server(target: Target) -> StandaloneTarget:

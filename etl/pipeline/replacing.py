@@ -6,11 +6,13 @@ was.
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
+from etl.encode.mapping import RecordMapping
 from etl.encode.rdb.encoder import RdbEncoder
 from etl.encode.rdb.parts import read_part
 from etl.encode.resp.protocol import plain
@@ -22,6 +24,7 @@ from etl.output.notice import log_notice
 from etl.pipeline.claim import JobRun
 from etl.pipeline.execution import Ended, Run
 from etl.pipeline.replaceable import note_key, replaceable_state, single_server
+from etl.pipeline.settle_keys import write_keys_once
 from etl.plan import COUNTS
 from etl.plan.error_reply import ErrorReply
 from etl.run.signals import StopSignals
@@ -38,11 +41,12 @@ from etl.worker.messages import Failed, ShardResult
 _LOOK_S = 0.2
 
 
-def replace_data_set(run: Run, job_run: JobRun, options: LoadOptions) -> Ended:
+def replace_data_set(run: Run, job_run: JobRun, options: LoadOptions, mapping: RecordMapping) -> Ended:
     """Run a load whose data set takes the place of the server's; return how it ended. Raises EtlError."""
     target = single_server(run.plan.target)
     state = replaceable_state(target, options, run.signals)
-    run = _without(run, PrepassResult())
+    with tempfile.TemporaryDirectory(prefix="redis-etl-keys-", ignore_cleanup_errors=True) as folder:
+        run = _without(run, write_keys_once(run, mapping, folder=folder, memory=options.memory))
     host, port = options.listen or (None, 0)
     asked = Asked(target.database, note_key(job_run.job), host, port, run.plan.records() or 0)
     replacing = _Replacing(
@@ -79,7 +83,7 @@ class _Replacing:
                 self._keep()
             else:
                 self._abandon()
-            return Ended(tuple(results), error)
+            return Ended(tuple(results), error, keys_once=True)
         finally:
             signals.second_raises = True
 
@@ -183,8 +187,9 @@ def _without(run: Run, passed: PrepassResult) -> Run:
     if blocks is not None:
         blocks = tuple(replace(block, skip_mask=passed.present.get(block.number)) for block in blocks)
     counters = run.counters
-    for name, count in (("records_skipped", passed.skipped), ("records_read", passed.skipped)):
-        counters.set(plan.workers, name, count)
+    counters.set(plan.workers, "records_skipped", passed.skipped)
+    counters.set(plan.workers, "records_superseded", passed.superseded)
+    counters.set(plan.workers, "records_read", passed.skipped + passed.superseded)
     rejects = None if plan.rejects is None else plan.rejects.for_attempt(0)
     rate = None if plan.rate is None else replace(plan.rate, since=time.monotonic())
     return replace(run, plan=replace(plan, blocks=blocks, rejects=rejects, rate=rate, marks=None))
