@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 from etl.encode.resp.protocol import asking, plain
-from etl.encode.resp.slots import slot_of, tag_of
+from etl.encode.resp.slots import slot_of, spread, tag_of
 from etl.errors import RefusedForNowError, TargetError
 from etl.plan import (
     NodeCheckpoint,
@@ -30,7 +29,7 @@ from etl.sink.error_replies import failure
 UNLISTED_KEEP_MS = 3_600_000
 """How long a key stays that could not be taken away before the job's state forgets it."""
 
-_MAX_SLOTS_TRIED = 8
+_MAX_SLOTS_TRIED = 64
 
 
 class JobNodes:
@@ -65,22 +64,31 @@ class JobNodes:
         that are ``listed`` are used again where they lie at the right node; others are listed by ``list_key``
         before they are made.
         """
-        session = self._session()
-        listed = sorted(listed)
-        keys = []
-        for node, ranges in session.slots().items():
-            own, identity = slot_set(ranges), session.identity(node)
-            words: list[bytes] = []
-            for checkpoint in checkpoints:
-                complete = replace(
-                    checkpoint, slots=own, node=identity.name, stream=next(iter(identity.streams), b"")
-                )
-                words += (complete.field, complete.value)
-            known = [key for key in listed if own >> slot_of(key) & 1]
-            free = (slot for first, last in ranges for slot in range(first, last + 1))
-            made = (node_key(job, tag_of(slot)) for slot in islice(free, _MAX_SLOTS_TRIED))
-            keys.append(self._write_one_of([*known, *made], words, listed, list_key))
-        return tuple(keys)
+        known = sorted(listed)
+
+        def attempt() -> tuple[bytes, ...]:
+            session = self._session()
+            keys = []
+            for node, ranges in session.slots().items():
+                own, identity = slot_set(ranges), session.identity(node)
+                words: list[bytes] = []
+                for checkpoint in checkpoints:
+                    complete = replace(
+                        checkpoint, slots=own, node=identity.name, stream=next(iter(identity.streams), b"")
+                    )
+                    words += (complete.field, complete.value)
+                usual = (key for key in known if own >> slot_of(key) & 1)
+                made = (node_key(job, tag_of(slot)) for slot in spread(ranges, _MAX_SLOTS_TRIED))
+                try:
+                    keys.append(self._write_one_of([*usual, *made], words, known, list_key))
+                except _MovingError:
+                    session.renew()
+                    raise RefusedForNowError(
+                        f"{self._target}: too many slots of {node} are on their way to other nodes"
+                    ) from None
+            return tuple(keys)
+
+        return self._target.backoff(self._stop).retry(attempt)
 
     def _write_one_of(
         self,
@@ -89,14 +97,14 @@ class JobNodes:
         listed: Collection[bytes],
         list_key: Callable[[bytes], None],
     ) -> bytes:
-        """Write to the first of ``keys`` whose slot is not on the move; return it."""
+        """Write to the first of ``keys`` whose slot is not on the move; return it. Raises _MovingError."""
         for key in keys:
             if key not in listed:
                 list_key(key)
             with suppress(_MovingError):
                 self._execute(key, b"HSET", key, *words)
                 return key
-        raise TargetError(f"{self._target}: too many slots are moving between nodes; try again later")
+        raise _MovingError
 
     def read(self, keys: Iterable[bytes], attempt: int, token: str) -> list[NodeCheckpoint]:
         """Return the checkpoints of an attempt that are to be believed, for the slots that they are about.

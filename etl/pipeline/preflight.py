@@ -87,7 +87,27 @@ class Preflight:
 
 
 def preflight(resolved: Resolved, connected: Connected, options: LoadOptions, stop: StopFlag) -> Preflight:
-    """Ask the server what it is and can do; return how the work is done there. Raises TargetError."""
+    """Ask the server what it is and can do; return how the work is done there. Raises TargetError.
+
+    Where other primaries have taken over in a cluster meanwhile, these are asked.
+    """
+    target = connected.target
+    while True:
+        try:
+            return _preflight(resolved, replace(connected, target=target), options, stop)
+        except TargetError:
+            if not target.clustered:
+                raise
+            before, target = target, target.identify("redis-etl", stop)  # waits for who takes over
+            if _names(target) == _names(before):
+                raise
+
+
+def _names(target: Target) -> set[str]:
+    return {str(primary) for primary in target.primaries()}
+
+
+def _preflight(resolved: Resolved, connected: Connected, options: LoadOptions, stop: StopFlag) -> Preflight:
     target, work = connected.target, resolved.work
     if target.clustered:
         target, work = on_cluster(target, work, options)

@@ -11,6 +11,7 @@ from etl.errors import LostError, ServerChangedError
 from etl.plan import StopFlag, Target
 from etl.sink.cluster_nodes import ClusterNodes
 from etl.sink.session.backoff import Backoff
+from etl.sink.session.following import FollowingSession
 from etl.sink.session.pipelined import PipelinedSession
 from etl.sink.session.reconnecting import ReconnectingSession
 from etl.sink.session.slot_map import Node, SlotMap
@@ -85,14 +86,15 @@ class SlotTarget(InCluster):
     def first_slots(self) -> tuple[int]:
         return (self.slot,)
 
-    def connect(self, client_name: str) -> PipelinedSession:
-        return self.nodes.node(self._owner(self.nodes.read_map())).connect(client_name)
+    def connect(self, client_name: str) -> FollowingSession:
+        owner = self._owner(self.nodes.read_map())
+        return self._following(self.nodes.node(owner).connect(client_name), client_name)
 
     def identified(self) -> SlotTarget:
         owner = self._owner(self.nodes.read_map())
         return replace(self, known=(owner, self.nodes.identity(owner).run_id))
 
-    def connect_reconnecting(self, client_name: str, stop: StopFlag) -> ReconnectingSession:
+    def connect_reconnecting(self, client_name: str, stop: StopFlag) -> FollowingSession:
         known = self.known
 
         def connect() -> PipelinedSession:
@@ -106,13 +108,20 @@ class SlotTarget(InCluster):
                 known = found
             return self.nodes.node(owner).connect(client_name)
 
-        return ReconnectingSession(connect, self.backoff(stop), None)
+        return self._following(ReconnectingSession(connect, self.backoff(stop), None), client_name)
 
     def connect_routed(self, client_name: str, stop: StopFlag) -> None:
         return None
 
     def bounded(self, records: int | None, nbytes: int | None) -> SlotTarget:
         return replace(self, nodes=self.nodes.bounded(records, nbytes))
+
+    def _following(
+        self, session: PipelinedSession | ReconnectingSession, client_name: str
+    ) -> FollowingSession:
+        return FollowingSession(
+            session, lambda node: self.nodes.node(node).connect(client_name), self.nodes.seed.address.endpoint
+        )
 
     def _owner(self, slot_map: SlotMap) -> Node:
         owner = slot_map.owner(self.slot)

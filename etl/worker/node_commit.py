@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from etl.encode.resp.protocol import plain
+from etl.encode.resp.protocol import asking, plain
 from etl.encode.resp.slots import slot_of, tag_of
 from etl.errors import EtlError, JobStateLostError, RefusedForNowError, ServerChangedError
 from etl.plan import (
@@ -42,10 +42,11 @@ class Stage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class NodeCommit(PendingCommit):
-    """One command of a round."""
+    """One command of a round; ``asking``: it is sent on to where the slot of its key goes."""
 
     stage: Stage = Stage.JOB
     key: bytes = b""
+    asking: bool = False
 
 
 class NodeCommits:
@@ -82,7 +83,8 @@ class NodeCommits:
             return None
         commit = self._due.popleft()
         self._unanswered += 1
-        return self._wire(commit), commit
+        wire = self._wire(commit)
+        return asking(wire) if commit.asking else wire, commit
 
     def retry(self) -> None:
         """Begin the round again in which a command was refused for now."""
@@ -186,12 +188,9 @@ class NodeCommits:
         assert self._writer is not None
         if response.replies is None:
             return None
-        (reply,) = response.replies
+        reply = response.replies[-1]
         if isinstance(reply, ErrorReply):
-            self._session.redirected(reply, commit.node)
-            if reply.policy.cause in (Cause.ASK, Cause.SPLIT) and commit.stage is Stage.NODES:
-                self._avoided.add(slot_of(commit.key))
-            return failure(reply, commit.node)
+            return self._refusal(commit, reply)
         if commit.waits:
             return replicas_missing(commit.node, reply, self._plan.replicas)
         if commit.stage is Stage.JOB and reply and not self._writer.may_vanish:
@@ -203,3 +202,14 @@ class NodeCommits:
                 return ServerChangedError(f"{commit.node} has lost its checkpoints: maybe also other keys")
             self._written.add(commit.key)
         return None
+
+    def _refusal(self, commit: NodeCommit, reply: ErrorReply) -> EtlError | None:
+        """Return the error of a command that was refused; None where it is due at another node."""
+        there = self._session.redirected(reply, commit.node)
+        if commit.stage is Stage.NODES:
+            if reply.policy.cause in (Cause.ASK, Cause.SPLIT):
+                self._avoided.add(slot_of(commit.key))
+        elif there is not None and not commit.asking:
+            self._due.appendleft(replace(commit, node=there, asking=True))
+            return None
+        return failure(reply, commit.node)

@@ -37,7 +37,7 @@ def test_what_a_promoted_replica_has_kept_of_what_was_there_before_is_deleted_on
             return any(client.smembers(key) not in (set(), {b"old"}) for key in client.keys("s:*"))
 
         members = ("--as", "set", "--key", "s:{id}", "--value", "{v}", "--job", JOB, "--workers", "2")
-        load = start("load", source, "--to", cluster.url, *members, "--max-rate", "1500", "--progress", "log")
+        load = start("load", source, "--to", cluster.url, *members, "--max-rate", "500", "--progress", "log")
         wait_until(written, what="records at the node that is to be killed")
         victim.kill()
         replica.thaw()

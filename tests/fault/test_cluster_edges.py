@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 import etl.pipeline.attempts as attempts
+import etl.pipeline.preflight as asking
+from tests.cases import cases
 from tests.fault.clustered import COUNT, JOB, Faulty, ids
 from tests.fault.commands import run_here
 from tests.support import wait_until
@@ -26,16 +29,16 @@ def cut_off(faulty: Faulty) -> tuple[ClusterNode, ClusterNode]:
     return victim, replica
 
 
-def once(monkeypatch: pytest.MonkeyPatch, name: str, step: Callable[[], object]) -> None:
+def once(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, step: Callable[[], object]) -> None:
     """Take a step just before the function of this name is called for the first time."""
-    function, steps = getattr(attempts, name), [step]
+    function, steps = getattr(module, name), [step]
 
     def patched(*args: Any, **kwargs: Any) -> Any:
         while steps:
             steps.pop()()
         return function(*args, **kwargs)
 
-    monkeypatch.setattr(attempts, name, patched)
+    monkeypatch.setattr(module, name, patched)
 
 
 def test_keys_that_were_deleted_at_a_primary_that_dies_before_the_load_are_deleted_again(
@@ -51,7 +54,7 @@ def test_keys_that_were_deleted_at_a_primary_that_dies_before_the_load_are_delet
     for number in numbers:
         owners[slot_of(f"s:{number}")].ask("SADD", f"s:{number}", "old")
     victim, _ = cut_off(faulty)
-    once(monkeypatch, "_attempt", lambda: faulty.cluster.kill_primary(victim))
+    once(monkeypatch, attempts, "_attempt", lambda: faulty.cluster.kill_primary(victim))
     line = ("load", str(faulty.file), "--to", faulty.cluster.url, *words, "--job", JOB)
     ended = run_here(faulty.capsys, *line)
     assert ended.code == 0, ended
@@ -60,3 +63,16 @@ def test_keys_that_were_deleted_at_a_primary_that_dies_before_the_load_are_delet
         expected[b"s:%d" % number].add(b"%d" % value)
     assert faulty.cluster.dump() == expected
     assert ended.records["written"] == COUNT
+
+
+@cases(("kind", "name"), [("strings", "t1"), ("a list", "t0")])
+def test_a_primary_that_dies_while_the_cluster_is_asked_before_the_load_is_replaced_by_then(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch, kind: str, name: str
+) -> None:
+    faulty.cluster.revive()
+    faulty.cluster.flush()
+    victim = faulty.cluster.owner(slot_of(name))
+    once(monkeypatch, asking, "read_server_facts", victim.kill)
+    ended = faulty.load(kind)
+    faulty.cluster.wait_agreed()
+    faulty.assert_loaded(kind, ended)

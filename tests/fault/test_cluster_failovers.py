@@ -105,7 +105,7 @@ def test_what_a_promoted_replica_never_got_is_loaded_again_and_only_that(
         lose_touch,
         lambda: faulty.flowing(300, at=victim),
         kill,
-        options=("--key", "k:{id}"),
+        options=("--key", "k:{id}", "--max-rate", "600"),  # so that little is on its way at any time
     )
     assert ended.code == 0, ended
     assert ended.records == {"read": COUNT, "written": COUNT, "skipped": 0, "rejected": 0}

@@ -10,6 +10,9 @@ from tests.support import wait_until
 from tests.support.cluster import slot_of
 from tests.support.resharding import Resharder, begin_move, move_slot
 
+MORE_THAN_A_FEW = 12
+"""Slots that are on the move at once, next to each other."""
+
 
 @cases("kind", KINDS)
 def test_slots_that_move_all_the_time_lose_and_double_nothing(faulty: Faulty, kind: str) -> None:
@@ -32,12 +35,26 @@ def test_slots_that_are_held_on_their_way_during_a_whole_load_hold_up_nothing(
     moves = [begin_move(cluster, slot, keys=20) for slot in TAG_SLOTS[:3]]
     for node in cluster.primaries():  # where the node's checkpoints would be
         first = next(start for start, _, primary in node.view() if primary == node.id)
-        if first not in TAG_SLOTS[:3]:
-            moves.append(begin_move(cluster, first))
+        some = range(first, first + (MORE_THAN_A_FEW if node is cluster.primaries()[0] else 1))
+        moves += [begin_move(cluster, slot) for slot in some if slot not in TAG_SLOTS[:3]]
     ended = faulty.load(kind, options=("--restart",))
     for move in moves:
         move.finish()
     cluster.wait_agreed()
+    faulty.assert_loaded(kind, ended)
+
+
+@cases("kind", ["strings", "several commands a record"])
+def test_a_job_whose_slot_is_held_on_its_way_before_it_has_a_record_has_it_where_the_slot_goes(
+    faulty: Faulty, kind: str
+) -> None:
+    faulty.cluster.flush()
+    move = begin_move(faulty.cluster, slot_of(JOB))
+    ended = faulty.load(kind, options=("--retry-for", "5"))
+    assert len(move.keys(move.to)) == 1
+    assert not move.keys(move.source)
+    move.finish()
+    faulty.cluster.wait_agreed()
     faulty.assert_loaded(kind, ended)
 
 

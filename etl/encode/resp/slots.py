@@ -118,3 +118,13 @@ def ranges_of(slots: Iterable[int]) -> list[tuple[int, int]]:
         else:
             runs.append((slot, slot))
     return runs
+
+
+def spread(ranges: Iterable[tuple[int, int]], most: int) -> list[int]:
+    """Return up to ``most`` of the slots in these ranges, the first one first, all over them.
+
+    Slots that are on the move are mostly next to each other, and the first ones.
+    """
+    slots = [slot for first, last in ranges for slot in range(first, last + 1)]
+    count = min(most, len(slots))
+    return [slots[place * len(slots) // count] for place in range(count)]

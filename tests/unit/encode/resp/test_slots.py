@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
-from etl.encode.resp.slots import SLOTS, ranges_of, slot_of, slots_of, tag_of
+from etl.encode.resp.slots import SLOTS, ranges_of, slot_of, slots_of, spread, tag_of
+from tests.cases import cases
 from tests.examples import examples
 
 KEYS = st.lists(st.one_of(st.binary(max_size=12), st.text("ab{}", max_size=8).map(str.encode)), max_size=30)
@@ -52,3 +53,19 @@ def test_every_slot_has_a_tag() -> None:
 def test_runs_of_slots_are_ranges() -> None:
     assert ranges_of([0, 1, 2, 7, 9, 10]) == [(0, 2), (7, 7), (9, 10)]
     assert ranges_of([]) == []
+
+
+@cases(
+    ("ranges", "most", "slots"),
+    [
+        ([(5, 5)], 8, [5]),
+        ([(0, 3), (10, 11)], 6, [0, 1, 2, 3, 10, 11]),
+        ([(0, 3), (10, 11)], 3, [0, 2, 10]),
+        ([(0, 5460)], 4, [0, 1365, 2730, 4095]),
+        ([], 8, []),
+    ],
+)
+def test_some_slots_are_taken_from_all_over_the_ranges(
+    ranges: list[tuple[int, int]], most: int, slots: list[int]
+) -> None:
+    assert spread(ranges, most) == slots

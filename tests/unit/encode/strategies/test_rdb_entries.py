@@ -180,6 +180,25 @@ def test_a_bucket_is_one_entry_wherever_batches_are_cut(
     assert entries + encoder.entries_in(last) == len(expected)
 
 
+def test_buckets_in_the_order_of_their_slots_are_whole_too() -> None:
+    encoder = rdb_encoder(packed(4), version=10, base_ms=NOW)
+    batch = keyed([{"v": b"%d" % at} for at in range(2, 19)], first=2)
+    order = [*range(10, 14), *range(2), *range(14, 17), *range(6, 10), *range(2, 6)]
+    wire = encoder.encode(batch.take(order))
+    written = b"".join(wire.buffers)
+    part = encoder.part_of(written)
+    assert part is not None
+    assert sorted(part.numbers.to_pylist()) == [2, 3, 16, 17, 18]
+    found = read_entries(written + b"".join(encoder.complete([part]).buffers))
+    assert {key: len(one.value) for key, one in found.items()} == {
+        b"b:0": 2,
+        b"b:1": 4,
+        b"b:2": 4,
+        b"b:3": 4,
+        b"b:4": 3,
+    }
+
+
 @cases("version", [9, 10])
 def test_a_bucket_is_compact_where_its_values_are_small(version: int) -> None:
     encoder = rdb_encoder(packed(128, expiry=Expiry("EX", template("9"))), version=version, base_ms=NOW)
