@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 
 from etl.encode.choose import rdb_encoder
 from etl.encode.mapping import RecordMapping
 from etl.encode.rdb.file import DEFAULT_VERSION
 from etl.errors import EtlError, StoppedError, UsageError
-from etl.job.state import Job, ResumePoint
+from etl.job.contract import JobState
+from etl.job.spec import ResumePoint
 from etl.options import REPLICATION, LoadOptions
 from etl.output.notice import choose_mode, log_notice
 from etl.output.reject_file import RejectFile
@@ -39,10 +41,17 @@ class Load:
         refuse_memory(self.options)
         mapping = mapping_of(self.options, source)
         self._warn_of_the_past(mapping)
+        as_entries = partial(rdb_encoder, mapping)
         if self.options.wire == REPLICATION:
             require_one_value(mapping)
-            return _replacing(mapping, DEFAULT_VERSION, 0)
-        return replace(self._work(mapping), on_cluster=lambda: self._work(replace(mapping, clustered=True)))
+            encoder = as_entries(version=DEFAULT_VERSION, base_ms=0)
+            encoders = Encoders(encoder, encoder)
+            return Work(mapping, encoders, writes=True, as_entries=as_entries, replaces_all=True)
+        return replace(
+            self._work(mapping),
+            on_cluster=lambda: self._work(replace(mapping, clustered=True)),
+            as_entries=as_entries,
+        )
 
     def _work(self, mapping: RecordMapping) -> Work:
         wire = self.options.wire
@@ -77,9 +86,7 @@ class Load:
             rejects.require_writable()
         try:
             if self.options.wire == REPLICATION:
-                ended = replace_data_set(
-                    run, job_run, self.options, mapping_of(self.options, run.plan.source)
-                )
+                ended = replace_data_set(run, job_run, self.options)
             else:
                 ended = run_attempts(run, job_run)
         except StoppedError:
@@ -89,10 +96,10 @@ class Load:
         rejected = rejects.first() if run.counters.total("records_rejected") else None
         if job_run.group is not None and not os.path.exists(rejects.path):
             rejected = None  # they are where the pass over the keys was made
-        return replace(ended, rejected=rejected)
+        return replace(ended, rejected=rejected, keys_once=run.supersedes)
 
 
-def _reject_path(given: str | None, job: Job) -> str:
+def _reject_path(given: str | None, job: JobState) -> str:
     """Return where rejects go: of a shard to a file of its own, as several may write to one folder."""
     path = given or f"rejects-{job.name}.jsonl"
     if not job.part:
@@ -104,17 +111,6 @@ def _reject_path(given: str | None, job: Job) -> str:
 def _encoded(mapping: RecordMapping) -> Work:
     encoders = Encoders(mapping.encoder(), mapping.single(), mapping.prepass())
     return Work(mapping, encoders, writes=True, fenced=not mapping.repeatable)
-
-
-def _replacing(mapping: RecordMapping, version: int, base_ms: int) -> Work:
-    encoder = rdb_encoder(mapping, version=version, base_ms=base_ms)
-    return Work(
-        mapping,
-        Encoders(encoder, encoder),
-        writes=True,
-        replaces_all=True,
-        as_entries=lambda version, base_ms: _replacing(mapping, version, base_ms),
-    )
 
 
 def _reset_reject_file(rejects: RejectFile, source: Source, resume_point: ResumePoint) -> str | None:

@@ -14,6 +14,7 @@ from etl.encode.rdb.probe import objection, probe
 from etl.encode.resp.slots import SLOTS, tag_of
 from etl.errors import EtlError, HungUpError, TargetError
 from etl.job.commands import commands_of, whole_commands
+from etl.job.contract import JobState
 from etl.job.name import job_name, run_token
 from etl.job.nodes import JobNodes
 from etl.job.parts import part_of
@@ -48,7 +49,7 @@ class Preflight:
     them for keys that they evict (None: that is no error).
     """
 
-    job: Job
+    job: JobState
     target: Target
     work: Work
     servers: tuple[tuple[Target, Findings], ...]

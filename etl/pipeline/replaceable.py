@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
+from dataclasses import replace
 
 from etl.encode.examples import CommandArgs
 from etl.encode.mapping import RecordMapping
@@ -17,6 +20,8 @@ from etl.output.notice import log_notice
 from etl.pipeline.connect import Connected
 from etl.pipeline.preflight import Preflight, job_of
 from etl.pipeline.resolve import Resolved
+from etl.pipeline.settle_keys import settling_of
+from etl.pipeline.work import Encoders
 from etl.plan import StopFlag, Target
 from etl.sink.control import ask_through
 from etl.sink.deployments.standalone import StandaloneTarget
@@ -83,7 +88,10 @@ def preflight_replication(
     for text in notices(state):
         log_notice(resolved.progress, text)
     assert resolved.work.as_entries is not None
-    work = resolved.work.as_entries(state.rdb_version, int(time.time() * 1000))
+    encoder = resolved.work.as_entries(version=state.rdb_version, base_ms=int(time.time() * 1000))
+    folder = os.path.join(tempfile.gettempdir(), f"redis-etl-keys-{job.token}")
+    settle = settling_of(resolved.work.mapping, folder, options.memory)
+    work = replace(resolved.work, encoders=Encoders(encoder, encoder), settle=settle)
     return Preflight(job, target, work, ((target, facts),), evictions=None, stop=stop)
 
 

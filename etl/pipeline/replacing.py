@@ -6,25 +6,23 @@ was.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from etl.encode.mapping import RecordMapping
 from etl.encode.rdb.encoder import RdbEncoder
 from etl.encode.rdb.parts import read_part
 from etl.encode.resp.protocol import plain
 from etl.errors import EtlError, StoppedError, TargetError
+from etl.job.fields import PrepassResult
 from etl.job.lock import lock_command
-from etl.job.state import PrepassResult
+from etl.job.state import Job
 from etl.options import LoadOptions
 from etl.output.notice import log_notice
 from etl.pipeline.claim import JobRun
 from etl.pipeline.execution import Ended, Run
 from etl.pipeline.replaceable import note_key, replaceable_state, single_server
-from etl.pipeline.settle_keys import write_keys_once
 from etl.plan import COUNTS
 from etl.plan.error_reply import ErrorReply
 from etl.run.signals import StopSignals
@@ -41,14 +39,15 @@ from etl.worker.messages import Failed, ShardResult
 _LOOK_S = 0.2
 
 
-def replace_data_set(run: Run, job_run: JobRun, options: LoadOptions, mapping: RecordMapping) -> Ended:
+def replace_data_set(run: Run, job_run: JobRun, options: LoadOptions) -> Ended:
     """Run a load whose data set takes the place of the server's; return how it ended. Raises EtlError."""
     target = single_server(run.plan.target)
     state = replaceable_state(target, options, run.signals)
-    with tempfile.TemporaryDirectory(prefix="redis-etl-keys-", ignore_cleanup_errors=True) as folder:
-        run = _without(run, write_keys_once(run, mapping, folder=folder, memory=options.memory))
+    run = _without(run, PrepassResult() if run.settle is None else run.settle(run))
     host, port = options.listen or (None, 0)
-    asked = Asked(target.database, note_key(job_run.job), host, port, run.plan.records() or 0)
+    job = job_run.job
+    assert isinstance(job, Job)
+    asked = Asked(target.database, note_key(job), host, port, run.plan.records() or 0)
     replacing = _Replacing(
         run, job_run, target, state, Replacement(target, state, asked, run.signals.stop_for)
     )
@@ -83,7 +82,7 @@ class _Replacing:
                 self._keep()
             else:
                 self._abandon()
-            return Ended(tuple(results), error, keys_once=True)
+            return Ended(tuple(results), error)
         finally:
             signals.second_raises = True
 
@@ -161,6 +160,7 @@ class _Replacing:
 
     def _keep(self) -> None:
         job = self.job_run.job
+        assert isinstance(job, Job)
         then = [] if self.target.embedded else [lock_command(job)]
         self.replacement.keep(then, _SecondSignal(self.run.signals))
 

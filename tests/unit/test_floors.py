@@ -89,6 +89,7 @@ CATCHING = {
     "etl.source.table.input": "a step in somebody else's library",
     "etl.source.storage.remote": "a step in somebody else's library",
     "etl.source.objects.values": "somebody else's __repr__",
+    "etl.sink.rdb_file.upload": "a step in somebody else's library",
 }
 """Who may catch every exception, and why."""
 

@@ -96,6 +96,9 @@ GOOD: list[tuple[str, Any]] = [
     ("expire_at", "{ts}"),
     ("expire_at", "2030-01-31T12:00:00Z"),
     ("allow_eviction", True),
+    ("rdb_version", "9"),
+    ("slots_of", "redis://host:1"),
+    ("aof", True),
     ("at_least_once", True),
 ]
 

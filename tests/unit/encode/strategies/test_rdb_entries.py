@@ -46,7 +46,11 @@ def keyed(records: list[Record], first: int = 0, **more: list[bytes]) -> Batch:
 
 
 def entries_of(encoder: RdbEncoder, batch: Batch) -> dict[bytes, Found]:
-    """Encode what can be encoded, look at what the wire says of itself, and read it."""
+    """Encode what can be encoded, look at what the wire says of itself, and read it.
+
+    Workers have the encoder from the parent: so it has travelled.
+    """
+    encoder = pickle.loads(pickle.dumps(encoder))  # noqa: S301 - our own
     good, _ = encoder.split_encodable(batch)
     wire = encoder.encode(good)
     data = b"".join(wire.buffers)
