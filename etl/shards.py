@@ -8,6 +8,9 @@ from dataclasses import dataclass
 MAX_SHARDS = 4096
 """Each shard that ends asks for the state of all others."""
 
+SHARD = "{shard}"
+"""Stands for a shard's number in the name of a file that there is one of for each."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShardNumber:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from etl.encode.key_hash import HASH, HASH_BITS
 from etl.encode.strategies.key_hashes import HashFilter
-from etl.sink.spill import Range, Runs, ranges
+from etl.sink.spilled_runs import Range, Runs, ranges
 from etl.units import MIB
 
 _BYTES_PER_ROW = 64
@@ -66,7 +66,7 @@ def find_repeats(runs: Runs, memory: int, check: Callable[[], None]) -> Repeats:
     ``check`` is called between ranges, and may raise.
     """
     rows = runs.rows
-    limit = max(min(memory // _BYTES_PER_ROW, max(_ROWS, _ROWS_PER_RUN * len(runs.runs))), _MIN_ROWS)
+    limit = max(min(memory // _BYTES_PER_ROW, max(_ROWS, _ROWS_PER_RUN * runs.count)), _MIN_ROWS)
     wanted = ranges(-(-rows // limit))
     # Each range has whole bytes of the filter.
     most = max(8 * min(_MAX_FILTER_BYTES, memory // 8), 8 * len(wanted), 1024)

@@ -9,7 +9,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.sink.spill import Range, Runs, ranges
+from etl.sink.spilled_runs import Range, Runs, ranges
 from etl.units import KIB, MIB
 
 Keeps = Literal["last", "first", "none"]
@@ -66,7 +66,7 @@ class _Loss:
 
 
 def _losses(runs: Runs, keeps: Keeps, memory: int, check: Callable[[], None]) -> Iterator[_Loss]:
-    wanted_bytes = max(_RANGE_BYTES, _BYTES_PER_RUN * len(runs.runs))
+    wanted_bytes = max(_RANGE_BYTES, _BYTES_PER_RUN * runs.count)
     limit = max(min(memory // _MEMORY_PER_BYTE, wanted_bytes), _MIN_BYTES)
     for wanted in ranges(max(-(-runs.nbytes // limit), 1)):
         check()

@@ -24,6 +24,7 @@ from etl.job.fields import (
 )
 from etl.job.nodes import JobNodes
 from etl.job.presence import Presence
+from etl.job.resume import left_unfinished
 from etl.job.spec import JobSpec, ResumePoint, now
 from etl.plan import (
     NODE_PREFIX,
@@ -106,6 +107,10 @@ class Job:
         if self.nodes is not None:
             self.nodes.set_target(target)
 
+    def reach_anew(self) -> None:
+        """Let go of the connection: whoever is asked next is reached, and known again, first."""
+        self.control.close()
+
     def resume_point(self, task: JobSpec, *, restart: bool) -> ResumePoint:
         """Return where the job stands, for this task. Raises SourceError where it is another one by now."""
         if restart:
@@ -119,25 +124,11 @@ class Job:
             )
         if task.source is None or head is None:
             return ResumePoint()
-        same_source = head.source == task.source
-        same = same_source and head.template == task.template
         if head.state == COMPLETE:
+            same = head.source == task.source and head.template == task.template
             return ResumePoint(unchanged=same, ended=head.updated)
-        done = self._done(head, record)
-        if not same and not _begun(done):
-            return ResumePoint()
-        if not same:
-            what = "options that say what becomes of a record" if same_source else "sources"
-            raise SourceError(
-                f"{self.title} was not finished, and its {what} have changed: give --restart to load from"
-                " the beginning, or what it was begun with to go on"
-            )
-        return ResumePoint(
-            block_bytes=head.block_bytes,
-            done=done,
-            passed=self.checked(read_passed, head, record),
-            attempts=len(head.attempts),
-        )
+        passed = self.checked(read_passed, head, record)
+        return left_unfinished(self.title, task, head, self._done(head, record), passed)
 
     def begin(self, task: JobSpec, block_bytes: int, *, afresh: bool) -> None:
         """Note that a run has begun: afresh, or going on."""
@@ -285,8 +276,3 @@ class Job:
 
 def _listed_in(record: Mapping[bytes, bytes]) -> list[bytes]:
     return [field.removeprefix(NODE_PREFIX) for field in record if field.startswith(NODE_PREFIX)]
-
-
-def _begun(done: Completed) -> bool:
-    """Return True if any worker has done anything that another task could not stand for."""
-    return any(mark.block >= 0 or mark.partial >= 0 for mark in done.marks)

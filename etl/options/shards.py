@@ -38,8 +38,9 @@ class ShardOptions(Options):
     )
     shards: Parsed[int | str | None, int | None] = option(
         default=None,
-        help="into how many shards --runner ray cuts the job; --workers is how many run at once",
+        help="into how many shards --runner ray cuts the job (--workers is how many run at once), or how many"
+        " RDB files are made, each with the keys of as many slots of a cluster",
         value=Value(values.shards, "N"),
-        shown="as many as run at once",
+        shown="as many as run at once; one file",
     )
     shared_path: bool = shared_path_option()

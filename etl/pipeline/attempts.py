@@ -14,12 +14,13 @@ from itertools import groupby
 
 from etl.encode.strategies.prepass import ClearEncoder
 from etl.errors import EtlError, JobStateLostError, TargetError
-from etl.job.state import Job, PrepassResult
+from etl.job.contract import JobState
+from etl.job.fields import PrepassResult
 from etl.output.notice import log_notice
 from etl.pipeline.claim import JobRun
 from etl.pipeline.execution import Ended, Run
 from etl.pipeline.shard_prepass import shared_prepass
-from etl.plan import COUNTS, Block, Completed, Confirmed, Encoder, Plan, Share, slot_bits
+from etl.plan import COUNTS, Block, Completed, Confirmed, Plan, Share, slot_bits
 from etl.worker.messages import ShardResult
 
 MAX_STALLED_ATTEMPTS = 3
@@ -42,8 +43,8 @@ def run_attempts(run: Run, job_run: JobRun) -> Ended:
                 log_notice(run.plan.progress, "a node was replaced that keys were deleted at: all once more")
                 job.begin(job_run.spec, run.plan.block_bytes, afresh=True)
                 done, passed = Completed(()), None
-            if run.prepass is not None and passed is None:
-                passed = _prepass(run, run.prepass, job_run)
+            if passed is None:
+                passed = _prepass(run, job_run)
             this = _attempt(run, job, attempt, done, passed or PrepassResult())
             if attempt == resume_point.attempts and resume_point.resumes:
                 _say_resuming(this, job)
@@ -51,7 +52,7 @@ def run_attempts(run: Run, job_run: JobRun) -> Ended:
             error = this.first_error(results) or _miscounted(run, job)
             if error is None:
                 # A primary that was replaced may go on answering: whoever is reached now must be the same.
-                job.control.close()
+                job.reach_anew()
                 job.complete({name: run.counters.total(name) for name in COUNTS})
                 return Ended(tuple(results))
         except EtlError as failure:
@@ -77,11 +78,19 @@ def run_attempts(run: Run, job_run: JobRun) -> Ended:
         done, attempt = again, attempt + 1
 
 
-def _prepass(run: Run, prepass: Encoder, job_run: JobRun) -> PrepassResult:
-    """Run the pass over the keys, of a shard the one that all shards share; return what it has decided."""
-    if job_run.group is not None:
-        return shared_prepass(run, prepass, job_run.group)
-    passed = run.run_prepass(prepass)
+def _prepass(run: Run, job_run: JobRun) -> PrepassResult | None:
+    """Run the pass over the keys, of a shard the one that all shards share; return what it has decided.
+
+    None where there is no such pass.
+    """
+    if run.prepass is not None and job_run.group is not None:
+        return shared_prepass(run, run.prepass, job_run.group)
+    if run.prepass is not None:
+        passed = run.run_prepass(run.prepass)
+    elif run.settle is not None:
+        passed = run.settle(run)
+    else:
+        return None
     job_run.job.note_prepass(passed)
     return passed
 
@@ -106,7 +115,7 @@ def _cleared_in_vain(run: Run, job_run: JobRun, done: Completed) -> bool:
     )
 
 
-def _miscounted(run: Run, job: Job) -> EtlError | None:
+def _miscounted(run: Run, job: JobState) -> EtlError | None:
     """Compare what was counted, by this run and by those before it, with the records of the sources."""
     planned, read = run.plan.records(), run.counters.total("records_read")
     if planned is None or planned == read:
@@ -117,7 +126,7 @@ def _miscounted(run: Run, job: Job) -> EtlError | None:
     )
 
 
-def _attempt(run: Run, job: Job, number: int, done: Completed, passed: PrepassResult) -> Run:
+def _attempt(run: Run, job: JobState, number: int, done: Completed, passed: PrepassResult) -> Run:
     """Plan what is left, with checkpoints of its own; the counters begin with what is done."""
     plan = run.plan
     rejects = None if plan.rejects is None else plan.rejects.for_attempt(number)
@@ -178,7 +187,7 @@ def _write_refused(plan: Plan, done: Completed) -> None:
         reader.close()
 
 
-def _say_resuming(run: Run, job: Job) -> None:
+def _say_resuming(run: Run, job: JobState) -> None:
     total = run.plan.source.nbytes
     how_far = f"{run.counters.total('records_read'):,} records"
     if total:

@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 
 from etl.encode.mapping import RecordMapping
 from etl.errors import LockedError, UsageError
+from etl.job.contract import JobState
 from etl.job.lock import LOOK_EVERY_S, locked
 from etl.job.parts import require_no_shards
 from etl.job.place import note_place
 from etl.job.shards import ShardGroup
-from etl.job.state import Job, JobSpec, ResumePoint
+from etl.job.spec import JobSpec, ResumePoint
+from etl.job.state import Job
 from etl.job.stop import heeding_stop
 from etl.options import LoadOptions, job_identity
 from etl.output.notice import choose_mode, log_notice
@@ -28,7 +30,7 @@ from etl.run.signals import StopSignals
 class JobRun:
     """A job with what is asked of it, and where it stands; ``group`` is the job that it is a shard of."""
 
-    job: Job
+    job: JobState
     spec: JobSpec
     resume_point: ResumePoint
     group: ShardGroup | None = None
@@ -49,6 +51,7 @@ def claim(
     the job that was not finished is another one, UsageError, TargetError.
     """
     job = checked.job
+    assert isinstance(job, Job)
     spec = job_spec(resolved.source, resolved.work.mapping, options)
     group = _group(job, spec, resolved, options) if job.part else None
     with contextlib.ExitStack() as claimed:

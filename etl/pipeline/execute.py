@@ -1,4 +1,4 @@
-"""The five steps of a verb that runs a plan: resolve, connect, preflight, plan, run.
+"""The steps of a verb that runs a plan: resolve, prepare (connect, preflight, claim), plan, run.
 
 Each returns a frozen noun, which the later ones are given; what differs between the verbs is in the ``Work``
 of the first step, and in the verb's own ``run``.
@@ -13,13 +13,12 @@ from typing import Any
 
 from etl.errors import EtlError
 from etl.options import LoadOptions
-from etl.pipeline.claim import JobRun, claim
-from etl.pipeline.connect import connect
+from etl.pipeline.claim import JobRun
 from etl.pipeline.execution import Ended, Run
 from etl.pipeline.outcome import Outcome
 from etl.pipeline.plan import make_plan
 from etl.pipeline.planned import Planned
-from etl.pipeline.preflight import preflight
+from etl.pipeline.prepare import prepared
 from etl.pipeline.resolve import resolve
 from etl.pipeline.run import run_plan
 from etl.pipeline.verb import Verb
@@ -38,27 +37,27 @@ def carry_out(
     with StopSignals() as signals:
         resolved = resolve(sources, options, verb.work, planned)
         runner = open_runner(options, resolved.workers)  # its processes start while the server is asked
-        with connect(options, signals) as connected:
-            checked = preflight(resolved, connected, options, signals)
-            with claim(resolved, checked, options, signals) as job_run:
-                counters = runner.counters(resolved.workers)
-                ended = Ended()
-                if not job_run.resume_point.unchanged:
-                    plan = make_plan(resolved, checked, job_run.resume_point, options)
-                    prepass = checked.work.encoders.prepass
-                    run = Run(plan, runner, signals, counters, checked.eviction_error, prepass)
-                    with checked.memory_watch(counters, options.retry_for):
-                        ended = run_plan(verb, run, job_run, resolved)
-                ended = _finished(ended, job_run, options)
-                return Outcome(
-                    verb=verb.name,
-                    job=checked.job.name,
-                    target=connected.target.name,
-                    counters=counters,
-                    ended=ended,
-                    seconds=time.monotonic() - started_at,
-                    resumed_from=job_run.resumed_from,
-                )
+        with prepared(resolved, options, signals) as ready:
+            resolved, checked, job_run = ready.resolved, ready.checked, ready.job_run
+            counters = runner.counters(resolved.workers)
+            ended = Ended()
+            if not job_run.resume_point.unchanged:
+                plan = make_plan(resolved, checked, job_run.resume_point, options)
+                prepass = checked.work.encoders.prepass
+                settle = checked.work.settle
+                run = Run(plan, runner, signals, counters, checked.eviction_error, prepass, settle)
+                with checked.memory_watch(counters, options.retry_for):
+                    ended = run_plan(verb, run, job_run, resolved)
+            ended = _finished(ended, job_run, options)
+            return Outcome(
+                verb=verb.name,
+                job=checked.job.name,
+                target=ready.target,
+                counters=counters,
+                ended=ended,
+                seconds=time.monotonic() - started_at,
+                resumed_from=job_run.resumed_from,
+            )
 
 
 def _finished(ended: Ended, job_run: JobRun, options: LoadOptions) -> Ended:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from etl.dedupe.masks import either
 from etl.encode.strategies.prepass import ClearEncoder
@@ -31,12 +32,23 @@ class Ended:
     keys_once: bool = False
 
 
+class Settles(Protocol):
+    """What decides before a run which records it passes over, so that each key is written once."""
+
+    @property
+    def keeps(self) -> str:
+        """Which of the records with one key stays: ``last``, ``first``, or ``none``, as there may be one."""
+
+    def __call__(self, run: Run) -> PrepassResult: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A plan and what it takes to run it.
 
     ``eviction_error`` returns the error of a run that went well while the server evicted keys. ``prepass``
-    encodes a pass over the keys before the run (None: there is none).
+    encodes a pass over the keys before the run (None: there is none); ``settle(run)`` decides before the run
+    which records it passes over (None: it passes over none).
     """
 
     plan: Plan
@@ -45,6 +57,12 @@ class Run:
     counters: Counters
     eviction_error: Callable[[], EtlError | None] = lambda: None
     prepass: Encoder | None = None
+    settle: Settles | None = None
+
+    @property
+    def supersedes(self) -> bool:
+        """Return True if a record may be superseded by a later one with its key."""
+        return self.settle is not None and self.settle.keeps == "last"
 
     def results(self) -> list[ShardResult]:
         """Run the plan; return the results of its shards."""

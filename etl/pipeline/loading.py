@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 
+from etl.encode.choose import rdb_encoder
 from etl.encode.mapping import RecordMapping
+from etl.encode.rdb.file import DEFAULT_VERSION
 from etl.errors import EtlError, StoppedError, UsageError
-from etl.job.state import Job, ResumePoint
-from etl.options import LoadOptions
+from etl.job.contract import JobState
+from etl.job.spec import ResumePoint
+from etl.options import REPLICATION, LoadOptions
 from etl.output.notice import choose_mode, log_notice
 from etl.output.reject_file import RejectFile
 from etl.pipeline.attempts import run_attempts
 from etl.pipeline.claim import JobRun
 from etl.pipeline.execution import Ended, Run
 from etl.pipeline.mapping import mapping_of
+from etl.pipeline.replaceable import refuse_options, require_one_value
+from etl.pipeline.replacing import replace_data_set
 from etl.pipeline.settle_keys import refuse_memory
 from etl.pipeline.work import Encoders, Work
 from etl.plan import Source
@@ -31,10 +37,21 @@ class Load:
     name = "load"
 
     def work(self, source: Source) -> Work:
+        refuse_options(self.options)
         refuse_memory(self.options)
         mapping = mapping_of(self.options, source)
         self._warn_of_the_past(mapping)
-        return replace(self._work(mapping), on_cluster=lambda: self._work(replace(mapping, clustered=True)))
+        as_entries = partial(rdb_encoder, mapping)
+        if self.options.wire == REPLICATION:
+            require_one_value(mapping)
+            encoder = as_entries(version=DEFAULT_VERSION, base_ms=0)
+            encoders = Encoders(encoder, encoder)
+            return Work(mapping, encoders, writes=True, as_entries=as_entries, replaces_all=True)
+        return replace(
+            self._work(mapping),
+            on_cluster=lambda: self._work(replace(mapping, clustered=True)),
+            as_entries=as_entries,
+        )
 
     def _work(self, mapping: RecordMapping) -> Work:
         wire = self.options.wire
@@ -68,7 +85,10 @@ class Load:
         if self.options.rejects is not None or run.plan.reject_limit != RejectLimit(count=0):
             rejects.require_writable()
         try:
-            ended = run_attempts(run, job_run)
+            if self.options.wire == REPLICATION:
+                ended = replace_data_set(run, job_run, self.options)
+            else:
+                ended = run_attempts(run, job_run)
         except StoppedError:
             ended = Ended(error=run.signals.error())
         except EtlError as error:
@@ -76,10 +96,10 @@ class Load:
         rejected = rejects.first() if run.counters.total("records_rejected") else None
         if job_run.group is not None and not os.path.exists(rejects.path):
             rejected = None  # they are where the pass over the keys was made
-        return replace(ended, rejected=rejected)
+        return replace(ended, rejected=rejected, keys_once=run.supersedes)
 
 
-def _reject_path(given: str | None, job: Job) -> str:
+def _reject_path(given: str | None, job: JobState) -> str:
     """Return where rejects go: of a shard to a file of its own, as several may write to one folder."""
     path = given or f"rejects-{job.name}.jsonl"
     if not job.part:

@@ -34,7 +34,7 @@ def make_plan(
     """
     source, work, target = resolved.source, checked.work, checked.target
     by_slot = isinstance(work.encoders.main, SlotMsetEncoder)
-    nodes = SLOT_NODES if by_slot else len(checked.servers)
+    nodes = SLOT_NODES if by_slot else max(1, len(checked.servers))
     size = resume_point.block_bytes or _block_bytes(resolved, nodes)
     rate, reject_limit = options.max_rate, options.max_rejects
     if resolved.planned is not None and resolved.planned.shard is not None:

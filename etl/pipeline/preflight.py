@@ -14,6 +14,7 @@ from etl.encode.rdb.probe import objection, probe
 from etl.encode.resp.slots import SLOTS, tag_of
 from etl.errors import EtlError, HungUpError, TargetError
 from etl.job.commands import commands_of, whole_commands
+from etl.job.contract import JobState
 from etl.job.name import job_name, run_token
 from etl.job.nodes import JobNodes
 from etl.job.parts import part_of
@@ -48,7 +49,7 @@ class Preflight:
     them for keys that they evict (None: that is no error).
     """
 
-    job: Job
+    job: JobState
     target: Target
     work: Work
     servers: tuple[tuple[Target, Findings], ...]
@@ -59,7 +60,7 @@ class Preflight:
     def memory_watch(self, counters: Counters, retry_for_s: float) -> Iterator[None]:
         """Have the workers pause, while entered, before a server with a limit is full."""
         limited = [server for server, facts in self.servers if facts.info.maxmemory]
-        if not (self.work.writes and limited):
+        if not (self.work.writes and limited) or self.work.replaces_all:
             yield
             return
         with contextlib.ExitStack() as opened:
@@ -118,7 +119,7 @@ def _preflight(resolved: Resolved, connected: Connected, options: LoadOptions, s
             where = f"slots of {counted(moving, 'node')} are being migrated"
             log_notice(resolved.progress, f"{where}: writes there may pause for some seconds")
     work = unfenced(work) if options.at_least_once else work
-    job = _job(resolved, connected, target, options, stop)
+    job = job_of(resolved, connected, target, options, stop)
     more = _other_commands(work, job)
     commands = examples(work.encoders.always())
     servers = tuple(
@@ -139,7 +140,7 @@ def _preflight(resolved: Resolved, connected: Connected, options: LoadOptions, s
     return Preflight(job, target, work, servers, evictions, stop)
 
 
-def _job(
+def job_of(
     resolved: Resolved, connected: Connected, target: Target, options: LoadOptions, stop: StopFlag
 ) -> Job:
     """Return the run's job; a shard's is a part of it, with a record of its own."""

@@ -22,7 +22,8 @@ from etl.options import LoadOptions, given
 from etl.output.notice import log_notice
 from etl.pipeline.execution import Run
 from etl.plan import Block, Encoder, Projection
-from etl.sink.spill import SUFFIX, Runs, SpillTarget, spill_error
+from etl.sink.spill import SUFFIX, SpillTarget, spill_error
+from etl.sink.spilled_runs import Runs
 from etl.template import ALL, JSON, LINE, NUMBER, Template
 from etl.units import MIB
 
@@ -41,12 +42,17 @@ _SHOWN_BYTES = 100
 
 def refuse_memory(options: LoadOptions) -> None:
     """Refuse ``--memory`` where keys may be written more than once. Raises UsageError."""
-    once = options.url().startswith("rdb:") or options.wire == "replication"
+    once = options.url().startswith(("rdb:", "embedded:")) or options.wire == "replication"
     if given(options, "memory") and not once:
         raise UsageError(
-            "--memory has no effect here: it is for loads that write each key once, --to rdb:FILE and"
-            " --wire replication"
+            "--memory has no effect here: it is for loads that write each key once: --to rdb:FILE, --to"
+            " embedded:FOLDER and --wire replication"
         )
+
+
+def keeps_of(mapping: RecordMapping) -> Keeps:
+    """Return which of the records with one key stays, by ``--if-exists`` and the type."""
+    return "none" if one_record_a_key(mapping) else _KEEPS.get(mapping.if_exists, "none")
 
 
 def write_keys_once(run: Run, mapping: RecordMapping, *, folder: str, memory: int) -> PrepassResult:
@@ -55,11 +61,8 @@ def write_keys_once(run: Run, mapping: RecordMapping, *, folder: str, memory: in
     Of a type of which a key holds many records none of them is the later one: they end the run, as those
     with one key do for ``fail``. Raises EtlError; for the rest see ``settle_keys``.
     """
-    keeps: Keeps = "none"
-    if not one_record_a_key(mapping):
-        keeps = _KEEPS.get(mapping.if_exists, "none")
     advice = ADVICE_TO_GROUP if one_record_a_key(mapping) else ADVICE
-    return settle_keys(run, mapping.key, keeps=keeps, folder=folder, memory=memory, advice=advice)
+    return settle_keys(run, mapping.key, keeps=keeps_of(mapping), folder=folder, memory=memory, advice=advice)
 
 
 def settle_keys(
@@ -88,6 +91,30 @@ def settle_keys(
 
 
 @dataclass(frozen=True, slots=True)
+class KeySettling:
+    """What is decided of repeated keys before a run (a ``Settles``): see ``write_keys_once``."""
+
+    mapping: RecordMapping
+    folder: str
+    memory: int
+
+    @property
+    def keeps(self) -> Keeps:
+        return keeps_of(self.mapping)
+
+    def __call__(self, run: Run) -> PrepassResult:
+        return write_keys_once(run, self.mapping, folder=self.folder, memory=self.memory)
+
+
+def settling_of(mapping: RecordMapping, folder: str, memory: int) -> KeySettling | None:
+    """Return what decides of records with one key, of which a file holds one; None: no key is repeated.
+
+    About ``memory`` bytes are used; more is written into ``folder``.
+    """
+    return None if keys_are_unique(mapping.key) else KeySettling(mapping, folder, memory)
+
+
+@dataclass(frozen=True, slots=True)
 class _Settling:
     run: Run
     key: Template
@@ -95,10 +122,16 @@ class _Settling:
     memory: int
 
     def result(self, keeps: Keeps, advice: str) -> PrepassResult:
-        repeats = find_repeats(self._hashes(), self.memory, self._check)
+        hashes = self._hashes()
+        with _reading(self.folder):
+            repeats = find_repeats(hashes, self.memory, self._check)
         if not repeats.hashes:
             return PrepassResult()
-        runs = self._candidates(repeats)
+        candidates = self._candidates(repeats)
+        with _reading(self.folder):
+            return self._decided(candidates, keeps, advice)
+
+    def _decided(self, runs: Runs, keeps: Keeps, advice: str) -> PrepassResult:
         if keeps == "none":
             repeat = first_repeat(runs, self.memory, self._check)
             if repeat is not None:
@@ -201,6 +234,14 @@ def _first(block: Block) -> int:
 def _shown(key: bytes) -> str:
     text = key[:_SHOWN_BYTES].decode("utf-8", "backslashreplace")
     return text + "..." if len(key) > _SHOWN_BYTES else text
+
+
+@contextlib.contextmanager
+def _reading(folder: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise spill_error(folder, error) from None
 
 
 @contextlib.contextmanager

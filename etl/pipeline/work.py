@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from etl.encode.examples import CommandArgs
 from etl.encode.mapping import RecordMapping
+from etl.encode.rdb.encoder import RdbEncoder
+from etl.pipeline.execution import Settles
 from etl.plan import Encoder
 from etl.template import Template
 
@@ -37,6 +39,9 @@ class Work:
     ``commands`` are examples of those that it needs besides its encoders' and its job's. ``by_restore`` is
     the same work with RESTORE, the best way first: the first one that the server can do is done instead, and
     with ``must_restore`` one of them has to be. ``on_cluster`` returns the same work as a cluster takes it.
+    ``settle(run)`` decides before the load which records it passes over (None: it loads all).
+    ``as_entries(version=, base_ms=)`` returns what makes entries of an RDB file of the records.
+    ``replaces_all``: by replication, in place of everything that the server has.
     """
 
     mapping: RecordMapping
@@ -47,6 +52,9 @@ class Work:
     by_restore: tuple[Work, ...] = ()
     must_restore: bool = False
     on_cluster: Callable[[], Work] | None = field(default=None, compare=False)
+    settle: Settles | None = field(default=None, compare=False)
+    as_entries: Callable[..., RdbEncoder] | None = field(default=None, compare=False)
+    replaces_all: bool = False
 
     @property
     def may_be_fenced(self) -> bool:

@@ -39,7 +39,8 @@ class Block:
     ``completed`` are the shares of it that an earlier attempt has done. ``long_bytes`` is the length of the
     one record that it is, where that is longer than ``--max-record`` allows; None for all other blocks.
     ``repair`` has a bit for each slot of a cluster whose records of the block are sent once more: an earlier
-    attempt has written and counted them, and their node may have lost them.
+    attempt has written and counted them, and their node may have lost them. ``spooled`` is where the payload
+    is in a file (offset, bytes), where it is not in the block.
     """
 
     number: int
@@ -54,6 +55,7 @@ class Block:
     records: int | None = None
     long_bytes: int | None = None
     repair: bytes | None = field(default=None, repr=False)
+    spooled: tuple[int, int] | None = None
 
     @property
     def nbytes(self) -> int:

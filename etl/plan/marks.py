@@ -175,6 +175,8 @@ class CheckpointWriter:
     ``token`` is that of their checkpoints. ``may_vanish``: the server may evict the job's state
     like any other key, and the run does not mind.
 
+    ``in_journal``: they go into a file's journal (``journal.py``), and not to a server.
+
     In a cluster, ``node_keys`` are where its nodes keep theirs for the job ``job``, and ``repaired`` are the
     slots of which blocks of earlier attempts are sent once more (``node_checkpoints.py``).
     """
@@ -187,6 +189,7 @@ class CheckpointWriter:
     job: bytes = b""
     node_keys: tuple[bytes, ...] = ()
     repaired: int = 0
+    in_journal: bool = False
 
     def node_key(self, tag: bytes) -> bytes:
         """Return the key of the checkpoints at a node that has the slot of the hash tag ``tag``."""

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from etl.errors import UsageError
-from etl.options import MAX_WORKERS, LoadOptions, RunOptions, flag_of, given, given_of_others
+from etl.options import (
+    MAX_WORKERS,
+    LoadOptions,
+    RunOptions,
+    flag_of,
+    given,
+    given_of_others,
+)
 from etl.options.shelves import RUNNERS
 from etl.plan import Plan, Source
 from etl.report import Counters
@@ -28,7 +35,7 @@ def worker_count(options: RunOptions, source: Source) -> int:
     return options.workers
 
 
-def open_runner(options: RunOptions, workers: int) -> Runner:
+def open_runner(options: LoadOptions, workers: int) -> Runner:
     """Return the runner that was asked for, ready for plans of so many workers. Raises UsageError."""
     if options.runner is None:
         _refuse_of_engines(options)
@@ -61,11 +68,16 @@ def _refuse_others(options: RunOptions, chosen: ModuleType) -> None:
         raise UsageError(f"{flag_of(name)} has no effect with --runner {options.runner}")
 
 
-def _refuse_of_engines(options: RunOptions) -> None:
+def _refuse_of_engines(options: LoadOptions) -> None:
     for engine, member in RUNNERS.members():
         for name in member.OPTIONS if hasattr(member, "open_engine") else ():
-            if given(options, name):
+            if given(options, name) and not _is_of_files(options, name):
                 raise UsageError(f"{flag_of(name)} has no effect without --runner {engine}")
+
+
+def _is_of_files(options: LoadOptions, name: str) -> bool:
+    """Return True for the number of files, each of which is called a shard, too."""
+    return name == "shards" and options.url().startswith("rdb:")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from types import ModuleType
 
 from etl.errors import UsageError
-from etl.options import TargetOptions, flag_of, given_of_others
+from etl.options import LoadOptions, TargetOptions, flag_of, given_of_others
 from etl.plan import StopFlag, Target
 from etl.registry import Shelf
 from etl.suggest import did_you_mean
@@ -18,7 +18,7 @@ DEPLOYMENTS = Shelf("etl.sink.deployments", "deployment")
 
 
 @contextlib.contextmanager
-def opened_target(options: TargetOptions) -> Iterator[Target]:
+def opened_target(options: LoadOptions) -> Iterator[Target]:
     """Yield the target of ``--to``; a server that was started for it runs while this is entered.
 
     Raises UsageError for a URL that cannot be, and for options that have no effect on what it leads to.

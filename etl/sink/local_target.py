@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar, NoReturn, TypeVar
 
-from etl.plan import StopFlag
+from etl.plan import RoutedSession, StopFlag
 from etl.sink.session.backoff import Backoff
 
 Self = TypeVar("Self", bound="LocalTarget")
@@ -52,7 +52,7 @@ class LocalTarget:
     def connect(self, client_name: str) -> NoReturn:
         raise TypeError(f"{self} is no server: no command can be sent to it")
 
-    def connect_routed(self, client_name: str, stop: StopFlag) -> None:
+    def connect_routed(self, client_name: str, stop: StopFlag) -> RoutedSession | None:
         return None
 
     def bounded(self: Self, records: int | None, nbytes: int | None) -> Self:

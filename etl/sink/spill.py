@@ -1,14 +1,14 @@
-"""Batches that do not fit into memory, written by workers and read back range by range of their hashes.
+"""Batches that do not fit into memory, as workers write them: what is read back is in ``spilled_runs``.
 
 NOTE(runs): a worker keeps batches until they take up their share of memory, sorts them by the first bits of
-the hash, and writes them as one run: a batch of an Arrow stream. So what has a hash in some range is a slice
-of each run, found by bisection in the mapped file; nothing else is read.
+the hash, and writes them as one run. So what has a hash in some range is a slice of each run, and nothing
+else has to be read. A run is its number of rows and the bytes of its text (8 each, of this machine's order),
+then the buffers of its columns as Arrow has them.
 """
 
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,21 +16,21 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.encode.key_hash import HASH, HASH_BITS
 from etl.errors import TargetError
 from etl.plan import Response, StopFlag, Wire
 from etl.sink.local_target import LocalTarget
+from etl.sink.spilled_runs import HEAD, Runs, heads_of, read_runs
 
 SUFFIX = ".spilled"
-_SORTED_BITS = 12  # Arrow sorts numbers of so few bits by counting
-_UNSORTED_BITS = HASH_BITS - _SORTED_BITS
+_EMPTY = pa.py_buffer(b"")  # Arrow may have no buffer for no text
 
 
 @dataclass(frozen=True, slots=True)
 class SpillTarget(LocalTarget):
-    """A Target: files of batches of ``schema``, whose first column is ``hash``, in ``folder``.
+    """A Target: files of batches of ``schema``, in ``folder``.
 
-    A wire is one serialized batch, ``run_bytes`` is about how much of them a session keeps in memory. The
+    The first column is ``hash``; the last one may be ``binary``, and all others are numbers; none is null. A
+    wire is one serialized batch, ``run_bytes`` is about how much of them a session keeps in memory. The
     files' names begin with ``prefix``.
     """
 
@@ -50,8 +50,7 @@ class SpillTarget(LocalTarget):
         """Return what all sessions have written. Raises TargetError."""
         try:
             names = sorted(name for name in os.listdir(self.folder) if name.startswith(f"{self.prefix}-"))
-            paths = [os.path.join(self.folder, name) for name in names]
-            return Runs([run for path in paths for run in _runs_in(path)])
+            return read_runs([os.path.join(self.folder, name) for name in names], self.schema)
         except OSError as error:
             raise spill_error(self.folder, error) from None
 
@@ -65,8 +64,7 @@ class SpillSession:
         self._batches: list[pa.RecordBatch] = []
         self._nbytes = 0
         try:
-            self._file = pa.OSFile(path, "wb")
-            self._writer = pa.ipc.new_stream(self._file, target.schema)
+            self._file = open(path, "wb")  # noqa: SIM115 - a session is closed
         except OSError as error:
             raise spill_error(path, error) from None
 
@@ -88,80 +86,34 @@ class SpillSession:
         """Do nothing: a file stays open."""
 
     def close(self) -> None:
-        self._file.close()  # a stream may end with any of its batches
+        self._file.close()  # every run was flushed
 
     def _write_run(self) -> None:
         if not self._batches:
             return
         batch = pa.concat_batches(self._batches) if len(self._batches) > 1 else self._batches[0]
-        heads = pc.shift_right(batch.column(0), pa.scalar(_UNSORTED_BITS, HASH)).cast(pa.uint16())
+        batch = batch.take(pc.array_sort_indices(heads_of(batch.column(0))))
+        buffers = [buffer or _EMPTY for column in batch.columns for buffer in column.buffers()[1:]]
+        text = len(buffers[-1]) if len(buffers) > batch.num_columns else 0
         try:
-            self._writer.write_batch(batch.take(pc.array_sort_indices(heads)))
+            self._file.write(HEAD.pack(len(batch), text))
+            for buffer, nbytes in zip(buffers, _sizes(batch, text), strict=True):
+                self._file.write(memoryview(buffer)[:nbytes])
+            self._file.flush()
         except OSError as error:
             raise spill_error(self._path, error) from None
         self._batches, self._nbytes = [], 0
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Hashes from ``start`` up to (not including) ``stop``."""
-
-    start: int
-    stop: int
-
-
-def ranges(count: int) -> list[Range]:
-    """Cut all hashes into at least ``count`` ranges of one length, a power of two of them."""
-    bits = (count - 1).bit_length()
-    length = 1 << (HASH_BITS - bits)
-    return [Range(number * length, (number + 1) * length) for number in range(1 << bits)]
-
-
-@dataclass(frozen=True, slots=True)
-class Runs:
-    """Runs of all workers: see NOTE(runs)."""
-
-    runs: list[pa.RecordBatch]
-
-    @property
-    def rows(self) -> int:
-        return sum(len(run) for run in self.runs)
-
-    @property
-    def nbytes(self) -> int:
-        return sum(run.nbytes for run in self.runs)
-
-    def within(self, wanted: Range) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of each run whose hash is in a range, where there are any."""
-        for run in self.runs:
-            rows = _slice(run, wanted)
-            if len(rows):
-                yield rows
-
-
-def _slice(run: pa.RecordBatch, wanted: Range) -> pa.RecordBatch:
-    hashes = run.column(0)
-    _, data = hashes.buffers()
-    view = memoryview(data).cast("Q")[hashes.offset : hashes.offset + len(hashes)]
-    first, last = wanted.start >> _UNSORTED_BITS, (wanted.stop - 1) >> _UNSORTED_BITS
-    start = bisect_left(view, first, key=_head)
-    stop = bisect_left(view, last + 1, lo=start, key=_head)
-    rows = run.slice(start, stop - start)
-    if wanted.start == first << _UNSORTED_BITS and wanted.stop == (last + 1) << _UNSORTED_BITS:
-        return rows
-    inside = pc.less_equal(rows.column(0), pa.scalar(wanted.stop - 1, HASH))
-    return rows.filter(pc.and_(inside, pc.greater_equal(rows.column(0), pa.scalar(wanted.start, HASH))))
-
-
-def _head(hash_: int) -> int:
-    return hash_ >> _UNSORTED_BITS
-
-
-def _runs_in(path: str) -> list[pa.RecordBatch]:
-    if not os.path.getsize(path):  # its worker had no record
-        return []
-    with pa.memory_map(path) as file:
-        return list(pa.ipc.open_stream(file))
+def _sizes(batch: pa.RecordBatch, text: int) -> list[int]:
+    """Return how many bytes of each buffer are its own: Arrow may have allocated more."""
+    sizes = []
+    for column in batch.columns:
+        if column.type == pa.binary():
+            sizes += [4 * (len(batch) + 1), text]
+        else:
+            sizes.append(len(batch) * column.type.byte_width)
+    return sizes
 
 
 def spill_error(path: str, error: OSError) -> TargetError:

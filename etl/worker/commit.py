@@ -123,6 +123,12 @@ def replicas_missing(target: object, found: int, wanted: int) -> RefusedForNowEr
 
 
 def checkpoint_wire(writer: CheckpointWriter, checkpoint: Checkpoint) -> Wire:
-    """Return the command that writes a checkpoint, whose field is there already: so HSET answers 0."""
+    """Return what writes a checkpoint: a command, or name and value for a journal.
+
+    Its field is there already: so HSET answers 0.
+    """
+    if writer.in_journal:
+        pair = (checkpoint.field, checkpoint.value)
+        return Wire(pair, boundaries=(0,), expected=None, nbytes=sum(map(len, pair)))
     wire = plain((b"HSET", writer.key, checkpoint.field, checkpoint.value))
     return replace(wire, expected=b":0\r\n")

@@ -78,15 +78,17 @@ class OneServer:
 
 
 class Routed:
-    """The Sending of a cluster."""
+    """The Sending of a cluster, and of several files."""
 
     routed = True
 
-    def __init__(self, plan: Plan, session: RoutedSession, encoding: PieceEncoder) -> None:
+    def __init__(
+        self, plan: Plan, session: RoutedSession, encoding: PieceEncoder, commits: Commits | NodeCommits
+    ) -> None:
         self._session = session
         self._encoding = encoding
         self._by_slot = plan.by_slot
-        self.commits = NodeCommits(plan, session)
+        self.commits = commits
 
     def parts(self, piece: InFlight) -> Sequence[InFlight]:
         if piece.asking:
@@ -145,5 +147,7 @@ def open_sending(plan: Plan, name: str, stop: StopFlag, encoding: PieceEncoder) 
     """Connect a worker to the target of its plan. Raises TargetError."""
     routed = plan.target.connect_routed(name, stop)
     if routed is not None:
-        return Routed(plan, routed, encoding)
+        # Files have one journal, and nodes of a cluster each its own checkpoints.
+        commits = NodeCommits(plan, routed) if plan.target.clustered else Commits(plan)
+        return Routed(plan, routed, encoding, commits)
     return OneServer(plan, plan.target.connect_reconnecting(name, stop))

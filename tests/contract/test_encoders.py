@@ -6,8 +6,12 @@ A new one is a new line in LOADS, CHECKS or PREPASSES. What the commands do to a
 
 from __future__ import annotations
 
-from etl.encode.choose import checker
+import pyarrow as pa
+
+from etl.encode.choose import checker, rdb_encoder
 from etl.encode.mapping import Expiry, RecordMapping
+from etl.encode.rdb.encoder import RdbEncoder
+from etl.encode.rdb.file import VERSIONS
 from etl.encode.rdb.hashes import LISTPACK, ZIPLIST
 from etl.encode.strategies.mset import MsetEncoder
 from etl.encode.strategies.prepass import ClearEncoder, ProbeEncoder
@@ -15,8 +19,9 @@ from etl.encode.strategies.restore import RestoreEncoder
 from etl.encode.strategies.slot_mset import SlotMsetEncoder
 from etl.plan import Encoder
 from etl.sink.error_replies import error_reply
-from etl.testing.encoder import CountingContract, LoadContract, PrepassContract
+from etl.testing.encoder import HOSTILE, CountingContract, LoadContract, PrepassContract
 from tests.unit.encode.given import mapping_of, template
+from tests.unit.encode.rdb_file_oracle import read_entries
 
 MINUTE = Expiry("PX", template("60000"))
 FIELD_TTL = Expiry("EX", template("{ttl}"))
@@ -76,6 +81,22 @@ PREPASSES: dict[str, Encoder] = {
 }
 
 
+RDB: dict[str, RdbEncoder] = {
+    f"{name}, version {version}": rdb_encoder(mapping, version=version, base_ms=1)
+    for version in VERSIONS
+    for name, mapping in {
+        **{
+            name: mapping
+            for name, mapping in MAPPINGS.items()
+            if "one-key" not in name and not mapping.commands and mapping.if_exists != "merge"
+        },
+        "list-members": mapping_of("list", value="{tags[]}"),
+        "set-members": mapping_of("set", value="t:{tags[]}", expiry=FIELD_TTL),
+        "zset-members": mapping_of("zset", value="{tags[]}", score="{ttl}"),
+    }.items()
+}
+
+
 class TestLoads(LoadContract):
     encoders = LOADS
 
@@ -86,6 +107,35 @@ class TestChecks(CountingContract):
 
 class TestPrepasses(PrepassContract):
     encoders = PREPASSES
+
+
+class TestRdbEntries(CountingContract):
+    """Entries of RDB files are no commands, and nobody answers; what holds of commands holds of them too."""
+
+    encoders = RDB
+
+    def test_a_wire_is_commands_in_arrays_of_bulk_strings_that_cover_the_batch(self) -> None:
+        for name, _, batch, wire in self.each():
+            data = b"".join(wire.buffers)
+            assert wire.nbytes == len(data), name
+            assert len(read_entries(data)) == RDB[name].entries_in(wire) == wire.records == len(batch), name
+
+    def test_a_group_of_commands_carries_the_records_of_its_boundaries(self) -> None:
+        for name, encoder, batch, wire in self.each():
+            alone = (encoder.encode(batch.take(pa.array([at]))) for at in range(min(len(batch), 3)))
+            made = b"".join(buffer for one in alone for buffer in one.buffers)
+            assert b"".join(wire.buffers).startswith(made), name
+
+    def test_a_record_has_a_key_by_which_a_cluster_finds_its_node(self) -> None:
+        for name, encoder, batch, wire in self.each():
+            assert encoder.keys(batch).to_pylist() == list(read_entries(b"".join(wire.buffers))), name
+
+    def test_data_cannot_become_a_command(self) -> None:
+        for name, encoder in self.encoders.items():
+            for value in HOSTILE:
+                batch = self.batch([value, b"b"])
+                found = read_entries(b"".join(encoder.encode(batch).buffers))
+                assert list(found) == encoder.keys(batch).to_pylist(), name
 
 
 def test_what_sends_records_one_by_one_blames_each_for_itself() -> None:

@@ -55,7 +55,8 @@ def client_of(folder: Path) -> redis.Redis:
 
 
 def started(start: StartCommand, file: Path, folder: Path, *options: str) -> Command:
-    return start("load", file, "--to", f"embedded:{folder}", "--workers", "2", *options)
+    # An option for servers: without one no server runs, and the dump of an empty folder is built.
+    return start("load", file, "--to", f"embedded:{folder}", "--workers", "2", "--at-least-once", *options)
 
 
 def in_the_middle(start: StartCommand, file: Path, folder: Path) -> tuple[Command, int]:

@@ -40,7 +40,7 @@ def bucket_values(buckets: Buckets, values: pa.Array, form: HashEncoding) -> Val
         long = pc.greater(lengths, MAX_STRING_BYTES)
         suited = buckets.without(long)
         small = pc.if_else(long, _EMPTY, values)
-    elements, more = _listpack(buckets, small) if form is LISTPACK else _ziplist(buckets, small)
+    elements, more = _listpack(buckets, small) if form == LISTPACK else _ziplist(buckets, small)
     sizes = pc.binary_length(elements)
     if pc.max(sizes).as_py() > MAX_LISTPACK_BYTES - _HEAD_BYTES:
         fit = pc.less_equal(sizes, MAX_LISTPACK_BYTES - _HEAD_BYTES)

@@ -32,7 +32,7 @@ DEFAULT_VERSION = 10
 
 TRAILER_BYTES = CRC_BYTES
 
-_AUX = b"\xfa"
+AUX = b"\xfa"
 _SELECT = b"\xfe"
 _SIZES = b"\xfb"
 _LONG_LENGTH = b"\x81"
@@ -49,7 +49,7 @@ def header(version: int, aux: Mapping[bytes, bytes], *, keys: int, expires: int)
     so many at once. They always take nine bytes each, so the header's length depends on version and ``aux``
     alone, and it can be written last.
     """
-    fields = b"".join(_AUX + rdb_string(name) + rdb_string(value) for name, value in aux.items())
+    fields = b"".join(AUX + rdb_string(name) + rdb_string(value) for name, value in aux.items())
     sizes = b"".join(_LONG_LENGTH + number.to_bytes(8, "big") for number in (keys, expires))
     return b"%b%04d%b%b\0%b%b" % (MAGIC, version, fields, _SELECT, _SIZES, sizes)
 
@@ -75,7 +75,7 @@ def padding(nbytes: int) -> bytes:
 def _unused_field(nbytes: int) -> bytes:
     name = _UNUSED if nbytes >= len(_UNUSED) + MIN_PADDING_BYTES else b""
     while True:
-        start = _AUX + rdb_string(name)
+        start = AUX + rdb_string(name)
         head_bytes = next(size for size, most in MAX_SHORT.items() if nbytes - len(start) - size <= most)
         value_bytes = nbytes - len(start) - head_bytes
         head = rdb_length(value_bytes)

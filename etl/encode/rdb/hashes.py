@@ -9,8 +9,8 @@ These types serve:
   hash from them. For records that do not suit a listpack: see ``unfit``.
 
 NOTE(body): the bytes before the listpack's elements say how long all of it is, which is known when the
-elements are joined. So elements are joined first (the *body*), and what goes before them (the *start*) is
-looked up by the body's length. Listpacks and ziplists both begin with their size in four bytes.
+elements (the *body*) are joined, or the lengths of what they are made of added up. What goes before them (the
+*start*) is looked up by the body's length. Listpacks and ziplists both begin with their size in four bytes.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ _COUNTS = struct.Struct("<II")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Records (``numbers``, int64, ascending, and ``values``, binary) of so many buckets."""
+    """Records (``numbers``, int64, and ``values``, binary) of so many buckets."""
 
     numbers: pa.Array
     values: pa.Array

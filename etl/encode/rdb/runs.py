@@ -102,7 +102,7 @@ def runs_of(template: Template, columns: Columns) -> Runs:
     """Return the members that a template makes of each record: those of an array field, or one."""
     if not template.lists:
         text = text_column(columns.pieces(template), columns.records)
-        return Runs(pa.array(range(columns.records + 1), pa.int32()), (text,))
+        return Runs(bounds_of(pa.repeat(pa.scalar(1, pa.int32()), columns.records)), (text,))
     lists = columns.members(next(iter(template.lists)))
     assert lists is not None  # ``split_spread`` has refused the others
     members = lists.flatten()
@@ -115,7 +115,7 @@ Pieces = Sequence[Any]
 """Pieces for ``join_lookups``."""
 
 Make = Callable[[Runs], Pieces]
-"""Returns the pieces of the values of runs, always as many of them: the type first."""
+"""Returns the pieces of the values of runs: the type, what says how long the body is, those of the body."""
 
 
 def by_encoding(runs: Runs, choices: Sequence[tuple[pa.Array | None, Make]], otherwise: Make) -> list[Any]:
@@ -138,16 +138,25 @@ def by_encoding(runs: Runs, choices: Sequence[tuple[pa.Array | None, Make]], oth
     return in_order(parts)
 
 
-def in_order(parts: Sequence[tuple[pa.Array, Sequence[Any]]]) -> list[Any]:
-    """Return the pieces of the parts of a batch, given with the indices of their records, as of one."""
+def in_order(parts: Sequence[tuple[pa.Array, Pieces]]) -> list[Any]:
+    """Return the pieces of the parts of a batch, given with the indices of their records, as of one.
+
+    The first two are apart; those after them, of which parts may have more or fewer, are joined.
+    """
     if len(parts) == 1:
         return list(parts[0][1])
     order = pc.sort_indices(pa.concat_arrays([indices for indices, _ in parts]))
     lengths = [len(indices) for indices, _ in parts]
-    return [
-        pa.concat_arrays(list(map(_column, pieces, lengths))).take(order)
-        for pieces in zip(*(pieces for _, pieces in parts), strict=True)
+    each = [
+        (*pieces[:2], _joined(pieces[2:], records))
+        for (_, pieces), records in zip(parts, lengths, strict=True)
     ]
+    columns = (list(map(_column, pieces, lengths)) for pieces in zip(*each, strict=True))
+    return [pa.concat_arrays(column).take(order) for column in columns]
+
+
+def _joined(pieces: Pieces, records: int) -> Any:
+    return pieces[0] if len(pieces) == 1 else join_column(join_lookups(pieces), records)
 
 
 def _column(piece: Any, records: int) -> pa.Array:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from etl.encode.rdb.bucket_values import bucket_values
 from etl.encode.rdb.buckets import Buckets, buckets_of
@@ -22,8 +23,6 @@ from etl.encode.resp.protocol import Joined, text_column
 from etl.encode.strategies.packed import PackEncoder
 from etl.plan import Batch, BatchResult, Buffer, Refusal, Wire
 from etl.template import Template
-
-_NONE = pa.array([], pa.int64())
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +99,12 @@ def _only(part: bytes) -> Wire:
 
 
 def _cut(buckets: Buckets) -> set[int]:
-    """Return which buckets may have records in another batch: the first or the last one, or none."""
-    last = len(buckets) - 1
-    starts = buckets.fields[0].as_py() == 0
-    ends = buckets.fields[-1].as_py() == buckets.size - 1
-    return {at for at, whole in ((0, starts), (last, ends)) if not whole}
+    """Return which buckets may have records in another batch: the first or the last one, or none.
+
+    First and last by their numbers, as records of a cluster's node are in the order of their slots.
+    """
+    bounds = pc.min_max(buckets.numbers).as_py()
+    first, last = (buckets.numbers.index(bounds[which]).as_py() for which in ("min", "max"))
+    starts = buckets.fields[buckets.bounds[first].as_py()].as_py() == 0
+    ends = buckets.fields[buckets.bounds[last + 1].as_py() - 1].as_py() == buckets.size - 1
+    return {at for at, whole in ((first, starts), (last, ends)) if not whole}

@@ -12,6 +12,9 @@ command adds a record begins with ``OneCommandType`` (``etl/encode/one_command.p
 | json | ``JSON.SET {key} $ {json}`` | overwrites | ``JSON.MERGE`` | a pre-pass looks |
 | list, set, zset, stream | ``RPUSH``, ``SADD``, ... | a pre-pass deletes | adds | a pre-pass looks |
 
+In an RDB file (``rdb_encoder``) a record is a whole key: a string, also for json; a hash; of lists, sets and
+sorted sets all members, those of an array field, or one; a stream of one entry. Packed, a bucket is.
+
 A key that is there is one that was there before the run: records of one run may share a key.
 """
 

@@ -20,6 +20,7 @@ import contextlib
 import importlib.util
 import io
 import os
+import re
 import shutil
 import signal
 import socket
@@ -45,6 +46,8 @@ _SILENCE_S = 30.0  # a server that starts must be heard of within this time; LOA
 _SAVE_S = 3600.0  # longest time one save may take
 _PR_SET_PDEATHSIG = 1
 
+_DATA = ("dump.rdb", "appendonlydir")
+
 _CONFIG = """\
 port 0
 unixsocket {socket}
@@ -64,13 +67,13 @@ class _Server:
 
 
 @contextlib.contextmanager
-def opened(folder: str | os.PathLike[str]) -> Iterator[str]:
+def opened(folder: str | os.PathLike[str], *, keeps: bool = True) -> Iterator[str]:
     """Run a redis-server on ``folder`` for the time of the ``with`` and yield its URL (``unix://...``).
 
     The folder is made (mode 0700) if it is missing. Only a Unix socket is listened on. When the body ends,
     also by an exception, everything is saved to ``dump.rdb`` in the folder and the server is gone. The server
     is in a session of its own (Ctrl-C does not reach it). On Linux it saves and ends too when the thread that
-    opened it ends in any other way, SIGKILL included.
+    opened it ends in any other way, SIGKILL included. Without ``keeps`` it only reads: nothing is saved.
 
     Raises:
         MissingExtraError: there is no server to run.
@@ -93,12 +96,50 @@ def opened(folder: str | os.PathLike[str]) -> Iterator[str]:
         except BaseException:
             _kill(server)  # nothing was written yet, and its dump is on the disk
             raise
+        if not keeps:
+            try:
+                yield "unix://" + quote(socket_path)
+            finally:
+                _kill(server)
+            return
         try:
             yield "unix://" + quote(socket_path)
         except BaseException as error:
             _stop(server, error)
             raise
         _stop(server, None)
+
+
+@contextlib.contextmanager
+def empty_folder(folder: str) -> Iterator[str | None]:
+    """Hold a folder in which there are neither data nor a server; yield the path that its dump is to have.
+
+    The folder is made if it is missing. Yields None, and holds nothing, where there is something: a server of
+    our own is the way to it. Raises TargetError where the folder is in use or unusable.
+    """
+    home = Home(os.path.abspath(os.path.expanduser(folder)))
+    with contextlib.ExitStack() as held:
+        try:
+            make_folder(home)
+            held.enter_context(owned(home))
+            empty = not any(map(os.path.lexists, map(home.file, _DATA))) and _is_without_server(home)
+        except OSError as error:
+            raise TargetError(f"embedded:{home.folder} cannot be used: {error}") from error
+        if not empty:
+            held.close()
+        yield home.file("dump.rdb") if empty else None
+
+
+def _is_without_server(home: Home) -> bool:
+    with open(home.file("server.lock"), "r+b", buffering=0, opener=private) as lock:
+        return locked(lock.fileno())
+
+
+def rdb_version_of(binary: str) -> int:
+    """Return the newest version of RDB files that we write and a server reads: 9 where it is not told."""
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"\bv=(\d+)\.", said)
+    return 10 if found and int(found[1]) >= 7 else 9
 
 
 def server_binary() -> str:

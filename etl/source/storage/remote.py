@@ -186,10 +186,11 @@ def explaining(uri: Uri, *, at: int | None = None) -> Iterator[None]:
         raise
     except Exception as error:  # noqa: BLE001 - which types a file system raises is known to nobody
         where = "" if at is None else f" at byte {at:,}"
-        raise SourceError(f"cannot read {uri}{where}: {_reason(error, uri)}") from None
+        raise SourceError(f"cannot read {uri}{where}: {reason_of(error, uri)}") from None
 
 
-def _reason(error: Exception, uri: Uri) -> str:
+def reason_of(error: Exception, uri: Uri) -> str:
+    """Return why a library could not do something, in words without the URI's secrets."""
     for raised in (error, error.__cause__):
         status = getattr(raised, "status", None)
         if isinstance(status, int):

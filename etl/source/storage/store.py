@@ -39,5 +39,8 @@ class Store(Protocol):
     def open_stream(self, found: Found) -> Any:
         """Open a file to be read from one end to the other: an object with ``read`` and ``close``."""
 
+    def put(self, local: str, path: str) -> None:
+        """Copy a file of this machine to a path, where it appears when it is complete."""
+
     def open_random(self, found: Found) -> Any:
         """Open a file to be read anywhere: an Arrow NativeFile, or a Python file object that can seek."""

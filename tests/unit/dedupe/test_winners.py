@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,17 +11,17 @@ from hypothesis import strategies as st
 from etl.dedupe import winners
 from etl.dedupe.winners import Keeps, Repeat, first_repeat, losers
 from etl.encode.strategies.key_hashes import KEYS
-from etl.sink.spill import Runs
+from etl.sink.spilled_runs import Runs
 from tests.examples import examples
 from tests.unit.dedupe.given import counting, runs_of
 
 KEYS_OF = st.lists(st.sampled_from([b"", b"a", b"b", b"\xff", b"a" * 200]), max_size=60)
 
 
-def spilled(keys: list[bytes], order: list[int], bits: int, size: int) -> Runs:
+def spilled(folder: Path, keys: list[bytes], order: list[int], bits: int, size: int) -> Runs:
     """Return runs of keys, the record ``order[i]`` in the place ``i``; so many bits tell hashes apart."""
     hashes = [hash(keys[number]) % (1 << bits) << (64 - bits) for number in order]
-    return runs_of(KEYS, hashes, order, [keys[number] for number in order], size=size)
+    return runs_of(folder, KEYS, hashes, order, [keys[number] for number in order], size=size)
 
 
 @given(
@@ -27,10 +29,10 @@ def spilled(keys: list[bytes], order: list[int], bits: int, size: int) -> Runs:
 )
 @examples(5)
 def test_of_each_key_one_record_stays(
-    keys: list[bytes], data: st.DataObject, memory: int, size: int, bits: int
+    tmp_path: Path, keys: list[bytes], data: st.DataObject, memory: int, size: int, bits: int
 ) -> None:
     order = data.draw(st.permutations(range(len(keys))))
-    runs = spilled(keys, order, bits, size)
+    runs = spilled(tmp_path, keys, order, bits, size)
     first: dict[bytes, int] = {}
     last: dict[bytes, int] = {}
     for number, key in enumerate(keys):

@@ -52,6 +52,8 @@ GOOD: list[tuple[str, Any]] = [
     ("wait_lock", 1.5),
     ("stall", 0.0),
     ("max_rate", "50MB"),
+    ("replace_all", True),
+    ("listen", "10.0.0.7:7000"),
     ("memory", 64_000_000),
     ("wait_replicas", 2),
     ("retry_for", 0.25),
@@ -94,6 +96,9 @@ GOOD: list[tuple[str, Any]] = [
     ("expire_at", "{ts}"),
     ("expire_at", "2030-01-31T12:00:00Z"),
     ("allow_eviction", True),
+    ("rdb_version", "9"),
+    ("slots_of", "redis://host:1"),
+    ("aof", True),
     ("at_least_once", True),
 ]
 

@@ -28,6 +28,7 @@ from etl.job.name import job_name
 from etl.job.state import PrepassResult
 from etl.options import LoadOptions, VerifyOptions
 from etl.pipeline import connect as connecting
+from etl.pipeline import prepare as preparing
 from etl.pipeline.claim import job_spec
 from etl.pipeline.connect import connect
 from etl.pipeline.execution import Run
@@ -123,7 +124,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
     def opened(options: LoadOptions) -> Iterator[ModelTarget]:
         yield target
 
-    monkeypatch.setattr(connecting, "opened_target", opened)
+    for module in (connecting, preparing):
+        monkeypatch.setattr(module, "opened_target", opened)
     monkeypatch.chdir(tmp_path)
     return model
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ from etl.encode.strategies.mset import MsetEncoder
 from etl.errors import EtlError, InterruptedRunError, SourceError, TargetError, UsageError
 from etl.job.state import PrepassResult
 from etl.options import LoadOptions
+from etl.pipeline import settle_keys as settling
 from etl.pipeline.execution import Run
 from etl.pipeline.settle_keys import ADVICE_TO_GROUP, refuse_memory, settle_keys, write_keys_once
 from etl.plan import Plan, Projection, Source
@@ -217,7 +219,7 @@ def test_memory_is_refused_where_a_key_may_be_written_twice() -> None:
         LoadOptions(to="redis://host", memory="256MB"),
     ):
         refuse_memory(options)
-    with pytest.raises(UsageError, match=r"has no effect here: .* --to rdb:FILE and --wire replication"):
+    with pytest.raises(UsageError, match=r"has no effect here: .* --to rdb:FILE, .* and --wire replication"):
         refuse_memory(LoadOptions(to="redis://host", memory="2MB"))
 
 
@@ -269,6 +271,17 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     run = run_of(jsonl(tmp_path, [("a", "1")]))
     with pytest.raises(TargetError, match="keys: File exists"):
         settle_keys(run, KEY, keeps="last", folder=str(tmp_path / "keys"), memory=1)
+
+
+def test_a_file_that_cannot_be_read_back_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*args: object) -> bytes:
+        raise OSError(errno.EIO, "bad disk")
+
+    for name in ("find_repeats", "losers"):
+        monkeypatch.setattr(settling, name, failing)
+        with pytest.raises(TargetError, match=f"keys: {os.strerror(errno.EIO)}: there has to be room"):
+            settled(run_of(jsonl(tmp_path, [("a", "1")] * 2)), tmp_path, "last")
+        monkeypatch.undo()
 
 
 def test_keys_are_for_their_owner_alone_to_read(tmp_path: Path) -> None:

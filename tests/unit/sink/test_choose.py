@@ -55,7 +55,7 @@ def test_a_url_leads_to_the_deployment_of_its_scheme_and_names_the_target(folder
 
 
 STARTS = (
-    "starts with one of embedded:FOLDER, redis+sentinel://HOST:PORT/NAME/DB,"
+    "starts with one of embedded:FOLDER, rdb:FILE, redis+sentinel://HOST:PORT/NAME/DB,"
     " rediss+sentinel://HOST:PORT/NAME/DB, redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///SOCKET"
 )
 

@@ -15,17 +15,20 @@ from hypothesis import strategies as st
 
 from etl.errors import TargetError
 from etl.plan import Response, Wire
-from etl.sink.spill import Range, SpillTarget, ranges
+from etl.sink.spill import SpillTarget
+from etl.sink.spilled_runs import Range, ranges
 from tests.unit.memory import Told
 
-SCHEMA = pa.schema([("hash", pa.uint64()), ("number", pa.int64())])
+SCHEMA = pa.schema([("hash", pa.uint64()), ("number", pa.int64()), ("key", pa.binary())])
 HASHES = st.one_of(
     st.integers(0, (1 << 64) - 1), st.sampled_from([0, 1, 1 << 52, (1 << 52) - 1, (1 << 64) - 1])
 )
 
 
 def wire_of(hashes: Sequence[int], first: int) -> Wire:
-    columns = [pa.array(hashes, pa.uint64()), pa.array(range(first, first + len(hashes)), pa.int64())]
+    numbers = range(first, first + len(hashes))
+    keys = [b"k" * (number % 5) for number in numbers]
+    columns = [pa.array(hashes, pa.uint64()), pa.array(numbers, pa.int64()), pa.array(keys, pa.binary())]
     data = memoryview(pa.RecordBatch.from_arrays(columns, schema=SCHEMA).serialize())
     return Wire((data,), range(len(hashes) + 1), None, len(data))
 
@@ -47,7 +50,9 @@ def spilled(target: SpillTarget, batches: Sequence[Sequence[int]], workers: int 
 
 
 def found(target: SpillTarget, wanted: Range) -> list[tuple[int, int]]:
-    return [(row["hash"], row["number"]) for rows in target.runs().within(wanted) for row in rows.to_pylist()]
+    rows = [row for rows in target.runs().within(wanted) for row in rows.to_pylist()]
+    assert all(row["key"] == b"k" * (row["number"] % 5) for row in rows)
+    return [(row["hash"], row["number"]) for row in rows]
 
 
 @given(
@@ -96,13 +101,22 @@ def test_a_folder_that_is_gone_is_an_error_that_says_so(tmp_path: Path) -> None:
 
 
 class Full:
-    def write_batch(self, batch: Any) -> None:
-        raise OSError(errno.ENOSPC, "Error writing bytes to file")
+    def write(self, data: Any) -> None:
+        raise OSError(errno.ENOSPC, "no room")
 
 
 def test_a_full_disk_is_an_error_that_says_what_to_make_room_for(tmp_path: Path) -> None:
     session = SpillTarget(str(tmp_path), "x", SCHEMA, 1).connect_reconnecting("w", Told())
-    session._writer = Full()
+    session._file, file = Full(), session._file  # type: ignore[assignment]
     with pytest.raises(TargetError, match=f"{os.strerror(errno.ENOSPC)}: there has to be room for a hash"):
         session.submit(wire_of([1], 0), None)
-    session.close()
+    file.close()
+
+
+def test_a_file_that_was_cut_is_an_error(tmp_path: Path) -> None:
+    target = SpillTarget(str(tmp_path), "x", SCHEMA, 1)
+    spilled(target, [[1, 2, 3]], workers=1)
+    (path,) = tmp_path.iterdir()
+    os.truncate(path, 30)
+    with pytest.raises(TargetError, match="shorter than it was"):
+        target.runs()

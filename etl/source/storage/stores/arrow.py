@@ -70,6 +70,14 @@ class ArrowStore:
     def open_random(self, found: Found) -> Any:
         return self._system.open_input_file(found.path)
 
+    def put(self, local: str, path: str) -> None:
+        # Written in one go: whoever closes a stream after an error would leave a part of the file.
+        with self._fs.LocalFileSystem().open_input_stream(local) as source:
+            target = self._system.open_output_stream(path, compression=None)
+            while data := source.read(_READ_BYTES):
+                target.write(data)
+            target.close()
+
     def _list(self, folder: str, *, recursive: bool) -> list[Found]:
         infos = self._system.get_file_info(self._fs.FileSelector(folder, recursive=recursive))
         return [found for found in map(self._found, infos) if not found.folder]

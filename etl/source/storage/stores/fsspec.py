@@ -90,6 +90,9 @@ class FsspecStore:
     def open_random(self, found: Found) -> Any:
         return self._system.open(found.path, "rb", **({"size": found.nbytes} if self._http else {}))
 
+    def put(self, local: str, path: str) -> None:
+        self._system.put_file(local, path)
+
 
 def _found(info: dict[str, Any]) -> Found:
     stamp = next((str(info[name]) for name in _STAMPS if info.get(name)), "")

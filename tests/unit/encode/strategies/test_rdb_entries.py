@@ -46,7 +46,11 @@ def keyed(records: list[Record], first: int = 0, **more: list[bytes]) -> Batch:
 
 
 def entries_of(encoder: RdbEncoder, batch: Batch) -> dict[bytes, Found]:
-    """Encode what can be encoded, look at what the wire says of itself, and read it."""
+    """Encode what can be encoded, look at what the wire says of itself, and read it.
+
+    Workers have the encoder from the parent: so it has travelled.
+    """
+    encoder = pickle.loads(pickle.dumps(encoder))  # noqa: S301 - our own
     good, _ = encoder.split_encodable(batch)
     wire = encoder.encode(good)
     data = b"".join(wire.buffers)
@@ -178,6 +182,25 @@ def test_a_bucket_is_one_entry_wherever_batches_are_cut(
     found = read_entries(data + b"".join(last.buffers))
     assert {key: one.value for key, one in found.items()} == expected
     assert entries + encoder.entries_in(last) == len(expected)
+
+
+def test_buckets_in_the_order_of_their_slots_are_whole_too() -> None:
+    encoder = rdb_encoder(packed(4), version=10, base_ms=NOW)
+    batch = keyed([{"v": b"%d" % at} for at in range(2, 19)], first=2)
+    order = [*range(10, 14), *range(2), *range(14, 17), *range(6, 10), *range(2, 6)]
+    wire = encoder.encode(batch.take(order))
+    written = b"".join(wire.buffers)
+    part = encoder.part_of(written)
+    assert part is not None
+    assert sorted(part.numbers.to_pylist()) == [2, 3, 16, 17, 18]
+    found = read_entries(written + b"".join(encoder.complete([part]).buffers))
+    assert {key: len(one.value) for key, one in found.items()} == {
+        b"b:0": 2,
+        b"b:1": 4,
+        b"b:2": 4,
+        b"b:3": 4,
+        b"b:4": 3,
+    }
 
 
 @cases("version", [9, 10])

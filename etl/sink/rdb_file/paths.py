@@ -1,0 +1,43 @@
+"""The names of RDB files while they are built."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+
+from etl.errors import TargetError
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """``files`` are what is built, one or a shard each, under these names when all are complete."""
+
+    files: tuple[str, ...]
+
+    @property
+    def partials(self) -> tuple[str, ...]:
+        """The files as far as they are: room for the header, and entries."""
+        return tuple(f"{file}.partial" for file in self.files)
+
+    @property
+    def journal(self) -> str:
+        """What is known of them, for a run that goes on."""
+        return f"{self.files[0]}.journal"
+
+    def failure(self, error: OSError) -> TargetError:
+        """Return the error of a file that cannot be written, with what to do."""
+        name = error.filename if isinstance(error.filename, str) else self.partials[0]
+        hint = "; the same command goes on when there is room" if error.errno in _NO_ROOM else ""
+        return TargetError(f"rdb:{name}: {error.strerror or error}{hint}")
+
+
+def sync_folder(path: str) -> None:
+    """Have the names in a file's folder on the disk. Raises OSError."""
+    descriptor = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,179 @@
+"""RDB files that are interrupted while they are built: the file appears whole, or not at all."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+from pathlib import Path
+from signal import SIGINT, SIGKILL, SIGTERM
+from typing import Any
+
+import pytest
+
+from etl.cli.main import main
+from tests.fault.commands import StartCommand, write_lines
+from tests.fault.inline import Here, line, write_input
+from tests.fault.test_random_kills import Killer
+from tests.support import wait_until
+from tests.support.rdb_strings import read_strings
+
+FEW = 16
+CALLS = ("ftruncate", "truncate", "pwritev", "pwrite", "write", "fsync", "replace", "unlink", "open")
+"""What is done to files: before each of these a run is killed once."""
+
+
+@pytest.fixture
+def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("etl.pipeline.plan.block_size", lambda nbytes, workers: 400)
+
+
+def killed_at(moment: int, argv: list[str], folder: Path) -> bool:
+    """Run a command in a forked process that is killed before the ``moment``-th thing that it does to files.
+
+    Returns False if it ended before.
+    """
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -SIGKILL
+    left = moment
+
+    def count_down(whole: Any) -> Any:
+        def counted(*args: Any, **options: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), SIGKILL)
+            return whole(*args, **options)
+
+        return counted
+
+    try:
+        for name in CALLS:
+            setattr(os, name, count_down(getattr(os, name)))
+        main(argv)
+    finally:
+        os._exit(0)
+
+
+@pytest.mark.timeout(120)
+def test_a_build_that_is_killed_at_any_moment_is_complete_when_it_is_repeated(
+    here: Here, tiny_blocks: None
+) -> None:
+    file = write_input(here.folder, FEW)
+    target = here.folder / "dump.rdb"
+    argv = ["load", str(file), "--to", f"rdb:{target}", "--ttl", "1d", "--key", "k:{#}"]
+    quiet = ["--workers", "1", "--progress", "none", "--rejects", "/dev/null"]
+    expected = {b"k:%d" % n: line(n) for n in range(FEW)}
+    moment = resumed = 0
+    killed = True
+    while killed:
+        target.unlink(missing_ok=True)
+        killed = killed_at(moment, [*argv, *quiet], here.folder)
+        if killed and target.exists():
+            assert read_strings(target).values == expected
+        ended = here.run(*argv)
+        assert ended.code == 0, (moment, ended)
+        assert ended.records == {"read": FEW, "written": FEW, "skipped": 0, "rejected": 0}, (moment, ended)
+        found = read_strings(target)
+        assert found.values == expected
+        assert len(set(found.expiries.values())) == 1
+        resumed += ended.report["resumed_from"] is not None
+        assert sorted(os.listdir(here.folder)) == ["dump.rdb", "input.txt"], moment
+        moment += 1
+    assert moment > 20
+    assert resumed > 5
+
+
+@pytest.mark.timeout(120)
+def test_workers_that_are_killed_at_random_lose_and_double_nothing(here: Here, tiny_blocks: None) -> None:
+    draw = random.Random(3)
+    count, most = 1_000, 20
+    file = write_input(here.folder, count)
+    target = here.folder / "dump.rdb"
+    kills = 0
+    while kills < most:
+        killer = Killer(draw, most - kills)
+        killer.start()
+        ended = here.run("load", file, "--to", f"rdb:{target}", "--workers", "2", "--max-rate", "8000")
+        kills += killer.end()
+        assert ended.code in (0, 137), ended
+        if ended.code == 0:
+            assert read_strings(target).values == {b"%d" % n: line(n) for n in range(count)}
+            target.unlink()
+    assert kills == most
+
+
+@pytest.fixture
+def slow_build(start: StartCommand, tmp_path: Path) -> Any:
+    """A build by two workers that takes long enough to be interrupted: it has written something."""
+    file = write_lines(tmp_path / "in.txt", 30_000_000)
+    target = tmp_path / "dump.rdb"
+    options = ("--to", f"rdb:{target}", "--workers", "2")
+    command = start("load", file, *options, "--max-rate", "4000")
+    journal = Path(f"{target}.journal")
+    wait_until(lambda: journal.exists() and b"range" in journal.read_bytes(), what="a part of the file")
+    return command, file, target, options
+
+
+@pytest.mark.parametrize("number", [SIGINT, SIGTERM])
+def test_a_build_that_is_told_to_stop_goes_on_later(
+    slow_build: Any, start: StartCommand, number: Any
+) -> None:
+    command, file, target, options = slow_build
+    command.signal(number)
+    ended = command.end()
+    assert ended.code == 128 + number
+    assert not target.exists()
+    ended = start("load", file, *options).end()
+    assert ended.code == 0, ended
+    assert 0 < ended.report["resumed_from"] < 30_000
+    assert len(read_strings(target).values) == 30_000
+
+
+def test_after_the_whole_run_was_killed_the_same_command_waits_for_its_workers_and_goes_on(
+    slow_build: Any, start: StartCommand
+) -> None:
+    command, file, target, options = slow_build
+    command.signal(SIGKILL)
+    ended = start("load", file, *options).end()
+    assert ended.code == 0, ended
+    assert len(read_strings(target).values) == 30_000
+
+
+def test_a_file_is_built_by_one_run_at_a_time(slow_build: Any, here: Here) -> None:
+    command, file, _, options = slow_build
+    ended = here.run("load", file, *options)
+    assert ended.code == 6
+    assert "is being built by another run" in ended.sentence
+    command.signal(SIGINT)
+    assert command.end().code == 130
+
+
+def test_what_has_changed_in_an_unfinished_file_is_noticed(slow_build: Any, here: Here) -> None:
+    command, file, target, options = slow_build
+    command.signal(SIGINT)
+    command.end()
+    with open(f"{target}.partial", "r+b") as partial:
+        for place in range(1_000, 1_000_000, 1_000):
+            partial.seek(place)
+            partial.write(b"\xff\xff")
+    ended = here.run("load", file, *options)
+    assert ended.code == 4
+    assert "does not hold what was written into it; give --restart" in ended.sentence
+    assert here.run("load", file, *options, "--restart").code == 0
+    assert len(read_strings(target).values) == 30_000
+
+
+def test_a_full_disk_is_said_and_the_build_goes_on_when_there_is_room(
+    start: StartCommand, here: Here, tmp_path: Path
+) -> None:
+    file = write_lines(tmp_path / "in.txt", 10_000_000)
+    target = tmp_path / "dump.rdb"
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, -1))"
+    ended = start("load", file, "--to", f"rdb:{target}", "--workers", "2", patch=limited).end()
+    assert ended.code == 4
+    assert "File too large; the same command goes on when there is room" in ended.sentence
+    assert here.run("load", file, "--to", f"rdb:{target}").code == 0
+    assert len(read_strings(target).values) == 10_000
+    assert not multiprocessing.active_children()
