@@ -1,1 +1,1 @@
-"""Values as Redis stores them (RDB): listpacks, ziplists, checksums, a probe whether they are taken; RDB files."""
+"""Values as Redis stores them (RDB): listpacks, ziplists, checksums, a probe for RESTORE; entries and files."""
