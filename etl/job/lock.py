@@ -90,8 +90,14 @@ def locked(job: Job, wait_s: float, stop: StopFlag, lost: Callable[[EtlError], N
             keeper.leave(STOPPED_LEAVE_S if stop.is_set() else LEAVE_S)
 
 
-def _key(job: Job) -> bytes:
+def lock_key(job: Job) -> bytes:
+    """Return the key of a job's lock."""
     return job.key + b":lock"
+
+
+def lock_command(job: Job) -> tuple[bytes, ...]:
+    """Return the command that takes the lock for a run that holds it, where all data were replaced."""
+    return _set(job, Holder(job.run, "", job.presence.place()))
 
 
 def _own(job: Job) -> Holder:
@@ -99,7 +105,7 @@ def _own(job: Job) -> Holder:
 
 
 def _set(job: Job, own: Holder) -> tuple[bytes, ...]:
-    return (b"SET", _key(job), own.value, b"NX", b"PX", _LOCK_MS)
+    return (b"SET", lock_key(job), own.value, b"NX", b"PX", _LOCK_MS)
 
 
 def _take(job: Job, wait_s: float, stop: StopFlag) -> None:
@@ -123,9 +129,9 @@ def _take(job: Job, wait_s: float, stop: StopFlag) -> None:
 def _try(job: Job, own: Holder) -> bytes | None:
     """Take a lock that is free; return the value of one that is not. Raises StoppedError, TargetError."""
     try:
-        taken, value = job.control.execute(_set(job, own), (b"GET", _key(job)))
+        taken, value = job.control.execute(_set(job, own), (b"GET", lock_key(job)))
     except WrongTypeError:
-        name = _key(job).decode("utf-8", "replace")
+        name = lock_key(job).decode("utf-8", "replace")
         raise TargetError(f"{job.target}: {name} is no lock: delete it, or give another --job") from None
     return None if taken is not None or value is None or Holder.of(value).run == job.run else bytes(value)
 
@@ -150,7 +156,7 @@ def _abandoned(job: Job, holder: Holder) -> bool:
     """
     if not holder.connection:
         return False
-    (left_ms,) = job.control.execute((b"PTTL", _key(job)))
+    (left_ms,) = job.control.execute((b"PTTL", lock_key(job)))
     if left_ms < 0 or int(_LOCK_MS) - left_ms < 2000 * RENEW_EVERY_S:
         return False
     with contextlib.suppress(TargetError), contextlib.closing(job.target.connect("redis-etl")) as session:
@@ -162,7 +168,7 @@ def _abandoned(job: Job, holder: Holder) -> bool:
 
 def _take_over(job: Job, value: bytes, own: Holder) -> bool:
     """Replace the lock if it is still this one; return False if it is not, or if that is unknown."""
-    key = _key(job)
+    key = lock_key(job)
     with contextlib.suppress(TargetError), contextlib.closing(job.target.connect("redis-etl")) as session:
         if _ask(session, (b"WATCH", key), (b"GET", key))[1] != value:
             return False
@@ -175,10 +181,10 @@ def _release(job: Job) -> None:
     """Give the lock back, also while its slot moves from one node of a cluster to another."""
 
     def given_back(session: Session) -> bool:
-        value = _ask_here(job, session, (b"WATCH", _key(job)), (b"GET", _key(job)))[1]
+        value = _ask_here(job, session, (b"WATCH", lock_key(job)), (b"GET", lock_key(job)))[1]
         if not isinstance(value, bytes) or Holder.of(value).run != job.run:
             return True
-        return _ask_here(job, session, (b"MULTI",), (b"DEL", _key(job)), (b"EXEC",))[-1] is not None
+        return _ask_here(job, session, (b"MULTI",), (b"DEL", lock_key(job)), (b"EXEC",))[-1] is not None
 
     while not questioned(job.target, given_back, threading.Event()):
         pass  # it was moved, or taken over, between the two
@@ -245,7 +251,7 @@ class _Keeper(threading.Thread):
 
     def _renew(self, session: Session) -> bool:
         """Renew the lock, or take it again if it has expired and nobody else ran meanwhile."""
-        job, key = self._job, _key(self._job)
+        job, key = self._job, lock_key(self._job)
         _, value, last = _ask(session, (b"WATCH", key), (b"GET", key), (b"HGET", job.key, b"run"))
         if isinstance(value, ErrorReply) and value.policy.cause is Cause.MOVED:
             raise failure(value, job.target)  # the next connection is made to the node that has it

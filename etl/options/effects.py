@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from etl.options.declare import Options
     from etl.options.verbs import LoadOptions
 
+REPLICATION = "replication"
+"""The ``--wire`` that replaces all that a server has."""
+
 QUERY = "a query"
 OBJECT = "a Python object"
 COMMAND = "--command"
@@ -90,6 +93,10 @@ def _where(name: str, format: str) -> str:
 def refuse_for_kind(options: LoadOptions, kind: str) -> None:
     """Refuse options that have no effect on records that become ``kind`` (or COMMAND). Raises UsageError."""
     names = [name for name in (*OF_EVERY_TYPE, *OF_SOME_TYPES) if given(options, name)]
+    if options.wire == REPLICATION:
+        names = [
+            name for name in names if name != "wire"
+        ]  # every type can be replicated, if it can be at all
     if kind == COMMAND:
         for name in names:
             raise UsageError(f"{flag_of(name)} has no effect with --command: put it into the command itself")

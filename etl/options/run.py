@@ -49,8 +49,10 @@ class RunOptions(Options):
     wire: str = option(
         default="auto",
         help="how hashes and packed strings travel: as HSET, or finished as RESTORE, cheaper for the server"
-        " and more compact; auto: RESTORE where the server takes it",
-        value=Value(choices=("auto", "hset", "restore")),
+        " and more compact; auto: RESTORE where the server takes it. replication: everything that the server"
+        " has is replaced by the load, in one step at its end, and it answers reads from the old data until"
+        " then",
+        value=Value(choices=("auto", "hset", "restore", "replication")),
         shown="`auto`",
         writes=True,
     )

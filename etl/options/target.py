@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from etl.options.declare import Options, Value, option, options_class
+from etl.options import values as values
+from etl.options.declare import Options, Parsed, Value, option, options_class
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 
@@ -75,6 +76,19 @@ class TargetOptions(Options):
         writes=True,
     )
 
+    replace_all: bool = option(
+        default=False,
+        help="with --wire replication: replace the data of a server that has some, in all its databases, and"
+        " of its replicas",
+        writes=True,
+    )
+    listen: Parsed[str | None, tuple[str, int] | None] = option(
+        default=None,
+        help="with --wire replication: the address of this machine that the server connects to",
+        value=Value(values.listening, "HOST[:PORT]", text=values.listening_text),
+        shown="where this machine is reached from the server, any port",
+        writes=True,
+    )
     at_least_once: bool = option(
         default=False,
         help="write commands that add up (RPUSH, XADD, INCRBY) without a fence: faster, and also into a whole"

@@ -67,6 +67,27 @@ def _whole(value: Any, rule: str, *, least: int) -> int:
     return number
 
 
+def listening(value: Any) -> tuple[str, int]:
+    """Return the host and the port (0: any) of ``HOST[:PORT]``; an IPv6 address with a port has brackets."""
+    rule = "must be HOST or HOST:PORT, an address of this machine"
+    if isinstance(value, tuple):
+        value = listening_text(value)
+    text = as_text(value)
+    found = re.fullmatch(
+        r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*|[^\s:\[\]/@]+)(?::(\d{1,5}))?", text
+    )
+    if found is None or int(found[2] or 0) > 65_535:
+        raise ValueError(rule)
+    return found[1].strip("[]"), int(found[2] or 0)
+
+
+def listening_text(value: tuple[str, int]) -> str:
+    """Return what ``listening`` has parsed as it is given."""
+    host, port = value
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{port}" if port else shown
+
+
 def duration(value: Any) -> float:
     """Return the seconds of a number, a text such as ``90m``, or a timedelta."""
     rule = f"must be {A_DURATION}"

@@ -9,16 +9,19 @@ from functools import partial
 
 from etl.encode.choose import rdb_encoder
 from etl.encode.mapping import RecordMapping
+from etl.encode.rdb.file import DEFAULT_VERSION
 from etl.errors import EtlError, StoppedError, UsageError
 from etl.job.contract import JobState
 from etl.job.spec import ResumePoint
-from etl.options import LoadOptions
+from etl.options import REPLICATION, LoadOptions
 from etl.output.notice import choose_mode, log_notice
 from etl.output.reject_file import RejectFile
 from etl.pipeline.attempts import run_attempts
 from etl.pipeline.claim import JobRun
 from etl.pipeline.execution import Ended, Run
 from etl.pipeline.mapping import mapping_of
+from etl.pipeline.replaceable import refuse_options, require_one_value
+from etl.pipeline.replacing import replace_data_set
 from etl.pipeline.settle_keys import refuse_memory
 from etl.pipeline.work import Encoders, Work
 from etl.plan import Source
@@ -34,13 +37,20 @@ class Load:
     name = "load"
 
     def work(self, source: Source) -> Work:
+        refuse_options(self.options)
         refuse_memory(self.options)
         mapping = mapping_of(self.options, source)
         self._warn_of_the_past(mapping)
+        as_entries = partial(rdb_encoder, mapping)
+        if self.options.wire == REPLICATION:
+            require_one_value(mapping)
+            encoder = as_entries(version=DEFAULT_VERSION, base_ms=0)
+            encoders = Encoders(encoder, encoder)
+            return Work(mapping, encoders, writes=True, as_entries=as_entries, replaces_all=True)
         return replace(
             self._work(mapping),
             on_cluster=lambda: self._work(replace(mapping, clustered=True)),
-            as_entries=partial(rdb_encoder, mapping),
+            as_entries=as_entries,
         )
 
     def _work(self, mapping: RecordMapping) -> Work:
@@ -75,7 +85,10 @@ class Load:
         if self.options.rejects is not None or run.plan.reject_limit != RejectLimit(count=0):
             rejects.require_writable()
         try:
-            ended = run_attempts(run, job_run)
+            if self.options.wire == REPLICATION:
+                ended = replace_data_set(run, job_run, self.options)
+            else:
+                ended = run_attempts(run, job_run)
         except StoppedError:
             ended = Ended(error=run.signals.error())
         except EtlError as error:

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from etl.errors import UsageError
-from etl.options import LoadOptions
+from etl.options import REPLICATION, LoadOptions
 from etl.pipeline.claim import job_spec
 from etl.pipeline.connect import Connected, connect
 from etl.pipeline.loading import Load
@@ -52,6 +52,8 @@ def make_plan_file(
     if to_file:
         sources = [_shareable(source, shared=shared) for source in sources]
         _require_elsewhere(options)
+    if options.wire == REPLICATION:
+        raise UsageError("a plan is for shards, and --wire replication sends all from one machine")
     load = Load(options)
     resolved = resolve(sources, options, lambda source: _without_probe(load.work(source)))
     if to_file and resolved.source.fingerprint is None:

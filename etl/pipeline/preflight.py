@@ -60,7 +60,7 @@ class Preflight:
     def memory_watch(self, counters: Counters, retry_for_s: float) -> Iterator[None]:
         """Have the workers pause, while entered, before a server with a limit is full."""
         limited = [server for server, facts in self.servers if facts.info.maxmemory]
-        if not (self.work.writes and limited):
+        if not (self.work.writes and limited) or self.work.replaces_all:
             yield
             return
         with contextlib.ExitStack() as opened:
@@ -119,7 +119,7 @@ def _preflight(resolved: Resolved, connected: Connected, options: LoadOptions, s
             where = f"slots of {counted(moving, 'node')} are being migrated"
             log_notice(resolved.progress, f"{where}: writes there may pause for some seconds")
     work = unfenced(work) if options.at_least_once else work
-    job = _job(resolved, connected, target, options, stop)
+    job = job_of(resolved, connected, target, options, stop)
     more = _other_commands(work, job)
     commands = examples(work.encoders.always())
     servers = tuple(
@@ -140,7 +140,7 @@ def _preflight(resolved: Resolved, connected: Connected, options: LoadOptions, s
     return Preflight(job, target, work, servers, evictions, stop)
 
 
-def _job(
+def job_of(
     resolved: Resolved, connected: Connected, target: Target, options: LoadOptions, stop: StopFlag
 ) -> Job:
     """Return the run's job; a shard's is a part of it, with a record of its own."""

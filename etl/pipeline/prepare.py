@@ -10,6 +10,7 @@ from etl.options import LoadOptions
 from etl.pipeline.claim import JobRun, claim
 from etl.pipeline.connect import reached
 from etl.pipeline.preflight import Preflight, preflight
+from etl.pipeline.replaceable import preflight_replication
 from etl.pipeline.resolve import Resolved
 from etl.pipeline.to_file import claimed_file
 from etl.pipeline.to_folder import empty_folder_as_file
@@ -41,6 +42,7 @@ def prepared(resolved: Resolved, options: LoadOptions, signals: StopSignals) -> 
                 yield Prepared(opened.name, resolved, checked, job_run)
             return
         with reached(opened, options, signals) as connected:
-            checked = preflight(resolved, connected, options, signals)
+            ask = preflight_replication if resolved.work.replaces_all else preflight
+            checked = ask(resolved, connected, options, signals)
             with claim(resolved, checked, options, signals) as job_run:
                 yield Prepared(connected.target.name, resolved, checked, job_run)

@@ -41,6 +41,7 @@ class Work:
     with ``must_restore`` one of them has to be. ``on_cluster`` returns the same work as a cluster takes it.
     ``settle(run)`` decides before the load which records it passes over (None: it loads all).
     ``as_entries(version=, base_ms=)`` returns what makes entries of an RDB file of the records.
+    ``replaces_all``: by replication, in place of everything that the server has.
     """
 
     mapping: RecordMapping
@@ -51,9 +52,9 @@ class Work:
     by_restore: tuple[Work, ...] = ()
     must_restore: bool = False
     on_cluster: Callable[[], Work] | None = field(default=None, compare=False)
-
     settle: Settles | None = field(default=None, compare=False)
     as_entries: Callable[..., RdbEncoder] | None = field(default=None, compare=False)
+    replaces_all: bool = False
 
     @property
     def may_be_fenced(self) -> bool:

@@ -52,6 +52,12 @@ class Address:
         return replace(self, shown=f"{scheme}://{endpoint}{database}", secret_url=url)
 
     @property
+    def database(self) -> int:
+        """Return the number of the database."""
+        shown = urlsplit(self.shown)
+        return int(dict(parse_qsl(shown.query)).get("db") or shown.path.strip("/") or 0)
+
+    @property
     def endpoint(self) -> str:
         """Return ``host:port``; of a socket that of this machine, as a cluster would name it."""
         return urlsplit(self.shown).netloc or "127.0.0.1:6379"

@@ -49,7 +49,8 @@ OWNERS = {
     # A pager's Ctrl-C is its own.
     "signal": ("etl.run", "etl.sink.embedded.server", "etl.job.stop", "etl.cli.pager"),
     "multiprocessing": ("etl.run",),
-    "subprocess": ("etl.sink.embedded.server", "etl.cli.pager"),
+    # watcher starts the process that puts a server back when this one is killed.
+    "subprocess": ("etl.sink.embedded.server", "etl.cli.pager", "etl.sink.replication.watcher"),
     "ray": ("etl.run.runners.ray",),
     "argparse": ("etl.cli", "etl.options", "etl.__init__"),
     "json": (

@@ -102,7 +102,7 @@ def runs_of(template: Template, columns: Columns) -> Runs:
     """Return the members that a template makes of each record: those of an array field, or one."""
     if not template.lists:
         text = text_column(columns.pieces(template), columns.records)
-        return Runs(pa.array(range(columns.records + 1), pa.int32()), (text,))
+        return Runs(bounds_of(pa.repeat(pa.scalar(1, pa.int32()), columns.records)), (text,))
     lists = columns.members(next(iter(template.lists)))
     assert lists is not None  # ``split_spread`` has refused the others
     members = lists.flatten()

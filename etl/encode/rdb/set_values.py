@@ -11,6 +11,7 @@ A member is in a set once: a server refuses a file with one that is there twice.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,6 +38,7 @@ MAX_INTEGERS = 512
 
 _LISTPACK_VERSION = 11
 _ONE = pa.scalar(1, pa.int32())
+_TRUE = pa.array([True])
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class SetLayout:
     version: int
 
     def values(self, columns: Columns) -> Values:
-        runs = distinct(runs_of(self.value, columns), "min")
+        runs = distinct(runs_of(self.value, columns), "first")
         choices = [(_of_integers(runs), _intsets)]
         if self.version >= _LISTPACK_VERSION:
             small = compact_runs(
@@ -57,17 +59,21 @@ class SetLayout:
         return values_of(by_encoding(runs, choices, _strings))
 
 
-def distinct(runs: Runs, which: str) -> Runs:
-    """Return runs whose members are in them once: the first (``min``) or the last (``max``) of each."""
+def distinct(runs: Runs, which: Literal["first", "last"]) -> Runs:
+    """Return runs whose members are in them once: of those that are the same the ``first`` or the last."""
     count = len(runs.members)
     if count == len(runs):
         return runs
-    members = pa.table({"run": runs.owners, "text": runs.members, "at": pa.array(range(count), pa.int64())})
-    grouped = members.group_by(["run", "text"], use_threads=False).aggregate([("at", which)])
-    if len(grouped) == count:
+    texts = pc.dictionary_encode(runs.members)
+    owners = pc.multiply(runs.owners.cast(pa.int64()), pa.scalar(len(texts.dictionary), pa.int64()))
+    pairs = pc.add(owners, texts.indices.cast(pa.int64()))
+    order = pc.array_sort_indices(pairs)  # stable: of the same pair the first one is the first
+    pairs = pairs.take(order)
+    other = pc.not_equal(pairs.slice(1), pairs.slice(0, count - 1))
+    if other.true_count == count - 1:
         return runs
-    kept = grouped.column(f"at_{which}").combine_chunks()
-    return runs.chosen(kept.take(pc.sort_indices(kept)))
+    kept = order.filter(pa.concat_arrays([_TRUE, other] if which == "first" else [other, _TRUE]))
+    return runs.chosen(kept.take(pc.array_sort_indices(kept)))
 
 
 def _of_integers(runs: Runs) -> pa.Array | None:
@@ -83,10 +89,8 @@ def _of_integers(runs: Runs) -> pa.Array | None:
 def _intsets(runs: Runs) -> Pieces:
     numbers = runs.members.view(pa.string()).cast(pa.int64())
     owners = runs.owners
-    order = pc.sort_indices(
-        pa.table({"run": owners, "number": numbers}),
-        sort_keys=[("run", "ascending"), ("number", "ascending")],
-    )
+    keys = [("run", "ascending"), ("number", "ascending")]
+    order = pc.sort_indices(pa.table({"run": owners, "number": numbers}), sort_keys=keys)
     numbers = numbers.take(order)
     lowest = numbers.take(runs.bounds.slice(0, len(runs)))
     highest = numbers.take(pc.subtract(runs.bounds.slice(1), _ONE))

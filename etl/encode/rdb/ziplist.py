@@ -39,6 +39,7 @@ END = b"\xff"
 LONG_ENTRY = 254
 _LONG_STRING = 64
 _NONE = pa.array([0], pa.int32())
+_NO_OWNER = pa.array([-1], pa.int64())
 
 
 def prevlen(size: int) -> bytes:
@@ -103,8 +104,9 @@ def value_sizes(lengths: pa.Array) -> pa.Array:
 def sizes_before(sizes: pa.Array, bounds: pa.Array) -> pa.Array:
     """Return the size of the entry before each (int32): 0 for the first one after each of the ``bounds``."""
     before = pa.concat_arrays([_NONE, sizes.slice(0, len(sizes) - 1)])
-    firsts = pc.is_in(pa.array(range(len(sizes)), pa.int32()), value_set=bounds)
-    return pc.if_else(firsts, pa.scalar(0, pa.int32()), before)
+    owners = pc.list_parent_indices(pa.ListArray.from_arrays(bounds, sizes))
+    same = pc.equal(owners, pa.concat_arrays([_NO_OWNER, owners.slice(0, len(sizes) - 1)]))
+    return pc.if_else(same, before, pa.scalar(0, pa.int32()))
 
 
 def last_offset(joined: pa.Array, last: pa.Array) -> pa.Array:

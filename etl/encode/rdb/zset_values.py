@@ -48,7 +48,7 @@ class SortedSetLayout:
     def values(self, columns: Columns) -> Values:
         texts = runs_of(self.value, columns)
         scores = parse_scores(score_texts(self.score, texts, columns))
-        runs = distinct(Runs(texts.bounds, (texts.members, scores)), "max")
+        runs = distinct(Runs(texts.bounds, (texts.members, scores)), "last")
         make, longest = (_listpacks, MAX_STRING_BYTES) if self.version >= 10 else (_ziplists, MAX_NAME_BYTES)
         suited = compact_runs(
             runs, longest=longest, nbytes=MAX_LISTPACK_BYTES, members=MAX_MEMBERS, more=_MAX_SCORE_BYTES

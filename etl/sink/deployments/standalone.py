@@ -66,6 +66,11 @@ class StandaloneTarget:
     def name(self) -> str:
         return self.named or str(self)
 
+    @property
+    def database(self) -> int:
+        """The number of the database."""
+        return self.address.database
+
     def primaries(self) -> tuple[StandaloneTarget, ...]:
         return (self,)
 

@@ -52,6 +52,8 @@ GOOD: list[tuple[str, Any]] = [
     ("wait_lock", 1.5),
     ("stall", 0.0),
     ("max_rate", "50MB"),
+    ("replace_all", True),
+    ("listen", "10.0.0.7:7000"),
     ("memory", 64_000_000),
     ("wait_replicas", 2),
     ("retry_for", 0.25),
