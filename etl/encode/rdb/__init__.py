@@ -1,1 +1,1 @@
-"""Values as Redis stores them (RDB): listpacks, ziplists, checksums, a probe for RESTORE; entries and files."""
+"""Values as Redis stores them (RDB): listpacks, ziplists, checksums, a probe for RESTORE; entries, files."""
