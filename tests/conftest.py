@@ -13,6 +13,7 @@ import pytest
 from etl.errors import MissingExtraError
 from tests.examples import register_profiles
 from tests.support import FakeServer, RealServer, StartServer, heed_signals
+from tests.support.order import in_shares
 from tests.support.versions import BINARIES, version_of
 
 register_profiles()
@@ -40,6 +41,14 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.enable()
         gc.freeze()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where processes share the tests, all of them have them in the same order, the long ones first."""
+    processes = getattr(config, "workerinput", {}).get("workercount", 1)
+    if processes > 1:
+        files = [item.nodeid.partition("::")[0] for item in items]
+        items[:] = [items[at] for at in in_shares(files, processes)]
 
 
 def pytest_report_header() -> list[str]:

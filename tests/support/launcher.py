@@ -305,6 +305,7 @@ _ACTING = ("etl.__main__", "etl.run.process.preload_alone", "etl.run.process.spa
 _LIBRARIES = (
     *("pyarrow.parquet", "pyarrow.csv", "pyarrow.feather", "pyarrow.orc"),
     *("anycrc", "ctypes", "dateutil.relativedelta", "encodings.idna"),
+    *("multiprocessing.sharedctypes", "multiprocessing.popen_fork", "multiprocessing.popen_forkserver"),
 )
 """What is otherwise imported at the first use."""
 
