@@ -52,6 +52,10 @@ def claimed_file(
     name = job_name(resolved.source, target.name, options)
     job = FileJob(name, run_token(), target, keep_s=options.keep_record)
     spec = _spec(resolved, target, options)
+    if resolved.work.mapping.kind == "json":
+        log_notice(
+            resolved.progress, "an RDB file has no JSON without a module: it becomes strings of JSON text"
+        )
     if target.notice:
         log_notice(resolved.progress, target.notice)
     with _held(target.paths, target.mode, options.wait_lock, signals):

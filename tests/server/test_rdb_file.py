@@ -334,3 +334,28 @@ def test_the_key_of_a_set_is_one_record(run: Run, loaded: Callable[..., RealServ
     assert (code, report["records"]["written"]) == (0, 1)
     assert loaded("d.rdb").client().smembers("s:1") == {b"a", b"c"}
     assert not [name for name in os.listdir() if name.startswith("d.rdb.")]
+
+
+ARRAYS = (
+    ("--as", "zset", "--key", "k:{id}", "--value", "{tags[]}", "--score", "{scores[]}"),
+    ("--as", "list", "--key", "k:{id}", "--value", "{tags[]}"),
+    ("--as", "json", "--key", "k:{id}"),
+)
+
+
+@cases("options", ARRAYS)
+def test_what_only_a_file_takes_is_verified_in_it(run: Run, options: tuple[str, ...]) -> None:
+    lines = Path("in.jsonl")
+    lines.write_text(
+        '{"id": 1, "tags": ["a", "b"], "scores": [1, 2.5]}\n{"id": 2, "tags": ["c"], "scores": [3]}\n'
+    )
+    to = ("--to", "rdb:d.rdb", "--progress", "log")
+    code, _, said = run("load", lines, *options, *to)
+    assert (code, "it becomes strings of JSON text" in said) == (0, "json" in options)
+    code, report, _ = run("verify", lines, *options, *to)
+    assert (code, report["records"]["equal"]) == (0, 2)
+    lines.write_text(
+        '{"id": 1, "tags": ["a", "b"], "scores": [1, 2.5]}\n{"id": 2, "tags": ["d"], "scores": [3]}\n'
+    )
+    code, report, _ = run("verify", lines, *options, *to)
+    assert (code, report["records"]["different"] + report["records"]["missing"]) == (1, 1)
