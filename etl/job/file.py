@@ -31,7 +31,7 @@ from etl.job.resume import left_unfinished
 from etl.job.spec import JobSpec, ResumePoint, now
 from etl.plan import Checkpoint, CheckpointWriter, Completed, Target, Wire
 from etl.sink.rdb_file.append_only import BASE_AUX, write_manifest
-from etl.sink.rdb_file.assemble import FileHead, assemble, damaged, parts_of
+from etl.sink.rdb_file.assemble import FileHead, assemble, damaged, read_parts
 from etl.sink.rdb_file.existing import PROVENANCE
 from etl.sink.rdb_file.paths import Paths
 from etl.sink.rdb_file.ranges import Range
@@ -164,8 +164,8 @@ class FileJob:
         noted = read_journal(self.paths)
         head = self._head(noted)
         try:
-            ranges = [*self._whole(noted.ranges), *self._record(head, counts)]
-            assemble(self.paths, ranges, self._head_of_file(head))
+            more = [*self._completed(noted.ranges), *self._record(head, counts)]
+            assemble(self.paths, [*noted.ranges, *more], self._head_of_file(head))
             for file in self.paths.files if self._target.append_only else ():
                 write_manifest(file)
             for file, upload in zip(self.paths.files, self._target.uploads, strict=False):
@@ -175,15 +175,15 @@ class FileJob:
         except OSError as error:
             raise self.paths.failure(error) from None
 
-    def _whole(self, ranges: list[Range]) -> list[Range]:
-        """Return the ranges, and those of the keys that were in several pieces."""
+    def _completed(self, ranges: list[Range]) -> tuple[Range, ...]:
+        """Write the keys that were in several pieces; return their ranges."""
         assert self.encoder is not None
         with contextlib.closing(RangeWriter(self.paths, expire=self.encoder.expires)) as writer:
             for number in range(len(self.paths.files)):
-                ranges, parts = parts_of(self.paths, ranges, number, self.encoder)
-                if parts:
-                    writer.write(self.encoder.complete(parts), number)
-            return [*ranges, *writer.unnoted]
+                of_file = [found for found in ranges if found.file == number]
+                for wire in self.encoder.completed(read_parts(self.paths, of_file)):
+                    writer.write(wire, number)
+            return writer.unnoted
 
     def _record(self, head: Head, counts: Mapping[str, int]) -> tuple[Range, ...]:
         """Write the job's record as a key of the file, if it has one; return its range."""

@@ -43,7 +43,7 @@ _SHOWN_BYTES = 100
 
 def refuse_memory(options: LoadOptions) -> None:
     """Refuse ``--memory`` where keys may be written more than once. Raises UsageError."""
-    once = options.url().startswith(("rdb:", "embedded:")) or options.wire == "replication"
+    once = options.is_rdb_file() or options.url().startswith("embedded:") or options.wire == "replication"
     if given(options, "memory") and not once:
         raise UsageError(
             "--memory has no effect here: it is for loads that write each key once: --to rdb:FILE, --to"
@@ -102,6 +102,10 @@ class KeySettling:
     @property
     def keeps(self) -> Keeps:
         return keeps_of(self.mapping)
+
+    @property
+    def spool(self) -> str:
+        return f"{self.folder.removesuffix('.keys')}.spool"
 
     def __call__(self, run: Run) -> PrepassResult:
         return write_keys_once(run, self.mapping, folder=self.folder, memory=self.memory)

@@ -7,7 +7,8 @@ import fcntl
 import os
 from collections.abc import Iterator, Sequence
 
-from etl.encode.rdb.file import AUX, crc_of
+from etl.encode.rdb.file import crc_of
+from etl.encode.rdb.parts import read_part
 from etl.plan import Wire, journal_entry
 from etl.plan.wire import Buffer
 from etl.sink.rdb_file.container import container_of
@@ -47,10 +48,11 @@ class RangeWriter:
             at = offset
             for start in range(0, len(packed), _MAX_BUFFERS):
                 at = _write_all(self._partials[file], packed[start : start + _MAX_BUFFERS], at)
-        keys = wire.groups
+        part = read_part(wire.buffers[0])
+        keys = wire.groups - (0 if part is None else part.buckets)  # those are written when they are whole
         expires = keys if self._expire else 0
-        parts = int(bytes(wire.buffers[0][:1]) == AUX)
-        self._ranges.append(Range(file, offset, nbytes, wire.nbytes, crc, keys, expires, parts))
+        first = -1 if part is None else part.numbers[0].as_py()
+        self._ranges.append(Range(file, offset, nbytes, wire.nbytes, crc, keys, expires, first))
 
     def note(self, wire: Wire) -> None:
         """Write a checkpoint, a name and a value, and with it the ranges that were written since the last."""
