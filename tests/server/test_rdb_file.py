@@ -359,3 +359,22 @@ def test_what_only_a_file_takes_is_verified_in_it(run: Run, options: tuple[str, 
     )
     code, report, _ = run("verify", lines, *options, *to)
     assert (code, report["records"]["different"] + report["records"]["missing"]) == (1, 1)
+
+
+def test_a_stream_whose_keys_may_be_repeated_is_read_from_a_copy(
+    run: Run, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = Path("in.jsonl.gz")
+    packed.write_bytes(gzip.compress(b"".join(b'{"id": %d, "n": %d}\n' % (n % 90, n) for n in range(100))))
+    argv = ("load", packed, "--key", "k:{id}", "--as", "string", "--value", "{n}", "--progress", "log")
+    expected = {b"k:%d" % (n % 90): b"%d" % n for n in range(100)}
+    code, report, said = run(*argv, "--to", "rdb:d.rdb")
+    assert (code, report["records"]["superseded"]) == (0, 10)
+    assert "the stream is copied to" in said
+    assert read_strings(Path("d.rdb")).values == expected
+    server = start_server()
+    code, report, said = run(*argv, "--to", server.url, "--wire", "replication")
+    assert (code, report["records"]["superseded"]) == (0, 10)
+    client: Any = server.client()
+    assert {key: client.get(key) for key in data_keys(client)} == expected
+    assert not [name for name in os.listdir() if "spool" in name or "keys" in name]
