@@ -10,6 +10,7 @@ from dataclasses import replace
 from etl.encode.commands import checks_of
 from etl.encode.mapping import RecordMapping, RedisType
 from etl.encode.rdb.encoder import RdbEncoder
+from etl.encode.rdb.file import DEFAULT_VERSION
 from etl.encode.strategies.commands import CommandsEncoder
 from etl.encode.verify.checker import Checker
 from etl.errors import UsageError
@@ -62,6 +63,15 @@ def one_record_a_key(mapping: RecordMapping) -> bool:
     Of other types the later record replaces the earlier one.
     """
     return not mapping.type.holds_one_record
+
+
+def rdb_checker(mapping: RecordMapping, seed: int = 0) -> Checker:
+    """Return the encoder that compares what a server has that started from an RDB file; ``seed`` as below.
+
+    Raises UsageError for what has no place in such a file, and for what cannot be compared.
+    """
+    load = rdb_encoder(mapping, version=DEFAULT_VERSION, base_ms=0)
+    return Checker(load, mapping.type.rdb_checks(mapping), seed)
 
 
 def checker(mapping: RecordMapping, seed: int = 0) -> Checker:

@@ -149,6 +149,10 @@ class RedisType(ABC):
     def checks(self, mapping: RecordMapping) -> tuple[Check, ...]:
         """Return what compares the values with the source. Raises UsageError where nothing can."""
 
+    def rdb_checks(self, mapping: RecordMapping) -> tuple[Check, ...]:
+        """Return what compares the keys of an RDB file with the source, where it differs from ``checks``."""
+        return self.checks(mapping)
+
     def default_value(self, of_lines: bool) -> Template:
         """Return what ``--value`` is when it is not given: here the whole record."""
         return Template((Field(LINE if of_lines else JSON),))

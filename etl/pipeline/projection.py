@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from etl.errors import UsageError
 from etl.options import RecordOptions
@@ -15,13 +16,7 @@ from etl.template import ALL, JSON, LINE, NUMBER, Template
 def projection_of(options: RecordOptions, templates: Iterable[Template], source: Source) -> Projection:
     """Return what has to be read of each record for these templates. Raises UsageError for unknown fields."""
     templates = tuple(templates)
-    names = frozenset(name for template in templates for name in template.fields)
-    projection = Projection(
-        names=names - {ALL, NUMBER},
-        lists=frozenset(name for template in templates for name in template.lists),
-        all=ALL in names,
-        line=LINE in names,
-        json=JSON in names,
+    whole = Projection(
         include=options.include,
         exclude=options.exclude or (),
         rename=options.rename,
@@ -29,6 +24,7 @@ def projection_of(options: RecordOptions, templates: Iterable[Template], source:
         omit_empty=options.omit_empty,
         vectors=options.vectors,
     )
+    projection = for_templates(whole, templates)
     for name, count in Counter(old for old, _ in projection.rename).items():
         if count > 1:
             raise UsageError(f"--rename gives two names to the field {name}")
@@ -39,6 +35,20 @@ def projection_of(options: RecordOptions, templates: Iterable[Template], source:
             _require_own_names(projection, source.fields)
     _require_effect(options, projection)
     return projection
+
+
+def for_templates(projection: Projection, templates: Iterable[Template]) -> Projection:
+    """Return a projection that reads, in the same way, what these templates name and nothing else."""
+    templates = tuple(templates)
+    names = frozenset(name for template in templates for name in template.fields)
+    return replace(
+        projection,
+        names=names - {ALL, NUMBER},
+        lists=frozenset(name for template in templates for name in template.lists),
+        all=ALL in names,
+        line=LINE in names,
+        json=JSON in names,
+    )
 
 
 def _require_effect(options: RecordOptions, projection: Projection) -> None:

@@ -21,10 +21,11 @@ from etl.job.fields import PrepassResult
 from etl.options import LoadOptions, given
 from etl.output.notice import log_notice
 from etl.pipeline.execution import Run
+from etl.pipeline.projection import for_templates
 from etl.plan import Block, Encoder, Projection
 from etl.sink.spill import SUFFIX, SpillTarget, spill_error
 from etl.sink.spilled_runs import Runs
-from etl.template import ALL, JSON, LINE, NUMBER, Template
+from etl.template import Template
 from etl.units import MIB
 
 ADVICE = "give --if-exists replace (the last record of a key stays) or skip (the first one stays)"
@@ -42,7 +43,7 @@ _SHOWN_BYTES = 100
 
 def refuse_memory(options: LoadOptions) -> None:
     """Refuse ``--memory`` where keys may be written more than once. Raises UsageError."""
-    once = options.url().startswith(("rdb:", "embedded:")) or options.wire == "replication"
+    once = options.is_rdb_file() or options.url().startswith("embedded:") or options.wire == "replication"
     if given(options, "memory") and not once:
         raise UsageError(
             "--memory has no effect here: it is for loads that write each key once: --to rdb:FILE, --to"
@@ -102,6 +103,10 @@ class KeySettling:
     def keeps(self) -> Keeps:
         return keeps_of(self.mapping)
 
+    @property
+    def spool(self) -> str:
+        return f"{self.folder.removesuffix('.keys')}.spool"
+
     def __call__(self, run: Run) -> PrepassResult:
         return write_keys_once(run, self.mapping, folder=self.folder, memory=self.memory)
 
@@ -147,7 +152,7 @@ class _Settling:
 
     def _hashes(self) -> Runs:
         """Write and return a hash of every key; of records that cannot be loaded, too."""
-        projection = _narrowed(self.run.plan.projection, self.key)
+        projection = for_templates(self.run.plan.projection, [self.key])
         return self._pass(KeyHashEncoder(self.key), "hashes", HASHES, self._blocks, projection)
 
     def _candidates(self, repeats: Repeats) -> Runs:
@@ -195,19 +200,6 @@ class _Settling:
             f"record {repeat.number:,} of {file} has the key {_shown(repeat.key)}, and so has {earlier}: each"
             f" key can be there once; {advice}"
         )
-
-
-def _narrowed(projection: Projection, key: Template) -> Projection:
-    """Return what has to be read of a record for its key alone."""
-    fields = key.fields
-    return replace(
-        projection,
-        names=fields - {ALL, NUMBER},
-        lists=frozenset(),
-        all=False,
-        line=LINE in fields,
-        json=JSON in fields,
-    )
 
 
 def _blocks_at(blocks: Sequence[Block], places: set[int]) -> list[Block]:

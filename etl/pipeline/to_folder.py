@@ -44,7 +44,7 @@ def _can_be_built(resolved: Resolved, options: LoadOptions) -> bool:
     work = resolved.work
     if not work.writes or work.as_entries is None or any(given(options, name) for name in _OF_SERVERS):
         return False
-    if work.mapping.if_exists != "replace":
+    if work.mapping.if_exists != "replace" or work.mapping.kind == "json":  # a server with a module has JSON
         return False
     try:
         work.as_entries(version=9, base_ms=0)

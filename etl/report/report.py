@@ -70,8 +70,9 @@ class Report:
     ``written``, ``skipped``, ``rejected`` and, where each key is written once, ``superseded`` (verify:
     ``read``, ``equal``, ``missing``, ``different``) to counts; ``target`` holds no secret; ``bytes`` is the
     part of the input that is done. ``rejected`` says where rejects were written (None: there are none, or
-    nowhere), ``differences`` where all differences were. ``nodes``: of a cluster, how many records each node
-    has answered for in the run's last attempt (a record with keys at several nodes counts at each of them).
+    nowhere), ``differences`` where all differences were. ``nodes``: of a cluster, how many records each
+    node has answered for in the run's last attempt (a record with keys at several nodes counts at each of
+    them); of several files, how many are in each.
     """
 
     verb: str
@@ -180,7 +181,8 @@ class Report:
         shown = sorted(self.nodes.items())[:_MAX_NODES]
         parts = ", ".join(f"{node} {format_count(records)}" for node, records in shown)
         more = ", ..." if len(self.nodes) > len(shown) else ""
-        return f"{self.target}, {counted(len(self.nodes), 'node')}: {parts}{more}"
+        noun = "file" if (self.target or "").startswith("rdb:") else "node"
+        return f"{self.target}, {counted(len(self.nodes), noun)}: {parts}{more}"
 
     def _about_others(self) -> list[str]:
         if self.differences is not None:

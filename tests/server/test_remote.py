@@ -6,7 +6,6 @@ import base64
 import gzip
 import http.server
 import threading
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -24,6 +23,7 @@ from etl.source.storage.remote import find_remote, open_remote
 from etl.source.text.find import find_text
 from etl.source.text.lines import Lines
 from etl.source.text.stream import TextStream
+from tests.server.fake_s3 import put
 
 TEXT = b"".join(b"%d some text %d\n" % (number, number * number) for number in range(40_000))
 
@@ -261,36 +261,6 @@ class TestHttp:
 def test_a_server_that_is_not_there_is_an_error() -> None:
     with pytest.raises(SourceError, match=r"cannot read http://127\.0\.0\.1:1/x: .*connect"):
         find_remote("http://anna:secret@127.0.0.1:1/x?key=sesame")
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """A fake S3; gives the options that lead a URI to it."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"endpoint_override={host}:{port}&scheme=http&region=us-east-1"
-    server.stop()
-
-
-@pytest.fixture
-def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, str]:
-    """A bucket of the test's own, on the fake S3: its file system and its name."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sesame")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    name = f"bucket-{uuid.uuid4().hex}"
-    system, _ = pyarrow.fs.FileSystem.from_uri(f"s3://{name}?{s3}&allow_bucket_creation=true")
-    system.create_dir(name)
-    return system, name
-
-
-def put(bucket: tuple[Any, str], path: str, data: bytes) -> None:
-    system, name = bucket
-    with system.open_output_stream(f"{name}/{path}", compression=None) as stream:
-        stream.write(data)
 
 
 class TestS3:

@@ -1,1 +1,1 @@
-"""Values as Redis stores them (RDB): listpacks, ziplists, checksums, and a probe whether they are taken."""
+"""Values as Redis stores them (RDB): listpacks, ziplists, checksums, a probe for RESTORE; entries, files."""

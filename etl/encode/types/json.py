@@ -7,6 +7,7 @@ from etl.encode.one_command import OneCommandType
 from etl.encode.rdb.encoder import RdbEncoder
 from etl.encode.resp.command import Command, command
 from etl.encode.strategies.rdb_entries import RdbEntriesEncoder, StringLayout
+from etl.encode.verify.check import Check
 from etl.plan import Encoder
 from etl.template import Template
 
@@ -29,6 +30,12 @@ class JsonType(OneCommandType):
         """A string: how a module keeps documents is its own matter, and changes with it."""
         load = self.single(mapping)
         return RdbEntriesEncoder(load, mapping.key, StringLayout(mapping.value), mapping.expiry, base_ms)
+
+    def rdb_checks(self, mapping: RecordMapping) -> tuple[Check, ...]:
+        from etl.encode.verify.items import ItemsCheck  # a load needs none of these
+        from etl.encode.verify.read_commands import STRING
+
+        return (ItemsCheck(STRING, None, (mapping.key, mapping.value)),)
 
 
 TYPE = JsonType()

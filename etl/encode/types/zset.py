@@ -9,6 +9,7 @@ from etl.encode.rdb.zset_values import SortedSetLayout
 from etl.encode.resp.command import Command, command
 from etl.encode.strategies.rdb_entries import RdbEntriesEncoder
 from etl.encode.strategies.rdb_sorted_sets import SortedSetRecords
+from etl.encode.verify.check import Check
 from etl.errors import UsageError
 
 
@@ -32,6 +33,12 @@ class SortedSetType(OneCommandType):
         load = SortedSetRecords(mapping.key, mapping.value, mapping.score, mapping.expiry)
         layout = SortedSetLayout(mapping.value, mapping.score, version)
         return RdbEntriesEncoder(load, mapping.key, layout, mapping.expiry, base_ms)
+
+    def rdb_checks(self, mapping: RecordMapping) -> tuple[Check, ...]:
+        from etl.encode.verify.read_commands import SCORE  # a load needs none of these
+        from etl.encode.verify.scores import ScoresCheck
+
+        return (ScoresCheck(SCORE, mapping.key, (mapping.score, mapping.value)),)
 
 
 TYPE = SortedSetType()

@@ -42,6 +42,8 @@ def test_what_the_nodes_of_a_cluster_have_answered_for_is_added_up_and_shown() -
     report = outcome(None, Finished(0, 0.5, nodes=first), Finished(1, 0.5, nodes=second)).report()
     assert list(report.as_dict()["nodes"].items()) == [("10.0.0.1:6379", 1), ("10.0.0.2:6379", 1_003)]
     assert "redis://host, 2 nodes: 10.0.0.1:6379 1, 10.0.0.2:6379 1,003" in report.summary()
+    of_files = replace(report, target="rdb:{shard}.rdb", nodes={"0.rdb": 4, "1.rdb": 5})
+    assert "rdb:{shard}.rdb, 2 files: 0.rdb 4, 1.rdb 5" in of_files.summary()
     assert "nodes" not in outcome(None, Finished(0, 0.5)).report().as_dict()
 
 
