@@ -103,6 +103,10 @@ class KeySettling:
     def keeps(self) -> Keeps:
         return keeps_of(self.mapping)
 
+    @property
+    def spool(self) -> str:
+        return f"{self.folder.removesuffix('.keys')}.spool"
+
     def __call__(self, run: Run) -> PrepassResult:
         return write_keys_once(run, self.mapping, folder=self.folder, memory=self.memory)
 

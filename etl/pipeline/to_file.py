@@ -30,7 +30,6 @@ from etl.run.signals import StopSignals
 from etl.sink.rdb_file.existing import head_of, provenance
 from etl.sink.rdb_file.paths import Paths
 from etl.sink.rdb_file.target import RdbFileTarget
-from etl.source.spooled import spooled
 
 _OF_SERVERS = ("allow_eviction", "at_least_once", "keep_record", "retry_for", "wait_replicas", "wire")
 _OF_SHARDS = ("plan", "shard", "runner")
@@ -39,7 +38,7 @@ _OF_SHARDS = ("plan", "shard", "runner")
 @contextlib.contextmanager
 def claimed_file(
     resolved: Resolved, target: RdbFileTarget, options: LoadOptions, signals: StopSignals
-) -> Iterator[tuple[Resolved, Preflight, JobRun]]:
+) -> Iterator[tuple[Preflight, JobRun]]:
     """Have a file to oneself while entered; what an earlier run has left of it is gone on with.
 
     Raises UsageError for what a file cannot hold, LockedError, SourceError where the earlier run was about
@@ -70,27 +69,10 @@ def claimed_file(
             settle = settling_of(mapping, f"{target.paths.files[0]}.keys", options.memory)
             work = Work(mapping, encoders, writes=True, settle=settle)
             checked = Preflight(job, target, work, servers=(), evictions=None, stop=signals)
-            with _readable_twice(resolved, target.paths, settle is not None) as resolved:
-                yield resolved, checked, JobRun(job, spec, resume_point)
+            yield checked, JobRun(job, spec, resume_point)
         finally:
             job.forget_beginning()
             job.presence.close()
-
-
-@contextlib.contextmanager
-def _readable_twice(resolved: Resolved, paths: Paths, twice: bool) -> Iterator[Resolved]:
-    """Have a stream copied to a file while entered, if its records are looked at before they are loaded."""
-    if not twice or not resolved.source.streamed:
-        yield resolved
-        return
-    path = f"{paths.files[0]}.spool"
-    log_notice(
-        resolved.progress,
-        f"its keys have to be looked at first: the stream is copied to {path}, and read from there"
-        " ({#} in --key spares that)",
-    )
-    with spooled(resolved.source, path) as source:
-        yield replace(resolved, source=source)
 
 
 def _encoder(work: Work, target: RdbFileTarget, base_ms: int) -> RdbEncoder:
