@@ -147,10 +147,16 @@ class _Replacing:
         last = encoder.complete(parts)
         self.replacement.finish(last)
         keys = turns.keys + encoder.entries_in(last)
-        (found,) = ask_through(self.target, plain((b"DBSIZE",)), _Never())
+        looked = plain((b"DBSIZE",), (b"EXISTS", *turns.samples)) if turns.samples else plain((b"DBSIZE",))
+        found, *there = ask_through(self.target, looked, _Never())
         if isinstance(found, int) and (found > keys or (found < keys and not encoder.expires)):
             raise TargetError(
                 f"{self.target} has {found:,} keys, and was sent {keys:,}: look at it before use"
+            )
+        if there not in ([], [len(turns.samples)]) and not encoder.expires and isinstance(there[0], int):
+            raise TargetError(
+                f"{self.target} misses {len(turns.samples) - there[0]:,} of {len(turns.samples):,} keys that"
+                " were looked for: look at it before use"
             )
 
     def _keep(self) -> None:

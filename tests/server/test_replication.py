@@ -17,6 +17,8 @@ import etl.sink.replication.handshake as handshake
 import etl.sink.replication.memory as memory
 from etl.errors import SourceError, TargetError, UsageError
 from etl.sink.replication.facts import SETTINGS
+from etl.sink.replication.replacement import Replacement
+from etl.sink.replication.turns import Turns
 from tests.support import RealServer, StartServer, wait_until
 from tests.support.versions import NEW, OLD, SYSTEM, binary_of
 
@@ -335,3 +337,21 @@ def test_a_new_data_set_that_is_too_large_for_the_server_is_not_taken(
     with pytest.raises(TargetError, match="both data sets take"):
         replaced(server, write_csv(tmp_path, 3_000), max_rate=3_000)
     assert state(server) == before
+
+
+def test_a_sample_of_the_keys_is_looked_for_when_the_server_has_them(
+    start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = Replacement.ended_turns
+
+    def with_another(self: Replacement) -> Turns:
+        turns = ended(self)
+        assert turns.samples[0].startswith(b"user:")
+        turns.samples.append(b"not there")
+        return turns
+
+    monkeypatch.setattr(Replacement, "ended_turns", with_another)
+    server = start_server()
+    with pytest.raises(TargetError, match="misses 1 of 2 keys that were looked for"):
+        replaced(server, write_csv(tmp_path, 10))
+    assert server.client().role()[0] == b"master"
