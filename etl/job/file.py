@@ -39,6 +39,7 @@ from etl.sink.rdb_file.target import RdbFileTarget
 from etl.sink.rdb_file.writer import RangeWriter
 
 _RUN, _PLACE, _BASE, _SUPERSEDED = b"run", b"place", b"base_ms", b"superseded"
+_WRITTEN = "records_written"
 
 
 class FileJob:
@@ -84,7 +85,7 @@ class FileJob:
 
     def left_by(self) -> tuple[str, str]:
         """Return the token of the run that wrote last, and where it was (``presence.look_for``)."""
-        fields = read_journal(self.paths).fields
+        fields = self._left().fields
         return (
             fields.get(_RUN, b"").decode("utf-8", "replace").rpartition("/")[2],
             fields.get(_PLACE, b"").decode("utf-8", "replace"),
@@ -131,7 +132,7 @@ class FileJob:
 
     def forget_beginning(self) -> None:
         """Take away what is there of files that nothing has been written into: the run has failed before."""
-        head = read_head(read_journal(self.paths).fields)
+        head = read_head(self._left().fields)
         if head is not None and not head.attempts:
             for path in (*self.paths.partials, self.paths.journal):
                 with contextlib.suppress(OSError):
@@ -163,6 +164,7 @@ class FileJob:
         """Make RDB files of the ranges, under their own names; nothing else of them is left then."""
         noted = read_journal(self.paths)
         head = self._head(noted)
+        self._require_all(head, noted, counts)
         try:
             more = [*self._completed(noted.ranges), *self._record(head, counts)]
             assemble(self.paths, [*noted.ranges, *more], self._head_of_file(head))
@@ -174,6 +176,25 @@ class FileJob:
                 os.rmdir(os.path.dirname(file))
         except OSError as error:
             raise self.paths.failure(error) from None
+
+    def _require_all(self, head: Head, noted: Noted, counts: Mapping[str, int]) -> None:
+        """Make sure that the journal has all that was written: of what it lacks the ranges are unknown."""
+        try:
+            found = read_done(head, noted.fields).counts()[_WRITTEN]
+        except DamagedError as error:
+            raise TargetError(f"{self.paths.journal} is damaged: {error}; give --restart") from None
+        if found != counts[_WRITTEN]:
+            raise TargetError(
+                f"{self.paths.journal} is damaged: it knows of {found:,} of {counts[_WRITTEN]:,} records that"
+                " were written; the same command goes on"
+            )
+
+    def _left(self) -> Noted:
+        """Return what an earlier run has noted; nothing where that cannot be read."""
+        try:
+            return read_journal(self.paths)
+        except TargetError:
+            return Noted()
 
     def _completed(self, ranges: list[Range]) -> tuple[Range, ...]:
         """Write the keys that were in several pieces; return their ranges."""

@@ -167,7 +167,12 @@ class _Replacing:
     def _abandon(self) -> None:
         self.replacement.abandon(_SecondSignal(self.run.signals))
         if self.replacement.begun:
-            what = "has the new data set" if self.replacement.loaded else "keeps its old data set"
+            what = "keeps its old data set"
+            if self.replacement.ending:  # what it has not acknowledged, it may have all the same
+                loaded = self.replacement.loaded
+                what = (
+                    "has the new data set" if loaded else "has its old data set, or the new one, as a whole"
+                )
             log_notice(self.run.plan.progress, f"{self.target} {what}, and is a primary as before")
 
     def save(self) -> None:

@@ -274,7 +274,7 @@ def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
     ("dump", "cause"),
     [
         (b"hello world, this is not a dump", "dump.rdb is not a Redis dump"),
-        (b"REDIS9999\xff" + bytes(8), "dump.rdb was written by a newer server"),
+        (b"REDIS9999\xff" + bytes(8), "it is of an RDB version that this server does not read"),
         (b"REDIS0009\x00\x05hel", "dump.rdb is damaged"),
         (b"REDIS0009\x00\x01k\x01v\xff" + b"\x01" * 8, "dump.rdb is damaged"),
         (b"REDIS0009\xfe\x00\x63\x01k", "dump.rdb is damaged"),

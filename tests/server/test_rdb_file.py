@@ -189,6 +189,8 @@ def test_what_has_not_changed_is_not_built_again(run: Run, tmp_path: Path) -> No
         (("--to", "rdb:in.txt"), "in.txt is there, and is no RDB file: it would be lost; name another"),
         (("--to", "rdb:."), "rdb:. is a folder: name the file in it, as rdb:./dump.rdb"),
         (("--to", "rdb:none/dump.rdb"), "none does not exist"),
+        (("--to", "rdb:none/"), "none does not exist"),
+        (("--to", "rdb:/dev/zero"), "rdb:/dev/zero is a device, a pipe or a socket: name a file"),
         (("--to", "rdb:d.rdb", "--wait-replicas", "1"), "--wait-replicas has no effect with an RDB file"),
         (
             ("--to", "rdb:d.rdb", "--user", "anna"),
@@ -212,6 +214,40 @@ def test_what_a_file_cannot_be_is_refused(run: Run, options: tuple[str, ...], sa
     assert code == 2
     assert says in said
     assert os.listdir() == ["in.txt"]
+
+
+def test_a_link_stays_one_and_a_pipe_is_no_file(run: Run, tmp_path: Path) -> None:
+    lines = tmp_path / "in.txt"
+    lines.write_text("a\n")
+    (tmp_path / "disk").mkdir()
+    for link, file in (("dump.rdb", "disk/dump.rdb"), ("other.rdb", "disk/other.rdb.gz")):
+        (tmp_path / link).symlink_to(file)
+    for _ in range(2):
+        assert run("load", lines, "--to", "rdb:dump.rdb")[0] == 0
+        assert (tmp_path / "dump.rdb").is_symlink()
+        assert read_strings(tmp_path / "disk" / "dump.rdb").values == {b"0": b"a"}
+    code, _, said = run("load", lines, "--to", "rdb:other.rdb")
+    assert (code, "only one of them ends with .gz; name the file" in said) == (2, True)
+    os.mkfifo("pipe.rdb")
+    code, _, said = run("load", lines, "--to", "rdb:pipe.rdb")
+    assert (code, "is a device, a pipe or a socket: name a file" in said) == (2, True)
+    assert os.listdir("disk") == ["dump.rdb"]
+
+
+@cases(
+    ("name", "content", "says"),
+    [
+        ("x.rdb.gz", gzip.compress(b"REDIS0010" * 99)[:-9], "rdb:x.rdb.gz is damaged: Compressed file ended"),
+        ("x.rdb.gz", b"REDIS0010", "rdb:x.rdb.gz is damaged: Not a gzipped file"),
+        ("x.rdb", b"REDIS0010\xfe", "rdb:x.rdb: the server ended with exit code 1 before it was ready"),
+        ("x.rdb", b"REDIS0099\xff", "it is of an RDB version that this server does not read"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_not_verified(run: Run, name: str, content: bytes, says: str) -> None:
+    Path("in.txt").write_text("a\n")
+    Path(name).write_bytes(content)
+    code, _, said = run("verify", "in.txt", "--to", f"rdb:{name}")
+    assert (code, says in said) == (4, True), said
 
 
 def test_other_verbs_say_what_they_are_for(run: Run, tmp_path: Path) -> None:

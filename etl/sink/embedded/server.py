@@ -67,13 +67,14 @@ class _Server:
 
 
 @contextlib.contextmanager
-def opened(folder: str | os.PathLike[str], *, keeps: bool = True) -> Iterator[str]:
+def opened(folder: str | os.PathLike[str], *, keeps: bool = True, named: str = "") -> Iterator[str]:
     """Run a redis-server on ``folder`` for the time of the ``with`` and yield its URL (``unix://...``).
 
     The folder is made (mode 0700) if it is missing. Only a Unix socket is listened on. When the body ends,
     also by an exception, everything is saved to ``dump.rdb`` in the folder and the server is gone. The server
     is in a session of its own (Ctrl-C does not reach it). On Linux it saves and ends too when the thread that
     opened it ends in any other way, SIGKILL included. Without ``keeps`` it only reads: nothing is saved.
+    Messages call the folder ``named``, if that is given.
 
     Raises:
         MissingExtraError: there is no server to run.
@@ -81,7 +82,7 @@ def opened(folder: str | os.PathLike[str], *, keeps: bool = True) -> Iterator[st
             A failed save leaves the folder with the dump it had before.
     """
     binary = server_binary()
-    home = Home(os.path.abspath(os.path.expanduser(os.fspath(folder))))
+    home = Home(os.path.abspath(os.path.expanduser(os.fspath(folder))), named)
     with contextlib.ExitStack() as stack:
         try:
             make_folder(home)

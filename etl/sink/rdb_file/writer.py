@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
@@ -59,8 +60,10 @@ class RangeWriter:
         name, value = map(bytes, wire.buffers)
         entry = journal_entry([(name, value), *((RANGE, found.value) for found in self._ranges)])
         with self._failures():
-            if os.write(self._journal, entry) < len(entry):  # the disk is full: nobody reads on from here
-                os.write(self._journal, entry)  # raises why
+            # Not all of it is written where the disk is full. The rest, tried again, might be: after what
+            # others have written by then.
+            if os.write(self._journal, entry) < len(entry):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._paths.journal)
         self._ranges.clear()
 
     @property

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import selectors
 import socket
 import struct
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
 from etl.encode.rdb.file import padding
 from etl.errors import EtlError, LostError
 from etl.plan import Buffer
-from etl.sink.session.transport import Transport
+from etl.sink.session.transport import SLICE_S, Transport
 from etl.units import format_seconds
 
 TURN, GO = b"T", b"G"
@@ -44,6 +46,9 @@ class Writing:
     def __init__(self, connection: socket.socket, server: str, silence_s: float) -> None:
         self.socket = connection
         self._transport = Transport(connection)
+        self._room = select.poll()
+        # Not for what comes in: a server that loads says now and then that it lives, and that is read last.
+        self._room.register(connection, select.POLLOUT)
         self._server = server
         self._silence_s = silence_s
 
@@ -63,7 +68,11 @@ class Writing:
             ) from None
 
     def _ready(self) -> bool:
-        return self._transport.wait(to_send=True, timeout_s=self._silence_s)
+        deadline = time.monotonic() + self._silence_s
+        while (left := deadline - time.monotonic()) > 0:
+            if self._room.poll(min(left, SLICE_S) * 1000):
+                return True
+        return False
 
     def cut(self) -> None:
         """End the connection, for all who have it."""
