@@ -27,11 +27,15 @@ from etl.sink.session.transport import SLICE_S, Transport
 from etl.units import format_seconds
 
 TURN, GO = b"T", b"G"
-DONE = struct.Struct("<QQQ")
-"""What a worker tells of a wire that it has written: its bytes, the keys in it, and the bytes that follow.
+DONE = struct.Struct("<QQQQ")
+"""What a worker tells of a wire that it has written: its bytes, its keys, and how many bytes follow of what.
 
-These are the part with which the wire begins (NOTE(parts) in ``encode/rdb/parts.py``), if it has one.
+These are the part with which the wire begins (NOTE(parts) in ``encode/rdb/parts.py``), if it has one, and one
+of its keys.
 """
+
+MAX_SAMPLES = 1_000
+"""How many keys are looked for when the server has the data set: one of each wire, up to this."""
 
 _MAX_PATH_BYTES = 100  # sockaddr_un has 104 to 108
 
@@ -110,6 +114,7 @@ class Turns(threading.Thread):
         self.keys = 0
         self.nbytes = 0
         self.parts: list[bytes] = []
+        self.samples: list[bytes] = []
 
     def run(self) -> None:
         self._selector.register(self._door, selectors.EVENT_READ)
@@ -173,8 +178,10 @@ class Turns(threading.Thread):
     def _heed(self, worker: socket.socket) -> None:
         """Take what a worker says: that it wants a turn, that it is done, or (nothing) that it is gone."""
         if worker is self._holder:
-            nbytes, keys, part_bytes = DONE.unpack(_received(worker, DONE.size))
+            nbytes, keys, part_bytes, key_bytes = DONE.unpack(_received(worker, DONE.size))
             self.parts += [_received(worker, part_bytes)] if part_bytes else []
+            key = _received(worker, key_bytes)
+            self.samples += [key] if len(self.samples) < MAX_SAMPLES else []
             self.nbytes += nbytes
             self.keys += keys
             self._holder = None
