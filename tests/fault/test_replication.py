@@ -82,7 +82,7 @@ def test_whoever_is_killed_in_the_middle_the_server_is_what_it_was(
     else:
         command.signal(SIGKILL)
         wait_until_gone([command.pid])
-    wait_until_gone(watching)
+    wait_until(lambda: not alive(watching[0]), 30, "the watcher's end")
     assert state(server) == before
 
 
