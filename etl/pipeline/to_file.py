@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +12,7 @@ from itertools import repeat
 from etl.encode.rdb.encoder import RdbEncoder
 from etl.errors import LockedError, UsageError
 from etl.job.file import FileJob, digest
-from etl.job.lock import ENDING_LOOK_S, ENDING_S, LOOK_EVERY_S
+from etl.job.lock import ENDING_LOOK_S, ENDING_S
 from etl.job.name import job_name, run_token
 from etl.job.presence import Seen, look_for
 from etl.job.spec import JobSpec, ResumePoint
@@ -28,7 +26,7 @@ from etl.pipeline.work import Encoders, Work
 from etl.plan import StopFlag
 from etl.run.signals import StopSignals
 from etl.sink.rdb_file.existing import head_of, provenance
-from etl.sink.rdb_file.paths import Paths
+from etl.sink.rdb_file.held import held_alone
 from etl.sink.rdb_file.target import RdbFileTarget
 
 _OF_SERVERS = ("allow_eviction", "at_least_once", "keep_record", "retry_for", "wait_replicas", "wire")
@@ -57,7 +55,7 @@ def claimed_file(
         )
     if target.notice:
         log_notice(resolved.progress, target.notice)
-    with _held(target.paths, target.mode, options.wait_lock, signals):
+    with held_alone(target.paths, target.mode, options.wait_lock, signals):
         job.presence.enter()
         try:
             _wait_for_workers(job, signals)
@@ -114,43 +112,6 @@ def _is_unchanged(target: RdbFileTarget, spec: JobSpec, options: LoadOptions) ->
         text = f"{target} is complete and nothing has changed: nothing to do"
         log_notice(choose_mode(options.progress), text)
     return same
-
-
-@contextlib.contextmanager
-def _held(paths: Paths, mode: int, wait_s: float, stop: StopFlag) -> Iterator[None]:
-    """Have the unfinished file to oneself while entered. Raises LockedError, TargetError."""
-    deadline = time.monotonic() + wait_s
-    while (descriptor := _lock(paths, mode)) is None:
-        if time.monotonic() >= deadline or stop.wait(LOOK_EVERY_S):
-            raise LockedError(
-                f"rdb:{paths.files[0]} is being built by another run: wait for it (--wait-lock), or name"
-                " another file"
-            )
-    try:
-        yield
-    finally:
-        # Nothing was begun: nothing is left behind.
-        with contextlib.suppress(OSError):
-            if os.fstat(descriptor).st_size == 0:
-                os.unlink(paths.partials[0])
-        os.close(descriptor)
-
-
-def _lock(paths: Paths, mode: int) -> int | None:
-    """Return the descriptor of the unfinished file, locked; None while another process has it."""
-    try:
-        os.makedirs(os.path.dirname(paths.files[0]), exist_ok=True)
-        descriptor = os.open(paths.partials[0], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(descriptor), os.stat(paths.partials[0])):
-                return descriptor
-        except (BlockingIOError, FileNotFoundError):  # held, or renamed as it is complete
-            pass
-        os.close(descriptor)
-    except OSError as error:
-        raise paths.failure(error) from None
-    return None
 
 
 def _wait_for_workers(job: FileJob, stop: StopFlag) -> None:

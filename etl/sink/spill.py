@@ -101,7 +101,8 @@ class SpillSession:
         """Do nothing: a file stays open."""
 
     def close(self) -> None:
-        self._file.close()  # every run was flushed
+        with contextlib.suppress(OSError):  # every run was flushed, and that has failed where this does
+            self._file.close()
 
     def _write_run(self) -> None:
         if not self._batches:
