@@ -38,7 +38,7 @@ from etl.sink.rdb_file.ranges import Range
 from etl.sink.rdb_file.target import RdbFileTarget
 from etl.sink.rdb_file.writer import RangeWriter
 
-_RUN, _PLACE, _BASE, _SUPERSEDED = b"run", b"place", b"base_ms", b"superseded"
+_JOB, _RUN, _PLACE, _BASE, _SUPERSEDED = b"job", b"run", b"place", b"base_ms", b"superseded"
 _WRITTEN = "records_written"
 
 
@@ -103,7 +103,8 @@ class FileJob:
             if passed is not None:
                 passed = replace(passed, superseded=int(noted.fields[_SUPERSEDED]))
             base_ms = int(noted.fields[_BASE])
-            found = left_unfinished(self.title, task, head, done, passed)
+            begun = f"{self._target}, begun by job {noted.fields[_JOB].decode('utf-8', 'surrogateescape')},"
+            found = left_unfinished(begun, task, head, done, passed)
             if found.resumes and damaged(self.paths, noted.ranges):
                 raise DamagedError(f"{self.paths.partials[0]} does not hold what was written into it")
         except (DamagedError, KeyError, ValueError) as error:
@@ -134,9 +135,7 @@ class FileJob:
         """Take away what is there of files that nothing has been written into: the run has failed before."""
         head = read_head(self._left().fields)
         if head is not None and not head.attempts:
-            for path in (*self.paths.partials, self.paths.journal):
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
+            self.paths.remove_unfinished()
 
     def note_prepass(self, passed: PrepassResult) -> None:
         pairs = list(present_words(passed, self._token))
@@ -239,10 +238,11 @@ class FileJob:
 
     def _pairs(self, head: Head, more: Pairs = ()) -> Pairs:
         words = head.words()
+        job = (_JOB, self.name.encode("utf-8", "surrogateescape"))
         run = (_RUN, self._run.encode("utf-8", "surrogateescape"))
         where = (_PLACE, self.presence.place().encode())
         base = (_BASE, b"%d" % self.base_ms)
-        return [run, where, base, *zip(words[::2], words[1::2], strict=True), *more]
+        return [job, run, where, base, *zip(words[::2], words[1::2], strict=True), *more]
 
     def _note(self, head: Head, more: Pairs = ()) -> None:
         try:

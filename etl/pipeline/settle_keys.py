@@ -23,7 +23,7 @@ from etl.output.notice import log_notice
 from etl.pipeline.execution import Run
 from etl.pipeline.projection import for_templates
 from etl.plan import Block, Encoder, Projection
-from etl.sink.spill import SUFFIX, SpillTarget, spill_error
+from etl.sink.spill import SpillTarget, empty_spills, remove_spills, spill_error
 from etl.sink.spilled_runs import Runs
 from etl.template import Template
 from etl.units import MIB
@@ -241,18 +241,10 @@ def _folder(folder: str) -> Iterator[None]:
     """Make a folder for this user alone, and remove it in the end; one that a killed run has left is used."""
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        _empty(folder)
+        empty_spills(folder)
     except OSError as error:
         raise spill_error(folder, error) from None
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
-            _empty(folder)
-            os.rmdir(folder)
-
-
-def _empty(folder: str) -> None:
-    for name in os.listdir(folder):
-        if name.endswith(SUFFIX):
-            os.unlink(os.path.join(folder, name))
+        remove_spills(folder)

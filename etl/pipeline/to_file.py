@@ -61,12 +61,13 @@ def claimed_file(
         job.presence.enter()
         try:
             _wait_for_workers(job, signals)
+            target.paths.remove_temporary()
             resume_point = job.resume_point(spec, restart=options.restart)
             if not resume_point.resumes and _is_unchanged(target, spec, options):
                 resume_point = ResumePoint(unchanged=True)
             job.encoder = _encoder(resolved.work, target, job.base_ms)
             mapping, encoders = resolved.work.mapping, Encoders(job.encoder, job.encoder)
-            settle = settling_of(mapping, f"{target.paths.files[0]}.keys", options.memory)
+            settle = settling_of(mapping, target.paths.keys_folder, options.memory)
             work = Work(mapping, encoders, writes=True, settle=settle)
             checked = Preflight(job, target, work, servers=(), evictions=None, stop=signals)
             yield checked, JobRun(job, spec, resume_point)
@@ -81,6 +82,8 @@ def _encoder(work: Work, target: RdbFileTarget, base_ms: int) -> RdbEncoder:
 
 
 def _refuse_options(target: RdbFileTarget, options: LoadOptions) -> None:
+    if target.keeps_record:  # what is for servers has its effect there, or none as it has with them
+        return
     for name in _OF_SERVERS:
         if given(options, name):
             raise UsageError(f"{flag_of(name)} has no effect with an RDB file: it is for servers")

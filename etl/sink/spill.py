@@ -8,6 +8,7 @@ then the buffers of its columns as Arrow has them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,6 +54,20 @@ class SpillTarget(LocalTarget):
             return read_runs([os.path.join(self.folder, name) for name in names], self.schema)
         except OSError as error:
             raise spill_error(self.folder, error) from None
+
+
+def remove_spills(folder: str) -> None:
+    """Remove what a pass that was killed has left in its folder, and the folder if nothing else is in it."""
+    with contextlib.suppress(OSError):
+        empty_spills(folder)
+        os.rmdir(folder)
+
+
+def empty_spills(folder: str) -> None:
+    """Remove the files that sessions have written into a folder. Raises OSError."""
+    for name in os.listdir(folder):
+        if name.endswith(SUFFIX):
+            os.unlink(os.path.join(folder, name))
 
 
 class SpillSession:

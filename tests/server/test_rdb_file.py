@@ -204,6 +204,7 @@ def test_what_has_not_changed_is_not_built_again(run: Run, tmp_path: Path) -> No
         (("--to", "rdb:d.rdb", "--as", "list", "--if-exists", "merge"), "merge has nothing to merge with"),
         (("--to", "rdb:d.rdb", "--command", "SET {#} x"), "--command cannot be written into an RDB file"),
         (("--to", "rdb:d.rdb", "--rdb-version", "12"), "--rdb-version must be one of 9, 10, 11"),
+        (("--to", "embedded:d", "--rdb-version", "9"), "--rdb-version has no effect with an embedded server"),
         (("--to", "rdb:d.rdb", "--aof"), "with --aof it is a server's folder, and there is none"),
     ],
 )
