@@ -80,5 +80,5 @@ def _require_ours(paths: Paths, held: list[int]) -> None:
     for partial, descriptor in zip(paths.partials, held, strict=True):
         if os.pread(descriptor, 1, 0) not in (b"", b"\0"):
             raise UsageError(
-                f"{partial} is there, and no build has left it: it would be lost; move it, or name another file"
+                f"{partial} is there, and no build has left it: it would be lost; name another file"
             )
