@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 from fuzz_restore import KINDS, version_of  # noqa: E402
 
 from etl.encode.rdb.file import VERSIONS  # noqa: E402
-from etl.sink.embedded.server import server_binary  # noqa: E402
+from etl.sink.embedded.binary import server_binary  # noqa: E402
 from tests.support import RealServer  # noqa: E402
 from tests.support.rdb_files import check_rdb, differences, random_file  # noqa: E402
 

@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 
 from etl.encode.rdb.hashes import HASH, HASH_LISTPACK, LISTPACK, ZIPLIST, HashEncoding  # noqa: E402
 from etl.encode.rdb.payload import hashes, payload_texts  # noqa: E402
-from etl.sink.embedded.server import server_binary  # noqa: E402
+from etl.sink.embedded.binary import server_binary  # noqa: E402
 from tests.support import RealServer  # noqa: E402
 
 HASHES_A_BATCH = 500

@@ -31,14 +31,15 @@ from etl.job.resume import left_unfinished
 from etl.job.spec import JobSpec, ResumePoint, now
 from etl.plan import Checkpoint, CheckpointWriter, Completed, Target, Wire
 from etl.sink.rdb_file.append_only import BASE_AUX, write_manifest
-from etl.sink.rdb_file.assemble import FileHead, assemble, damaged, parts_of
+from etl.sink.rdb_file.assemble import FileHead, assemble, damaged, read_parts
 from etl.sink.rdb_file.existing import PROVENANCE
 from etl.sink.rdb_file.paths import Paths
 from etl.sink.rdb_file.ranges import Range
 from etl.sink.rdb_file.target import RdbFileTarget
 from etl.sink.rdb_file.writer import RangeWriter
 
-_RUN, _PLACE, _BASE, _SUPERSEDED = b"run", b"place", b"base_ms", b"superseded"
+_JOB, _RUN, _PLACE, _BASE, _SUPERSEDED = b"job", b"run", b"place", b"base_ms", b"superseded"
+_WRITTEN = "records_written"
 
 
 class FileJob:
@@ -84,7 +85,7 @@ class FileJob:
 
     def left_by(self) -> tuple[str, str]:
         """Return the token of the run that wrote last, and where it was (``presence.look_for``)."""
-        fields = read_journal(self.paths).fields
+        fields = self._left().fields
         return (
             fields.get(_RUN, b"").decode("utf-8", "replace").rpartition("/")[2],
             fields.get(_PLACE, b"").decode("utf-8", "replace"),
@@ -102,7 +103,8 @@ class FileJob:
             if passed is not None:
                 passed = replace(passed, superseded=int(noted.fields[_SUPERSEDED]))
             base_ms = int(noted.fields[_BASE])
-            found = left_unfinished(self.title, task, head, done, passed)
+            begun = f"{self._target}, begun by job {noted.fields[_JOB].decode('utf-8', 'surrogateescape')},"
+            found = left_unfinished(begun, task, head, done, passed)
             if found.resumes and damaged(self.paths, noted.ranges):
                 raise DamagedError(f"{self.paths.partials[0]} does not hold what was written into it")
         except (DamagedError, KeyError, ValueError) as error:
@@ -131,11 +133,9 @@ class FileJob:
 
     def forget_beginning(self) -> None:
         """Take away what is there of files that nothing has been written into: the run has failed before."""
-        head = read_head(read_journal(self.paths).fields)
+        head = read_head(self._left().fields)
         if head is not None and not head.attempts:
-            for path in (*self.paths.partials, self.paths.journal):
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
+            self.paths.remove_unfinished()
 
     def note_prepass(self, passed: PrepassResult) -> None:
         pairs = list(present_words(passed, self._token))
@@ -163,9 +163,10 @@ class FileJob:
         """Make RDB files of the ranges, under their own names; nothing else of them is left then."""
         noted = read_journal(self.paths)
         head = self._head(noted)
+        self._require_all(head, noted, counts)
         try:
-            ranges = [*self._whole(noted.ranges), *self._record(head, counts)]
-            assemble(self.paths, ranges, self._head_of_file(head))
+            more = [*self._completed(noted.ranges), *self._record(head, counts)]
+            assemble(self.paths, [*noted.ranges, *more], self._head_of_file(head))
             for file in self.paths.files if self._target.append_only else ():
                 write_manifest(file)
             for file, upload in zip(self.paths.files, self._target.uploads, strict=False):
@@ -175,15 +176,34 @@ class FileJob:
         except OSError as error:
             raise self.paths.failure(error) from None
 
-    def _whole(self, ranges: list[Range]) -> list[Range]:
-        """Return the ranges, and those of the keys that were in several pieces."""
+    def _require_all(self, head: Head, noted: Noted, counts: Mapping[str, int]) -> None:
+        """Make sure that the journal has all that was written: of what it lacks the ranges are unknown."""
+        try:
+            found = read_done(head, noted.fields).counts()[_WRITTEN]
+        except DamagedError as error:
+            raise TargetError(f"{self.paths.journal} is damaged: {error}; give --restart") from None
+        if found != counts[_WRITTEN]:
+            raise TargetError(
+                f"{self.paths.journal} is damaged: it knows of {found:,} of {counts[_WRITTEN]:,} records that"
+                " were written; the same command goes on"
+            )
+
+    def _left(self) -> Noted:
+        """Return what an earlier run has noted; nothing where that cannot be read."""
+        try:
+            return read_journal(self.paths)
+        except TargetError:
+            return Noted()
+
+    def _completed(self, ranges: list[Range]) -> tuple[Range, ...]:
+        """Write the keys that were in several pieces; return their ranges."""
         assert self.encoder is not None
         with contextlib.closing(RangeWriter(self.paths, expire=self.encoder.expires)) as writer:
             for number in range(len(self.paths.files)):
-                ranges, parts = parts_of(self.paths, ranges, number, self.encoder)
-                if parts:
-                    writer.write(self.encoder.complete(parts), number)
-            return [*ranges, *writer.unnoted]
+                of_file = [found for found in ranges if found.file == number]
+                for wire in self.encoder.completed(read_parts(self.paths, of_file)):
+                    writer.write(wire, number)
+            return writer.unnoted
 
     def _record(self, head: Head, counts: Mapping[str, int]) -> tuple[Range, ...]:
         """Write the job's record as a key of the file, if it has one; return its range."""
@@ -218,10 +238,11 @@ class FileJob:
 
     def _pairs(self, head: Head, more: Pairs = ()) -> Pairs:
         words = head.words()
+        job = (_JOB, self.name.encode("utf-8", "surrogateescape"))
         run = (_RUN, self._run.encode("utf-8", "surrogateescape"))
         where = (_PLACE, self.presence.place().encode())
         base = (_BASE, b"%d" % self.base_ms)
-        return [run, where, base, *zip(words[::2], words[1::2], strict=True), *more]
+        return [job, run, where, base, *zip(words[::2], words[1::2], strict=True), *more]
 
     def _note(self, head: Head, more: Pairs = ()) -> None:
         try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from etl.errors import TargetError
-from etl.plan import JOURNAL, journal_entries, journal_entry
+from etl.plan import JOURNAL, journal_bytes, journal_entries, journal_entry
 from etl.sink.rdb_file.paths import Paths
 from etl.sink.rdb_file.ranges import RANGE, Range, parse_range
 
@@ -40,7 +41,9 @@ def read_journal(paths: Paths) -> Noted:
     except OSError as error:
         raise paths.failure(error) from None
     except ValueError as error:
-        raise TargetError(f"{paths.journal} is no journal of a build: {error}; remove it") from None
+        raise TargetError(
+            f"{paths.journal} is no journal of a build: {error}; give --restart to build from the beginning"
+        ) from None
     return noted
 
 
@@ -59,9 +62,13 @@ def begin_journal(paths: Paths, rooms: Sequence[int], pairs: Pairs) -> None:
 
 
 def note(paths: Paths, pairs: Pairs) -> None:
-    """Write an entry. Raises OSError."""
-    with open(paths.journal, "ab", buffering=0) as journal:
-        journal.write(journal_entry(pairs))
+    """Write an entry after the last whole one; no worker may write meanwhile. Raises OSError."""
+    entry = journal_entry(pairs)
+    with open(paths.journal, "r+b", buffering=0) as journal:
+        journal.truncate(journal_bytes(journal.read()))
+        journal.seek(0, os.SEEK_END)
+        if journal.write(entry) < len(entry):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), paths.journal)
 
 
 def is_begun(paths: Paths) -> bool:

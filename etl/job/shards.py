@@ -18,9 +18,9 @@ together, with ``--restart`` too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from etl.errors import JobStateLostError, LockedError, RejectedError, SourceError, UsageError
 from etl.job.fields import COMPLETE, INCOMPLETE, Head, PrepassResult, read_head, read_passed
@@ -33,6 +33,8 @@ from etl.units import counted
 
 _TRIES = 20
 _KEYS_A_COMMAND = 512
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,20 @@ class ShardGroup:
         Raises LockedError where the job is loaded as a whole, SourceError where it was begun with another
         plan, or in another number of shards, and is not finished, UsageError where that is complete.
         """
+        self._alone(lambda group: group._join(shard, restart=restart))
+
+    def _alone(self, use: Callable[[ShardGroup], T]) -> T:
+        """Return what ``use`` does with this group on a connection of its own, that WATCH and EXEC share."""
+        return self.job.control.alone(
+            lambda control: use(replace(self, job=replace(self.job, control=control)))
+        )
+
+    def _join(self, shard: ShardNumber, *, restart: bool) -> None:
         part = self.part(shard.index)
         own, joined = (part.key,), (b"HSET", part.key, b"run", self.job.run.encode())
         for _ in range(_TRIES):
             head, whole = self._watched()
             if whole:
-                self.job.control.execute((b"UNWATCH",))
                 raise LockedError(
                     f"{self.job.title} is being loaded as a whole; --wait-lock SECONDS waits for its end"
                 )
@@ -77,7 +87,6 @@ class ShardGroup:
                 if self._begin_anew(head, but=shard.index, more=(joined,)):
                     return
             elif not restart and head.state == COMPLETE:  # nothing is written that would not expire
-                self.job.control.execute((b"UNWATCH",))
                 return
             elif not restart:
                 if self._transacted(joined):
@@ -92,6 +101,9 @@ class ShardGroup:
 
     def restart(self) -> None:
         """Begin the whole job anew. Raises LockedError where a shard is running."""
+        self._alone(ShardGroup._restart)
+
+    def _restart(self) -> None:
         for _ in range(_TRIES):
             head, _ = self._watched()
             if self._begin_anew(head):
@@ -110,6 +122,9 @@ class ShardGroup:
 
         Raises JobStateLostError where the job was begun anew meanwhile.
         """
+        return self._alone(lambda group: group._finish(limit))
+
+    def _finish(self, limit: RejectLimit) -> RejectedError | None:
         for _ in range(_TRIES):
             head, _ = self._watched()
             if head is None and self.job.may_vanish:
@@ -122,7 +137,6 @@ class ShardGroup:
             counts = None if head.state == COMPLETE else self._counts()
             error = None if counts is None else _over(limit, counts)
             if counts is None or error is not None:
-                self.job.control.execute((b"UNWATCH",))
                 return error
             finished = replace(head, state=COMPLETE, passed=None, updated=now(), counts=counts)
             if self._written(finished, (self.job.key,), expire=True):
@@ -180,7 +194,6 @@ class ShardGroup:
             why = f"in {counted(head.shards, 'shard')}, not {self.count:,}"
         else:
             why = "as a whole, not in shards"
-        self.job.control.execute((b"UNWATCH",))
         raise SourceError(
             f"{self.job.title} was begun {why}, and is not finished: go on as it was begun, or give --restart"
             " to load from the beginning"
@@ -190,7 +203,6 @@ class ShardGroup:
         """Raise UsageError where the complete job had the same sources and options."""
         if self._is_of_plan(head):
             how = f"in {counted(head.shards, 'shard')}" if head.shards else "as a whole"
-            self.job.control.execute((b"UNWATCH",))
             raise UsageError(
                 f"{self.job.title} was completed, {how}, with the same sources and options: nothing to do in"
                 f" {counted(self.count, 'shard')} (--restart loads it again)"
@@ -205,7 +217,6 @@ class ShardGroup:
         self.job.control.execute(*((b"WATCH", *some) for some in _some(keys)))  # NOTE(joined)
         running = shards_loading(self.job, [index for index in parts if index != but])
         if running:
-            self.job.control.execute((b"UNWATCH",))
             raise LockedError(
                 f"{counted(len(running), 'shard')} of {self.job.title}, as it was begun before, are still"
                 " running: try again when they have ended"

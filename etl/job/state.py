@@ -186,6 +186,9 @@ class Job:
 
     def complete(self, counts: Mapping[str, int]) -> None:
         """Note the good end, and let the record expire: the counts stay, the marks have done their work."""
+        self.control.alone(lambda control: replace(self, control=control)._complete(counts))
+
+    def _complete(self, counts: Mapping[str, int]) -> None:
         for _ in range(_TRIES):
             _, record = self.control.execute((b"WATCH", self.key), (b"HGETALL", self.key))
             found = dict(zip(record[::2], record[1::2], strict=True))

@@ -99,3 +99,7 @@ class TargetOptions(Options):
     def url(self, environment: Mapping[str, str] = os.environ) -> str:
         """Return the URL of the target: ``--to``, else ``$REDIS_URL``, else the local default."""
         return self.to or environment.get("REDIS_URL") or DEFAULT_URL
+
+    def is_rdb_file(self) -> bool:
+        """Return True if the target is an RDB file, which is built, or verified by a server that loads it."""
+        return self.url().startswith("rdb:")

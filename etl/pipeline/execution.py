@@ -39,6 +39,10 @@ class Settles(Protocol):
     def keeps(self) -> str:
         """Which of the records with one key stays: ``last``, ``first``, or ``none``, as there may be one."""
 
+    @property
+    def spool(self) -> str:
+        """The path where a stream is copied that it has to read before the run does."""
+
     def __call__(self, run: Run) -> PrepassResult: ...
 
 

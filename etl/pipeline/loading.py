@@ -42,11 +42,13 @@ class Load:
         mapping = mapping_of(self.options, source)
         self._warn_of_the_past(mapping)
         as_entries = partial(rdb_encoder, mapping)
-        if self.options.wire == REPLICATION:
+        replaces_all = self.options.wire == REPLICATION
+        if replaces_all:
             require_one_value(mapping)
+        if replaces_all or self.options.is_rdb_file():
             encoder = as_entries(version=DEFAULT_VERSION, base_ms=0)
             encoders = Encoders(encoder, encoder)
-            return Work(mapping, encoders, writes=True, as_entries=as_entries, replaces_all=True)
+            return Work(mapping, encoders, writes=True, as_entries=as_entries, replaces_all=replaces_all)
         return replace(
             self._work(mapping),
             on_cluster=lambda: self._work(replace(mapping, clustered=True)),

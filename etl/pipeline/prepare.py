@@ -10,6 +10,7 @@ from etl.options import LoadOptions
 from etl.pipeline.claim import JobRun, claim
 from etl.pipeline.connect import reached
 from etl.pipeline.preflight import Preflight, preflight
+from etl.pipeline.read_twice import read_twice
 from etl.pipeline.replaceable import preflight_replication
 from etl.pipeline.resolve import Resolved
 from etl.pipeline.to_file import claimed_file
@@ -38,11 +39,13 @@ def prepared(resolved: Resolved, options: LoadOptions, signals: StopSignals) -> 
         if opened is None:
             opened = entered.enter_context(opened_target(options))
         if isinstance(opened, RdbFileTarget):
-            with claimed_file(resolved, opened, options, signals) as (resolved, checked, job_run):
-                yield Prepared(opened.name, resolved, checked, job_run)
-            return
-        with reached(opened, options, signals) as connected:
+            target: Target = opened
+            checked, job_run = entered.enter_context(claimed_file(resolved, opened, options, signals))
+        else:
+            connected = entered.enter_context(reached(opened, options, signals))
+            target = connected.target
             ask = preflight_replication if resolved.work.replaces_all else preflight
             checked = ask(resolved, connected, options, signals)
-            with claim(resolved, checked, options, signals) as job_run:
-                yield Prepared(connected.target.name, resolved, checked, job_run)
+            job_run = entered.enter_context(claim(resolved, checked, options, signals))
+        resolved = entered.enter_context(read_twice(resolved, checked.work.settle))
+        yield Prepared(target.name, resolved, checked, job_run)

@@ -29,8 +29,8 @@ from etl.run.signals import StopSignals
 from etl.sink.control import ask_through
 from etl.sink.deployments.standalone import StandaloneTarget
 from etl.sink.error_replies import explain
-from etl.sink.replication.checks import memory_error
-from etl.sink.replication.facts import SAVE, ServerState, read_state
+from etl.sink.replication.facts import SAVE, ServerState
+from etl.sink.replication.memory import MemoryWatch, memory_error_now
 from etl.sink.replication.replacement import Asked, Replacement
 from etl.sink.replication.target import ReplicationTarget
 from etl.sink.replication.turns import StreamEndedError
@@ -107,11 +107,14 @@ class _Replacing:
         path = self.replacement.begin(self.run.signals)
         encoder = self._encoder
         plan = replace(self.run.plan, target=ReplicationTarget(self.target, path, encoder))
+        watch = MemoryWatch(self.target, self.state, self.run.signals.stop_for)
+        watch.start()
         self.run.signals.second_raises = True
         try:
             return replace(self.run, plan=plan).results()
         finally:
             self.run.signals.second_raises = False
+            watch.leave()
 
     @property
     def _encoder(self) -> RdbEncoder:
@@ -127,7 +130,7 @@ class _Replacing:
         planned, read = self.run.plan.records(), self.run.counters.total("records_read")
         if planned is not None and planned != read:
             return TargetError(f"{self.target}: the sources have {planned:,} records, and {read:,} were read")
-        return self._memory_error()
+        return memory_error_now(self.target, self.state, self.run.signals, whole=True)
 
     def _cause(self, error: EtlError) -> EtlError:
         """Return the error that says why the stream has ended, where ``error`` says only that it has."""
@@ -135,14 +138,6 @@ class _Replacing:
         if isinstance(error, StreamEndedError) and turns is not None and turns.error is not None:
             return turns.error
         return error
-
-    def _memory_error(self) -> TargetError | None:
-        if not self.state.serves_reads:
-            return None  # it answers LOADING, or has not begun to load
-        (info,) = ask_through(self.target, plain((b"INFO",)), self.run.signals)
-        now = read_state(info)
-        used = None if now is None else now.used_memory
-        return None if used is None else memory_error(self.state, used, self.target, whole=True)
 
     def _finish(self) -> None:
         """End the stream, and compare the number of keys with what was sent. Raises TargetError."""
@@ -152,10 +147,16 @@ class _Replacing:
         last = encoder.complete(parts)
         self.replacement.finish(last)
         keys = turns.keys + encoder.entries_in(last)
-        (found,) = ask_through(self.target, plain((b"DBSIZE",)), _Never())
+        looked = plain((b"DBSIZE",), (b"EXISTS", *turns.samples)) if turns.samples else plain((b"DBSIZE",))
+        found, *there = ask_through(self.target, looked, _Never())
         if isinstance(found, int) and (found > keys or (found < keys and not encoder.expires)):
             raise TargetError(
                 f"{self.target} has {found:,} keys, and was sent {keys:,}: look at it before use"
+            )
+        if there not in ([], [len(turns.samples)]) and not encoder.expires and isinstance(there[0], int):
+            raise TargetError(
+                f"{self.target} misses {len(turns.samples) - there[0]:,} of {len(turns.samples):,} keys that"
+                " were looked for: look at it before use"
             )
 
     def _keep(self) -> None:
@@ -167,7 +168,12 @@ class _Replacing:
     def _abandon(self) -> None:
         self.replacement.abandon(_SecondSignal(self.run.signals))
         if self.replacement.begun:
-            what = "has the new data set" if self.replacement.loaded else "keeps its old data set"
+            what = "keeps its old data set"
+            if self.replacement.ending:  # what it has not acknowledged, it may have all the same
+                loaded = self.replacement.loaded
+                what = (
+                    "has the new data set" if loaded else "has its old data set, or the new one, as a whole"
+                )
             log_notice(self.run.plan.progress, f"{self.target} {what}, and is a primary as before")
 
     def save(self) -> None:

@@ -23,7 +23,7 @@ from etl.output.notice import log_notice
 from etl.pipeline.execution import Run
 from etl.pipeline.projection import for_templates
 from etl.plan import Block, Encoder, Projection
-from etl.sink.spill import SUFFIX, SpillTarget, spill_error
+from etl.sink.spill import SpillTarget, empty_spills, remove_spills, spill_error
 from etl.sink.spilled_runs import Runs
 from etl.template import Template
 from etl.units import MIB
@@ -43,7 +43,7 @@ _SHOWN_BYTES = 100
 
 def refuse_memory(options: LoadOptions) -> None:
     """Refuse ``--memory`` where keys may be written more than once. Raises UsageError."""
-    once = options.url().startswith(("rdb:", "embedded:")) or options.wire == "replication"
+    once = options.is_rdb_file() or options.url().startswith("embedded:") or options.wire == "replication"
     if given(options, "memory") and not once:
         raise UsageError(
             "--memory has no effect here: it is for loads that write each key once: --to rdb:FILE, --to"
@@ -102,6 +102,10 @@ class KeySettling:
     @property
     def keeps(self) -> Keeps:
         return keeps_of(self.mapping)
+
+    @property
+    def spool(self) -> str:
+        return f"{self.folder.removesuffix('.keys')}.spool"
 
     def __call__(self, run: Run) -> PrepassResult:
         return write_keys_once(run, self.mapping, folder=self.folder, memory=self.memory)
@@ -237,18 +241,10 @@ def _folder(folder: str) -> Iterator[None]:
     """Make a folder for this user alone, and remove it in the end; one that a killed run has left is used."""
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        _empty(folder)
+        empty_spills(folder)
     except OSError as error:
         raise spill_error(folder, error) from None
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
-            _empty(folder)
-            os.rmdir(folder)
-
-
-def _empty(folder: str) -> None:
-    for name in os.listdir(folder):
-        if name.endswith(SUFFIX):
-            os.unlink(os.path.join(folder, name))
+        remove_spills(folder)

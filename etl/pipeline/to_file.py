@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +12,7 @@ from itertools import repeat
 from etl.encode.rdb.encoder import RdbEncoder
 from etl.errors import LockedError, UsageError
 from etl.job.file import FileJob, digest
-from etl.job.lock import ENDING_LOOK_S, ENDING_S, LOOK_EVERY_S
+from etl.job.lock import ENDING_LOOK_S, ENDING_S
 from etl.job.name import job_name, run_token
 from etl.job.presence import Seen, look_for
 from etl.job.spec import JobSpec, ResumePoint
@@ -28,9 +26,8 @@ from etl.pipeline.work import Encoders, Work
 from etl.plan import StopFlag
 from etl.run.signals import StopSignals
 from etl.sink.rdb_file.existing import head_of, provenance
-from etl.sink.rdb_file.paths import Paths
+from etl.sink.rdb_file.held import held_alone
 from etl.sink.rdb_file.target import RdbFileTarget
-from etl.source.spooled import spooled
 
 _OF_SERVERS = ("allow_eviction", "at_least_once", "keep_record", "retry_for", "wait_replicas", "wire")
 _OF_SHARDS = ("plan", "shard", "runner")
@@ -39,7 +36,7 @@ _OF_SHARDS = ("plan", "shard", "runner")
 @contextlib.contextmanager
 def claimed_file(
     resolved: Resolved, target: RdbFileTarget, options: LoadOptions, signals: StopSignals
-) -> Iterator[tuple[Resolved, Preflight, JobRun]]:
+) -> Iterator[tuple[Preflight, JobRun]]:
     """Have a file to oneself while entered; what an earlier run has left of it is gone on with.
 
     Raises UsageError for what a file cannot hold, LockedError, SourceError where the earlier run was about
@@ -52,41 +49,29 @@ def claimed_file(
     name = job_name(resolved.source, target.name, options)
     job = FileJob(name, run_token(), target, keep_s=options.keep_record)
     spec = _spec(resolved, target, options)
+    if resolved.work.mapping.kind == "json":
+        log_notice(
+            resolved.progress, "an RDB file has no JSON without a module: it becomes strings of JSON text"
+        )
     if target.notice:
         log_notice(resolved.progress, target.notice)
-    with _held(target.paths, target.mode, options.wait_lock, signals):
+    with held_alone(target.paths, target.mode, options.wait_lock, signals):
         job.presence.enter()
         try:
             _wait_for_workers(job, signals)
+            target.paths.remove_temporary()
             resume_point = job.resume_point(spec, restart=options.restart)
             if not resume_point.resumes and _is_unchanged(target, spec, options):
                 resume_point = ResumePoint(unchanged=True)
             job.encoder = _encoder(resolved.work, target, job.base_ms)
             mapping, encoders = resolved.work.mapping, Encoders(job.encoder, job.encoder)
-            settle = settling_of(mapping, f"{target.paths.files[0]}.keys", options.memory)
+            settle = settling_of(mapping, target.paths.keys_folder, options.memory)
             work = Work(mapping, encoders, writes=True, settle=settle)
             checked = Preflight(job, target, work, servers=(), evictions=None, stop=signals)
-            with _readable_twice(resolved, target.paths, settle is not None) as resolved:
-                yield resolved, checked, JobRun(job, spec, resume_point)
+            yield checked, JobRun(job, spec, resume_point)
         finally:
             job.forget_beginning()
             job.presence.close()
-
-
-@contextlib.contextmanager
-def _readable_twice(resolved: Resolved, paths: Paths, twice: bool) -> Iterator[Resolved]:
-    """Have a stream copied to a file while entered, if its records are looked at before they are loaded."""
-    if not twice or not resolved.source.streamed:
-        yield resolved
-        return
-    path = f"{paths.files[0]}.spool"
-    log_notice(
-        resolved.progress,
-        f"its keys have to be looked at first: the stream is copied to {path}, and read from there"
-        " ({#} in --key spares that)",
-    )
-    with spooled(resolved.source, path) as source:
-        yield replace(resolved, source=source)
 
 
 def _encoder(work: Work, target: RdbFileTarget, base_ms: int) -> RdbEncoder:
@@ -95,6 +80,8 @@ def _encoder(work: Work, target: RdbFileTarget, base_ms: int) -> RdbEncoder:
 
 
 def _refuse_options(target: RdbFileTarget, options: LoadOptions) -> None:
+    if target.keeps_record:  # what is for servers has its effect there, or none as it has with them
+        return
     for name in _OF_SERVERS:
         if given(options, name):
             raise UsageError(f"{flag_of(name)} has no effect with an RDB file: it is for servers")
@@ -125,43 +112,6 @@ def _is_unchanged(target: RdbFileTarget, spec: JobSpec, options: LoadOptions) ->
         text = f"{target} is complete and nothing has changed: nothing to do"
         log_notice(choose_mode(options.progress), text)
     return same
-
-
-@contextlib.contextmanager
-def _held(paths: Paths, mode: int, wait_s: float, stop: StopFlag) -> Iterator[None]:
-    """Have the unfinished file to oneself while entered. Raises LockedError, TargetError."""
-    deadline = time.monotonic() + wait_s
-    while (descriptor := _lock(paths, mode)) is None:
-        if time.monotonic() >= deadline or stop.wait(LOOK_EVERY_S):
-            raise LockedError(
-                f"rdb:{paths.files[0]} is being built by another run: wait for it (--wait-lock), or name"
-                " another file"
-            )
-    try:
-        yield
-    finally:
-        # Nothing was begun: nothing is left behind.
-        with contextlib.suppress(OSError):
-            if os.fstat(descriptor).st_size == 0:
-                os.unlink(paths.partials[0])
-        os.close(descriptor)
-
-
-def _lock(paths: Paths, mode: int) -> int | None:
-    """Return the descriptor of the unfinished file, locked; None while another process has it."""
-    try:
-        os.makedirs(os.path.dirname(paths.files[0]), exist_ok=True)
-        descriptor = os.open(paths.partials[0], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(descriptor), os.stat(paths.partials[0])):
-                return descriptor
-        except (BlockingIOError, FileNotFoundError):  # held, or renamed as it is complete
-            pass
-        os.close(descriptor)
-    except OSError as error:
-        raise paths.failure(error) from None
-    return None
 
 
 def _wait_for_workers(job: FileJob, stop: StopFlag) -> None:

@@ -7,7 +7,7 @@ import secrets
 import time
 from dataclasses import dataclass, replace
 
-from etl.encode.choose import checker
+from etl.encode.choose import checker, rdb_checker
 from etl.encode.examples import EXAMPLE
 from etl.encode.mapping import RecordMapping
 from etl.encode.verify.checker import Checker
@@ -34,13 +34,17 @@ class Verify:
 
     def work(self, source: Source) -> Work:
         mapping = mapping_of(self.options, source)
+        if self.options.is_rdb_file():
+            return self._checked(mapping, rdb_checker(mapping, secrets.randbits(64)), source)
         return replace(
             self._work(mapping, source),
             on_cluster=lambda: self._work(replace(mapping, clustered=True), source),
         )
 
     def _work(self, mapping: RecordMapping, source: Source) -> Work:
-        check = checker(mapping, secrets.randbits(64))
+        return self._checked(mapping, checker(mapping, secrets.randbits(64)), source)
+
+    def _checked(self, mapping: RecordMapping, check: Checker, source: Source) -> Work:
         if check.of_lists and isinstance(source, PlannedSource) and source.shard.count > 1:
             raise UsageError("lists are compared as a whole: leave --shard out, and verify all of the plan")
         commands = ((b"LRANGE", EXAMPLE, b"0", b"0"),) if check.of_lists else ()

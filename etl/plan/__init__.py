@@ -4,7 +4,7 @@ from etl.plan.batch import NO_FIELDS, Batch, Reject
 from etl.plan.block import BLOCK_BYTES, SMALLEST_BLOCK_BYTES, Block, Share, block_size, owner
 from etl.plan.encoder import Encoder
 from etl.plan.gathered import BUCKETS, Gathered, compact, differing, slices, sums_of, wanted_items
-from etl.plan.journal import JOURNAL, journal_entries, journal_entry
+from etl.plan.journal import JOURNAL, journal_bytes, journal_entries, journal_entry
 from etl.plan.marks import (
     COUNTS,
     FENCE_RECORDS,
@@ -89,6 +89,7 @@ __all__ = [
     "check_of",
     "compact",
     "differing",
+    "journal_bytes",
     "journal_entries",
     "journal_entry",
     "mark_field",

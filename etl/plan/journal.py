@@ -3,6 +3,7 @@
 An entry is its length and its CRC-32, four bytes each, little endian, and then pairs of a name and a value,
 each with its length in four bytes. Processes append an entry with one ``write``; whoever reads stops at the
 first one that is cut off or damaged, as a process that was killed while it wrote, or a full disk, leaves it.
+So whoever goes on cuts that off first (``journal_bytes``): what is appended after it would never be read.
 """
 
 from __future__ import annotations
@@ -29,6 +30,21 @@ def journal_entry(pairs: Pairs) -> bytes:
 
 def journal_entries(data: bytes) -> Iterator[list[tuple[bytes, bytes]]]:
     """Yield the entries of a journal. Raises ValueError for a file that is none."""
+    for content, _ in _whole(data):
+        words = list(_words(content))
+        yield list(zip(words[::2], words[1::2], strict=True))
+
+
+def journal_bytes(data: bytes) -> int:
+    """Return where the last whole entry ends: what is after it is never read, nor is what is added there.
+
+    Raises ValueError for a file that is no journal.
+    """
+    return max((end for _, end in _whole(data)), default=len(JOURNAL))
+
+
+def _whole(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield the contents of entries, and where each ends, up to the first that is not whole."""
     if not data.startswith(JOURNAL):
         raise ValueError("it does not begin as a journal does")
     at = len(JOURNAL)
@@ -39,8 +55,7 @@ def journal_entries(data: bytes) -> Iterator[list[tuple[bytes, bytes]]]:
         at += length
         if len(content) < length or zlib.crc32(content) != check:
             return
-        words = list(_words(content))
-        yield list(zip(words[::2], words[1::2], strict=True))
+        yield content, at
 
 
 def _words(content: bytes) -> Iterator[bytes]:

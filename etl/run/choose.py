@@ -77,7 +77,7 @@ def _refuse_of_engines(options: LoadOptions) -> None:
 
 def _is_of_files(options: LoadOptions, name: str) -> bool:
     """Return True for the number of files, each of which is called a shard, too."""
-    return name == "shards" and options.url().startswith("rdb:")
+    return name == "shards" and options.is_rdb_file()
 
 
 @dataclass(frozen=True, slots=True)

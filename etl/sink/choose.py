@@ -23,12 +23,16 @@ def opened_target(options: LoadOptions) -> Iterator[Target]:
 
     Raises UsageError for a URL that cannot be, and for options that have no effect on what it leads to.
     """
-    url = options.url()
-    members = [module for _, module in DEPLOYMENTS.members()]
-    deployment = _deployment_of(url, members)
-    _refuse_options(options, deployment, members)
-    with deployment.open(url, options) as target:
+    with deployment_of(options).open(options.url(), options) as target:
         yield target
+
+
+def deployment_of(options: TargetOptions) -> ModuleType:
+    """Return the deployment that ``--to`` leads to. Raises UsageError as ``opened_target`` does."""
+    members = [module for _, module in DEPLOYMENTS.members()]
+    deployment = _deployment_of(options.url(), members)
+    _refuse_options(options, deployment, members)
+    return deployment
 
 
 def identified(target: Target, stop: StopFlag, retry_for_s: float, told: Callable[[str], None]) -> Target:

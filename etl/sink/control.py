@@ -98,6 +98,19 @@ class ControlConnection:
             self.close()
             raise
 
+    def alone(self, use: Callable[[ControlConnection], T]) -> T:
+        """Return what ``use`` finds by questions that all go over one connection; anew where that breaks.
+
+        So a transaction never goes without the WATCH before it. Raises what ``execute`` raises.
+        """
+
+        def attempt() -> T:
+            self._connected()  # whoever is reached must be the same server still
+            with contextlib.closing(self.target.connect("redis-etl")) as session:
+                return use(_OneConnection(self.target, self._stop, session))
+
+        return self.target.backoff(self._stop).retry(attempt)
+
     def connection(self) -> str:
         """Connect; return the number of the connection on the server, empty where it is not told.
 
@@ -126,10 +139,28 @@ class ControlConnection:
         replies = list(ask(self._connected(), wire))
         for reply in replies:
             if isinstance(reply, ErrorReply):
-                error = failure(reply, self.target)
-                if reply.policy.cause is Cause.MOVED and "cluster" not in self.target.takes:
-                    raise TargetError(f"{error}; the user needs the right to INFO, which tells of a cluster")
                 if reply.policy.reconnect:
                     self.close()
-                raise error
+                raise self._error(reply)
+        return replies
+
+    def _error(self, reply: ErrorReply) -> TargetError:
+        error = failure(reply, self.target)
+        if reply.policy.cause is Cause.MOVED and "cluster" not in self.target.takes:
+            return TargetError(f"{error}; the user needs the right to INFO, which tells of a cluster")
+        return error
+
+
+class _OneConnection(ControlConnection):
+    """A ControlConnection over one session, which does not come back."""
+
+    def __init__(self, target: Target, stop: StopFlag, session: Session) -> None:
+        super().__init__(target, stop)
+        self._only = session
+
+    def send(self, wire: Wire) -> list[Any]:
+        replies = list(ask(self._only, wire))
+        for reply in replies:
+            if isinstance(reply, ErrorReply):
+                raise self._error(reply)
         return replies

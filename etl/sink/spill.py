@@ -8,6 +8,7 @@ then the buffers of its columns as Arrow has them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,6 +56,20 @@ class SpillTarget(LocalTarget):
             raise spill_error(self.folder, error) from None
 
 
+def remove_spills(folder: str) -> None:
+    """Remove what a pass that was killed has left in its folder, and the folder if nothing else is in it."""
+    with contextlib.suppress(OSError):
+        empty_spills(folder)
+        os.rmdir(folder)
+
+
+def empty_spills(folder: str) -> None:
+    """Remove the files that sessions have written into a folder. Raises OSError."""
+    for name in os.listdir(folder):
+        if name.endswith(SUFFIX):
+            os.unlink(os.path.join(folder, name))
+
+
 class SpillSession:
     """A RenewableSession (``etl/plan/target.py``) that answers at once."""
 
@@ -86,7 +101,8 @@ class SpillSession:
         """Do nothing: a file stays open."""
 
     def close(self) -> None:
-        self._file.close()  # every run was flushed
+        with contextlib.suppress(OSError):  # every run was flushed, and that has failed where this does
+            self._file.close()
 
     def _write_run(self) -> None:
         if not self._batches:

@@ -17,12 +17,13 @@ from typing import Any
 from etl.plan import Block, Projection, Source
 from etl.plan.source import Reader
 from etl.shards import ShardNumber
+from etl.source.of_another import OfAnotherSource
 
 WHOLE = ShardNumber(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedSource:
+class PlannedSource(OfAnotherSource):
     """A Source (``etl/plan/source.py``): a shard of ``source``, whose blocks are ``known`` (None: a stream).
 
     A copy that travels to a worker has no blocks: the worker's plan has those that it needs.
@@ -34,18 +35,6 @@ class PlannedSource:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return PlannedSource, (self.source, None, self.shard)
-
-    @property
-    def fields(self) -> tuple[str, ...] | None:
-        return self.source.fields
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.source.names
-
-    @property
-    def fingerprint(self) -> str | None:
-        return self.source.fingerprint
 
     @property
     def nbytes(self) -> int | None:
@@ -68,12 +57,6 @@ class PlannedSource:
 
     def open(self, projection: Projection) -> Reader:
         return self.source.open(projection)
-
-    def verify_unchanged(self) -> None:
-        self.source.verify_unchanged()
-
-    def name_of(self, block: Block) -> str:
-        return self.source.name_of(block)
 
     def _own(self, blocks: Iterator[Block]) -> Iterator[Block]:
         for block in blocks:

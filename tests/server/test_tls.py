@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from etl.errors import TargetError
 from etl.sink.address import parse_address
 from etl.sink.deployments.standalone import StandaloneTarget
-from etl.sink.embedded.server import server_binary
+from etl.sink.embedded.binary import server_binary
 from tests.fault.commands import Ended, run_here
 from tests.server.tls import TlsFront
 from tests.support import RealServer, ScriptedServer, StartServer, data_size, free_port, run_cli

@@ -17,7 +17,7 @@ from etl.encode.mapping import RecordMapping
 from etl.encode.strategies.mset import MsetEncoder
 from etl.encode.strategies.set import SetEncoder
 from etl.plan import Batch, Encoder
-from etl.sink.embedded.server import server_binary
+from etl.sink.embedded.binary import server_binary
 from etl.template import Field, Template
 from tests.server.inputs import held, many_lines, write
 from tests.support import RealServer, RecordingProxy

@@ -11,7 +11,7 @@ from typing import Any
 
 from redis import Redis, ResponseError
 
-from etl.sink.embedded.server import server_binary
+from etl.sink.embedded.binary import server_binary
 from tests.support.jobs import Command
 from tests.support.processes import wait_until
 from tests.support.scripted import Response, bulk, error

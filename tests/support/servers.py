@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etl.sink.embedded.server import server_binary
+from etl.sink.embedded.binary import server_binary
 from tests.support.processes import wait_until
 
 if TYPE_CHECKING:

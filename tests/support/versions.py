@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.sink.embedded.server import server_binary
+from etl.sink.embedded.binary import server_binary
 
 
 def _packaged(name: str) -> str | None:

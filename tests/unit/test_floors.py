@@ -50,7 +50,7 @@ OWNERS = {
     "signal": ("etl.run", "etl.sink.embedded.server", "etl.job.stop", "etl.cli.pager"),
     "multiprocessing": ("etl.run",),
     # watcher starts the process that puts a server back when this one is killed.
-    "subprocess": ("etl.sink.embedded.server", "etl.cli.pager", "etl.sink.replication.watcher"),
+    "subprocess": ("etl.sink.embedded", "etl.cli.pager", "etl.sink.replication.watcher"),
     "ray": ("etl.run.runners.ray",),
     "argparse": ("etl.cli", "etl.options", "etl.__init__"),
     "json": (

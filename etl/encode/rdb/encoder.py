@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from etl.encode.rdb.parts import Part
@@ -21,6 +21,9 @@ class RdbEncoder(Encoder, Protocol):
 
     def part_of(self, start: Buffer) -> Part | None:
         """Return the part with which a wire, or the range of a file that has it, begins: NOTE(parts)."""
+
+    def completed(self, parts: Iterable[Part]) -> Iterator[Wire]:
+        """Yield the same wire by wire; the parts come in the order of their first records, few are held."""
 
     def complete(self, parts: Sequence[Part]) -> Wire:
         """Return the entries that the parts of a whole stream make; without parts there are none."""

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.encode.rdb.hashes import HASH, Written, box_start
-from etl.encode.rdb.length import rdb_length, rdb_string
-from etl.encode.resp.lookup import join_lookups, lookup
+from etl.encode.rdb.length import rdb_length
+from etl.encode.resp.lookup import join_lookups, lookup, with_length
 from etl.encode.resp.protocol import BINARY, Piece, join_column
 
 STRING = b"\0"
@@ -50,14 +50,7 @@ def expiry_pieces(milliseconds: pa.Array | int | None) -> list[Any]:
 
 def string_pieces(pieces: Sequence[Piece]) -> list[Any]:
     """Return the pieces of one string a record, with its length in front."""
-    arrays = [piece for piece in pieces if not isinstance(piece, bytes)]
-    fixed = sum(len(piece) for piece in pieces if isinstance(piece, bytes))
-    if not arrays:
-        return [rdb_string(b"".join(pieces))]
-    lengths = pa.scalar(fixed, pa.int32())
-    for array in arrays:
-        lengths = pc.add(lengths, pc.binary_length(array))
-    return [lookup(rdb_length, lengths, pc.max(lengths).as_py()), *pieces]
+    return with_length(pieces, rdb_length)
 
 
 def boxed(

@@ -10,7 +10,7 @@ gone on with later has them where the rest is, and nothing has to be kept in mem
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -82,3 +82,28 @@ def joined_parts(parts: Sequence[Part]) -> Part:
     order = pc.sort_indices(numbers)
     values = pa.concat_arrays([part.values for part in parts])
     return Part(numbers.take(order), values.take(order), sum(part.buckets for part in parts))
+
+
+PARTS_AT_ONCE = 256
+"""Parts that are held in memory, of some ten kilobytes each."""
+
+
+def whole_buckets(parts: Iterable[Part], size: int) -> Iterator[Part]:
+    """Yield what parts have of some buckets (of ``size`` records) at a time, and of each bucket all of it.
+
+    ``parts`` come in the order of their first records. A batch has no bucket but its first and its last in a
+    part: so what comes later has nothing of a bucket that is before the last one so far.
+    """
+    held: list[Part] = []
+    for part in parts:
+        held.append(part)
+        if len(held) < PARTS_AT_ONCE:
+            continue
+        all = joined_parts(held)
+        last = all.numbers[-1].as_py() // size * size
+        before = pc.sum(pc.less(all.numbers, last)).as_py()
+        if before:
+            yield Part(all.numbers.slice(0, before), all.values.slice(0, before), 0)
+        held = [Part(all.numbers.slice(before), all.values.slice(before), 0)]
+    if held:
+        yield joined_parts(held)

@@ -91,7 +91,9 @@ def split(
     """
     columns = Columns(batch)
     refusals: dict[int, Refusal] = {}
-    for name in sorted({name for template in templates for name in template.fields if name != ALL}):
+    always = {ALL} if batch.numbers is None else {ALL, NUMBER}  # every record has them
+    names = {name for template in templates for name in template.fields}
+    for name in sorted(names - always):
         column = columns.column(name)
         if column is not None and not column.null_count:
             continue

@@ -74,6 +74,18 @@ def lookup(
     return Lookup((before, Span(make, table_size(longest)), after), lengths)
 
 
+def with_length(pieces: Sequence[Any], head: Callable[[int], bytes]) -> list[Any]:
+    """Return the pieces of one text a record, of bytes and columns, and in front ``head`` of its length."""
+    arrays = [piece for piece in pieces if not isinstance(piece, bytes)]
+    fixed = sum(len(piece) for piece in pieces if isinstance(piece, bytes))
+    if not arrays:
+        return [head(fixed), *pieces]
+    lengths = pa.scalar(fixed, pa.int32())
+    for array in arrays:
+        lengths = pc.add(lengths, pc.binary_length(array))
+    return [lookup(head, lengths, pc.max(lengths).as_py()), *pieces]
+
+
 def table_size(longest: int) -> int:
     """Return the size of a table that has an entry for ``longest``; few sizes, so that tables are kept."""
     return max(_SMALLEST, 1 << longest.bit_length())

@@ -25,7 +25,7 @@ def split_spread(
     columns = Columns(batch)
     empty: list[Refusal] = []
     for word in words:
-        if word.spreads:
+        if word.spreads and not _is_always_there(word, columns):
             none = pc.indices_nonzero(pc.less(spread_counts(word, columns), 1)).to_pylist()
             empty += [Refusal(index, _nothing(word)) for index in none]
     plain = [word for word in words if not word.spreads]
@@ -33,6 +33,11 @@ def split_spread(
     keys = dict.fromkeys(command.arguments[0] for command in commands if command.arguments)
     keyed = [key for key in keys if not key.spreads]
     return split(batch, plain, keys=keyed, integers=integers, more=empty)
+
+
+def _is_always_there(word: Template, columns: Columns) -> bool:
+    """Return True if every record has one of the fields of ``{*}``, as it is told without counting them."""
+    return not word.lists and any(not value.null_count for _, value in spread_fields(columns))
 
 
 def _nothing(word: Template) -> str:

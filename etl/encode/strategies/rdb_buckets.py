@@ -6,7 +6,7 @@ whose records are in two batches, NOTE(parts) in ``encode/rdb/parts.py``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from etl.encode.rdb.bucket_values import bucket_values
 from etl.encode.rdb.buckets import Buckets, buckets_of
 from etl.encode.rdb.entries import expiry_pieces, join_entries
 from etl.encode.rdb.hashes import HashEncoding
-from etl.encode.rdb.parts import Part, joined_parts, read_part
+from etl.encode.rdb.parts import Part, joined_parts, read_part, whole_buckets
 from etl.encode.resp.columns import Columns
 from etl.encode.resp.protocol import Joined, text_column
 from etl.encode.strategies.packed import PackEncoder
@@ -78,6 +78,9 @@ class RdbBucketsEncoder:
     def part_of(self, start: Buffer) -> Part | None:
         """Return the part with which a wire, or the range of a file that it is in, begins."""
         return read_part(start)
+
+    def completed(self, parts: Iterable[Part]) -> Iterator[Wire]:
+        return (self.complete([some]) for some in whole_buckets(parts, self.load.size))
 
     def complete(self, parts: Sequence[Part]) -> Wire:
         """Make the entries of the buckets in all parts of a stream, or in all those of some buckets."""

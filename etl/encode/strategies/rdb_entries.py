@@ -6,7 +6,7 @@ not do is no matter of theirs: two of one key make every server panic (see ``enc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -97,6 +97,9 @@ class RdbEntriesEncoder:
     def part_of(self, start: Buffer) -> Part | None:
         """Return None: an entry is of one record."""
         return None
+
+    def completed(self, parts: Iterable[Part]) -> Iterator[Wire]:
+        return iter(())
 
     def complete(self, parts: Sequence[Part]) -> Wire:
         return Wire((), range(1), None, 0)

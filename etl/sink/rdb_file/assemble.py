@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from etl.encode.rdb.encoder import RdbEncoder
 from etl.encode.rdb.file import END, crc_of, header, trailer
-from etl.encode.rdb.parts import Part
+from etl.encode.rdb.parts import Part, read_part
 from etl.sink.rdb_file.container import Container, container_of
 from etl.sink.rdb_file.paths import Paths, sync_folder
 from etl.sink.rdb_file.ranges import Range, joined, lay_out
@@ -77,23 +76,12 @@ def _padded(descriptor: int, offset: int, nbytes: int, container: Container) -> 
     return parts
 
 
-def parts_of(
-    paths: Paths, ranges: Sequence[Range], number: int, encoder: RdbEncoder
-) -> tuple[list[Range], list[Part]]:
-    """Return the parts of one file, and all ranges, whose keys are by now only those that are whole.
-
-    Raises OSError.
-    """
-    counted, parts = [], []
-    for found in ranges:
-        if found.file == number and found.parts:
-            part = encoder.part_of(_plain(paths, found))
-            assert part is not None
-            parts.append(part)
-            expires = part.buckets if found.expires else 0
-            found = replace(found, keys=found.keys - part.buckets, expires=found.expires - expires, parts=0)
-        counted.append(found)
-    return counted, parts
+def read_parts(paths: Paths, ranges: Iterable[Range]) -> Iterator[Part]:
+    """Yield the parts that ranges begin with, in the order of their first records. Raises OSError."""
+    for found in sorted((found for found in ranges if found.part >= 0), key=lambda found: found.part):
+        part = read_part(_plain(paths, found))
+        assert part is not None
+        yield part
 
 
 def _plain(paths: Paths, found: Range) -> bytes:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 from etl.encode.rdb.file import MIN_PADDING_BYTES, padding
 from etl.plan.wire import Buffer
@@ -42,10 +43,11 @@ class Container(Protocol):
         """The bytes of the smallest gap that can be filled: no part is shorter."""
 
 
+@dataclass(frozen=True, slots=True)
 class Plain:
     """A Container: an RDB file as it is."""
 
-    min_gap = MIN_PADDING_BYTES
+    min_gap: ClassVar[int] = MIN_PADDING_BYTES
 
     def packed(self, buffers: Sequence[Buffer]) -> Sequence[Buffer]:
         return buffers
@@ -61,10 +63,13 @@ class Plain:
         return fill, fill
 
 
+@dataclass(frozen=True, slots=True)
 class Gzip:
     """A Container: an RDB file that is compressed."""
 
-    min_gap = _HEAD_BYTES + len(_EMPTY_DEFLATE) + _TRAILER_BYTES + 1  # with a comment of no letter
+    min_gap: ClassVar[int] = (
+        _HEAD_BYTES + len(_EMPTY_DEFLATE) + _TRAILER_BYTES + 1
+    )  # with a comment of no letter
 
     def packed(self, buffers: Sequence[Buffer]) -> Sequence[Buffer]:
         return (_member(buffers, _LEVEL),)

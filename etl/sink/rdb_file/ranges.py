@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 
 from etl.encode.rdb.file import crc_join
 
@@ -17,7 +17,8 @@ class Range:
 
     ``file`` is its place among the files that are built. ``plain_bytes`` and ``crc`` (CRC-64) are those of
     the entries, which may be compressed; ``keys`` is how many they are, ``expires`` how many of these expire.
-    ``parts``: 1 if it begins with a part (``encode/rdb/parts.py``), else 0.
+    ``part`` is the number of the first record in the part that it begins with (``encode/rdb/parts.py``), -1
+    without one.
     """
 
     file: int
@@ -27,20 +28,11 @@ class Range:
     crc: int
     keys: int
     expires: int
-    parts: int = 0
+    part: int = -1
 
     @property
     def value(self) -> bytes:
-        numbers = (
-            self.file,
-            self.offset,
-            self.nbytes,
-            self.plain_bytes,
-            self.crc,
-            self.keys,
-            self.expires,
-            self.parts,
-        )
+        numbers = astuple(self)
         return b" ".join(b"%d" % number for number in numbers)
 
     @property
@@ -50,8 +42,10 @@ class Range:
 
 def parse_range(value: bytes) -> Range:
     """Read a range. Raises ValueError."""
-    file, offset, nbytes, plain_bytes, crc, keys, expires, parts = map(int, value.split(b" "))
-    return Range(file, offset, nbytes, plain_bytes, crc, keys, expires, parts)
+    numbers = tuple(map(int, value.split(b" ")))
+    if len(numbers) != len(fields(Range)):
+        raise ValueError("it has too few numbers, or too many")
+    return Range(*numbers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
 
-from etl.encode.rdb.file import AUX, crc_of
+from etl.encode.rdb.file import crc_of
+from etl.encode.rdb.parts import read_part
 from etl.plan import Wire, journal_entry
 from etl.plan.wire import Buffer
 from etl.sink.rdb_file.container import container_of
@@ -47,18 +49,21 @@ class RangeWriter:
             at = offset
             for start in range(0, len(packed), _MAX_BUFFERS):
                 at = _write_all(self._partials[file], packed[start : start + _MAX_BUFFERS], at)
-        keys = wire.groups
+        part = read_part(wire.buffers[0])
+        keys = wire.groups - (0 if part is None else part.buckets)  # those are written when they are whole
         expires = keys if self._expire else 0
-        parts = int(bytes(wire.buffers[0][:1]) == AUX)
-        self._ranges.append(Range(file, offset, nbytes, wire.nbytes, crc, keys, expires, parts))
+        first = -1 if part is None else part.numbers[0].as_py()
+        self._ranges.append(Range(file, offset, nbytes, wire.nbytes, crc, keys, expires, first))
 
     def note(self, wire: Wire) -> None:
         """Write a checkpoint, a name and a value, and with it the ranges that were written since the last."""
         name, value = map(bytes, wire.buffers)
         entry = journal_entry([(name, value), *((RANGE, found.value) for found in self._ranges)])
         with self._failures():
-            if os.write(self._journal, entry) < len(entry):  # the disk is full: nobody reads on from here
-                os.write(self._journal, entry)  # raises why
+            # Not all of it is written where the disk is full. The rest, tried again, might be: after what
+            # others have written by then.
+            if os.write(self._journal, entry) < len(entry):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._paths.journal)
         self._ranges.clear()
 
     @property

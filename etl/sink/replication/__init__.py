@@ -7,15 +7,16 @@ then. What is written here was measured with Redis 6.2, 7.0 and 8.2, and is test
 NOTE(swap): with ``repl-diskless-load swapdb``, and when the full synchronisation is announced under the
 server's own replication id, a server from 7.0 on answers reads from its old data set until it has the whole
 new one. 6.2 keeps the old one aside too, but answers LOADING. If the stream breaks off anywhere before its
-end, the old data set stays. Without that setting the stream goes into a file on the server's disk first;
-the old data set is removed when the file is whole, and LOADING is answered while it is read.
+end, the old data set stays (in 6.2 up to the mark after the checksum, which it reads when it has the new
+one). Without that setting the stream goes into a file on the server's disk first; the old data set is
+removed when the file is whole, and LOADING is answered while it is read.
 
 NOTE(offset): the replication offset that is announced is beyond the server's own. With the same one, a
 replica of the server would believe that it has missed nothing, and keep the old data set.
 
 NOTE(checksum): the stream has the checksum 0, which stands for none, as with ``rdbchecksum no``. At a wrong
-one every server exits at once, and its old data set is gone from memory; anything else that is wrong with a
-stream only ends it.
+one every server exits at once, as at many a wrong byte, and its old data set is gone from memory. A stream
+that breaks off only ends: so nothing that is not whole is ever ended.
 
 NOTE(padding): a server that loads answers its clients each time it has read some bytes more
 (``loading-process-events-interval-bytes``: 2 MiB, from Redis 8 on 512 KiB), and nobody while no byte comes

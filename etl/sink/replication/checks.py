@@ -8,6 +8,9 @@ from etl.errors import TargetError
 from etl.sink.replication.facts import TLS, ServerState
 from etl.units import counted, format_bytes
 
+MAX_USED = 0.95
+"""How much of its machine's memory a server may use while it has both data sets."""
+
 _ELSE = "load without --wire replication"
 
 
@@ -77,7 +80,7 @@ def memory_error(before: ServerState, used: int, target: object, *, whole: bool)
             f" {format_bytes(before.maxmemory)} (maxmemory); it keeps its old data set: raise maxmemory or"
             " load less"
         )
-    if before.total_memory and used > before.total_memory * 0.95:
+    if before.total_memory and used > before.total_memory * MAX_USED:
         return TargetError(
             f"{target}: both data sets take {format_bytes(used)}, and the server's machine has"
             f" {format_bytes(before.total_memory)} of memory; it keeps its old data set: {_ELSE}"

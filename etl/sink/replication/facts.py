@@ -114,6 +114,12 @@ def read_state(
     )
 
 
+def read_memory(info: Any) -> int | None:
+    """Return how many bytes a server uses, of a reply to INFO; None where that does not tell."""
+    found = re.search(rb"^used_memory:([0-9]+)", info, re.MULTILINE) if isinstance(info, bytes) else None
+    return None if found is None else int(found[1])
+
+
 def read_settings(reply: Any) -> Mapping[str, str] | None:
     """Read replies to CONFIG GET, one after the other; None where the first one is refused."""
     if not isinstance(reply, list) or not all(isinstance(word, bytes) for word in reply):

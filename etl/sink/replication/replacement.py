@@ -69,7 +69,7 @@ class Replacement:
         self._writing: Writing | None = None
         self._mark = b""
         self.turns: Turns | None = None
-        self.loaded = False
+        self.ending = self.loaded = False
 
     @property
     def begun(self) -> bool:
@@ -119,6 +119,7 @@ class Replacement:
         """Write ``last`` and the end, after which the server has the new data set. Raises TargetError."""
         assert self._writing is not None
         self._writing.write(*last.buffers)
+        self.ending = True
         self._writing.write(END, bytes(TRAILER_BYTES), self._mark)  # NOTE(checksum)
         self._await_loaded()
         self.loaded = True

@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import pyarrow as pa
+
 from etl.encode.rdb.encoder import RdbEncoder
 from etl.plan import Response, StopFlag, Wire
 from etl.sink.deployments.standalone import StandaloneTarget
 from etl.sink.replication.turns import DONE, GO, TURN, StreamEndedError, Writing
 from etl.sink.session.backoff import Backoff
+
+_FIRST = pa.array([0], pa.int64())
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,8 @@ class ReplicationTarget:
     """The Target (``etl/plan/target.py``) of a load's workers: ``server`` takes what they write in turns.
 
     ``path`` is the socket over which they ask for their turns: NOTE(turns). A wire is answered when it is
-    written: what became of it is known for all of them together, when the stream has ended.
+    written: what became of it is known for all of them together, when the stream has ended. Tokens have the
+    ``batch`` that the wire is made of.
     """
 
     server: StandaloneTarget
@@ -86,10 +91,11 @@ class TurnSession:
         """Write a wire when it is its turn. Raises LostError when the stream has ended."""
         keys = self._encoder.entries_in(wire)
         part = b"" if self._encoder.part_of(wire.buffers[0]) is None else bytes(wire.buffers[0])
+        (key,) = self._encoder.keys(token.batch.take(_FIRST)).to_pylist()
         self._take_turn()
         self._writing.write(*wire.buffers)
         with contextlib.suppress(OSError):
-            self._asking.sendall(DONE.pack(wire.nbytes, keys, len(part)) + part)
+            self._asking.sendall(DONE.pack(wire.nbytes, keys, len(part), len(key)) + part + key)
         return iter((Response(token, wire, None),))
 
     def drain(self) -> Iterator[Response]:

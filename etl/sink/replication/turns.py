@@ -10,26 +10,32 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import selectors
 import socket
 import struct
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
 from etl.encode.rdb.file import padding
 from etl.errors import EtlError, LostError
 from etl.plan import Buffer
-from etl.sink.session.transport import Transport
+from etl.sink.session.transport import SLICE_S, Transport
 from etl.units import format_seconds
 
 TURN, GO = b"T", b"G"
-DONE = struct.Struct("<QQQ")
-"""What a worker tells of a wire that it has written: its bytes, the keys in it, and the bytes that follow.
+DONE = struct.Struct("<QQQQ")
+"""What a worker tells of a wire that it has written: its bytes, its keys, and how many bytes follow of what.
 
-These are the part with which the wire begins (NOTE(parts) in ``encode/rdb/parts.py``), if it has one.
+These are the part with which the wire begins (NOTE(parts) in ``encode/rdb/parts.py``), if it has one, and one
+of its keys.
 """
+
+MAX_SAMPLES = 1_000
+"""How many keys are looked for when the server has the data set: one of each wire, up to this."""
 
 _MAX_PATH_BYTES = 100  # sockaddr_un has 104 to 108
 
@@ -44,6 +50,9 @@ class Writing:
     def __init__(self, connection: socket.socket, server: str, silence_s: float) -> None:
         self.socket = connection
         self._transport = Transport(connection)
+        self._room = select.poll()
+        # Not for what comes in: a server that loads says now and then that it lives, and that is read last.
+        self._room.register(connection, select.POLLOUT)
         self._server = server
         self._silence_s = silence_s
 
@@ -63,7 +72,11 @@ class Writing:
             ) from None
 
     def _ready(self) -> bool:
-        return self._transport.wait(to_send=True, timeout_s=self._silence_s)
+        deadline = time.monotonic() + self._silence_s
+        while (left := deadline - time.monotonic()) > 0:
+            if self._room.poll(min(left, SLICE_S) * 1000):
+                return True
+        return False
 
     def cut(self) -> None:
         """End the connection, for all who have it."""
@@ -101,6 +114,7 @@ class Turns(threading.Thread):
         self.keys = 0
         self.nbytes = 0
         self.parts: list[bytes] = []
+        self.samples: list[bytes] = []
 
     def run(self) -> None:
         self._selector.register(self._door, selectors.EVENT_READ)
@@ -164,8 +178,10 @@ class Turns(threading.Thread):
     def _heed(self, worker: socket.socket) -> None:
         """Take what a worker says: that it wants a turn, that it is done, or (nothing) that it is gone."""
         if worker is self._holder:
-            nbytes, keys, part_bytes = DONE.unpack(_received(worker, DONE.size))
+            nbytes, keys, part_bytes, key_bytes = DONE.unpack(_received(worker, DONE.size))
             self.parts += [_received(worker, part_bytes)] if part_bytes else []
+            key = _received(worker, key_bytes)
+            self.samples += [key] if len(self.samples) < MAX_SAMPLES else []
             self.nbytes += nbytes
             self.keys += keys
             self._holder = None

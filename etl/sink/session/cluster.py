@@ -67,6 +67,7 @@ class ClusterSession:
         self._moved_at: dict[Node, float] = {}
         self._primaries = set(slot_map.nodes)
         self._responses = ResponseQueue()
+        self._replaced: set[Node] = set()
         self._unsettled = 0
         self._next_refresh = 0.0
         self._next_look = 0.0
@@ -165,12 +166,14 @@ class ClusterSession:
 
         ``unreached`` are primaries that it must have besides, though they may have been sent nothing yet.
         """
-        for node in (*self._sessions, *unreached):
-            if node in self._primaries and node not in slot_map.nodes:
-                raise ServerChangedError(
-                    f"{node} is no longer a primary of the cluster: a replica has taken over, or its slots"
-                    " were moved"
-                )
+        known = self._primaries.intersection((*self._sessions, *unreached))
+        self._replaced = known.difference(slot_map.nodes)
+        if self._replaced:
+            node = min(self._replaced)
+            raise ServerChangedError(
+                f"{node} is no longer a primary of the cluster: a replica has taken over, or its slots"
+                " were moved"
+            )
         self._map = slot_map
         self._primaries.update(slot_map.nodes)
         if not slot_map.unserved:
@@ -226,9 +229,9 @@ class ClusterSession:
                 self._on_unreached(node)
 
     def _hear_out(self) -> None:
-        """Take what the nodes answer that have not failed, for HEAR_OUT_S at most. None is connected anew."""
+        """Take what primaries answer that have not failed, for HEAR_OUT_S at most. None is connected anew."""
         until = time.monotonic() + min(HEAR_OUT_S, self._read_timeout_s)
-        waiting = [session.present for session in self._sessions.values()]
+        waiting = [s.present for node, s in self._sessions.items() if node not in self._replaced]
         while time.monotonic() < until:
             waiting = [session for session in waiting if self._answers(session)]
             if not waiting:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from .process import run as run_command
 from .reading import Reads
 from .server import Server
+from .server_from_file import Start
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,8 @@ class Contender:
     the command's stdout and raises BenchError for a wrong result. ``prepare`` is run before, unmeasured.
     ``own_seconds`` finds in the stdout how long the work itself took, without the start of the program.
     ``read`` reads from the server afterwards and says how long that takes. ``exit_code`` is the good one.
-    ``place`` opens the server, or what stands for one.
+    ``place`` opens the server, or what stands for one. ``start`` starts the server that the command has made
+    a file for, before ``check``.
     """
 
     name: str
@@ -35,11 +37,12 @@ class Contender:
     read: Callable[[Server], Reads] | None = None
     exit_code: int = 0
     place: Callable[[], Any] = Server
+    start: Callable[[Any], Start] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """``redis_bytes``: by how much the server's memory has grown."""
+    """``redis_bytes``: by how much the server's memory has grown, or the file."""
 
     seconds: float
     work_seconds: float
@@ -48,6 +51,7 @@ class Measurement:
     peak_bytes: int
     redis_bytes: int
     reads: Reads | None
+    start: Start | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,35 @@ class Result:
         rounds = zip(self.measurements, other.measurements, strict=True)
         return median(mine.seconds / theirs.seconds * per_record for mine, theirs in rounds)
 
+    def with_start(self) -> Result:
+        """This one together with the start of the server from the file that it has made."""
+        together = (
+            replace(
+                each,
+                seconds=each.seconds + each.start.seconds,
+                server_cpu_s=each.start.cpu_s,
+                peak_bytes=max(each.peak_bytes, each.start.peak_bytes),
+            )
+            for each in self.measurements
+            if each.start
+        )
+        return Result(self.contender, tuple(together))
+
+    def start_alone(self) -> Result:
+        """The start of the server from the file that this one has made."""
+        starts = (
+            replace(
+                each,
+                seconds=each.start.seconds,
+                server_cpu_s=each.start.cpu_s,
+                client_cpu_s=0.0,
+                peak_bytes=each.start.peak_bytes,
+            )
+            for each in self.measurements
+            if each.start
+        )
+        return Result(self.contender, tuple(starts))
+
 
 def measure_all(contenders: list[Contender], *, repeat: int) -> dict[str, Result]:
     """Measures each contender ``repeat`` times, round robin, and returns the results by name.
@@ -137,11 +170,12 @@ def measure(contender: Contender) -> Measurement:
             contender.command(server), stdin=contender.standard_input, good=contender.exit_code
         )
         cpu_s, redis_bytes = server.cpu_s() - cpu_before_s, server.used_bytes() - bytes_before
+        start = contender.start(server) if contender.start else None
         contender.check(server, finished.stdout)
         reads = contender.read(server) if contender.read else None
     work_seconds = contender.own_seconds(finished.stdout) if contender.own_seconds else finished.seconds
     return Measurement(
-        finished.seconds, work_seconds, cpu_s, finished.cpu_s, finished.peak_bytes, redis_bytes, reads
+        finished.seconds, work_seconds, cpu_s, finished.cpu_s, finished.peak_bytes, redis_bytes, reads, start
     )
 
 

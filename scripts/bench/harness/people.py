@@ -18,6 +18,7 @@ from .data import FOLDER, POOL_LINES, write_once
 FIELDS = ("id", "name", "city", "email", "score", "note")
 FIRST_ID = 1_000_000
 KEY = "user:{id}"
+NUMBERED_KEY = "user:{#}"
 
 GROUP_RECORDS = 122_880
 """Records in a row group of Parquet: what DuckDB writes, and between what other writers do."""
@@ -84,8 +85,8 @@ def notes(variant: Variant) -> list[str]:
     return [f"n{text[:20]}{middle}{text[20:]}n" for text in texts]
 
 
-def key_of(number: int) -> str:
-    return KEY.format(id=FIRST_ID + number)
+def key_of(number: int, key: str = KEY) -> str:
+    return key.replace("{id}", str(FIRST_ID + number)).replace("{#}", str(number))
 
 
 def everyone(records: int, variant: Variant) -> Iterator[Person]:
@@ -132,17 +133,18 @@ def write_parquet(path: Path, records: int, variant: Variant) -> None:
     part.rename(path)
 
 
-def hset_protocol(records: int, variant: Variant) -> Path:
+def hset_protocol(records: int, variant: Variant, *, key: str = KEY) -> Path:
     """The same people as ready-made ``HSET key id ...`` commands, for ``redis-cli --pipe``."""
-    path = FOLDER / f"people-{records}-{variant.name}-hset.resp"
+    ending = "" if key == KEY else "-numbered"
+    path = FOLDER / f"people-{records}-{variant.name}-hset{ending}.resp"
     numbered = enumerate(everyone(records, variant))
-    write_once(path, (hset_command(number, values) for number, values in numbered))
+    write_once(path, (hset_command(key_of(number, key), values) for number, values in numbered))
     return path
 
 
-def hset_command(number: int, values: Person) -> bytes:
+def hset_command(key: str, values: Person) -> bytes:
     pairs = (part for pair in zip(FIELDS, values, strict=True) for part in pair)
-    return command_bytes([part.encode() for part in ("HSET", key_of(number), *pairs)])
+    return command_bytes([part.encode() for part in ("HSET", key, *pairs)])
 
 
 def set_protocol(records: int, variant: Variant) -> Path:

@@ -243,3 +243,25 @@ def test_the_longest_record_is_given_in_bytes_or_with_a_unit() -> None:
     }.items():
         with pytest.raises(ValueError, match=reason):
             option_values.record_bytes(text)
+
+
+@cases(
+    ("given", "parsed"),
+    [
+        ("10.0.0.7", ("10.0.0.7", 0)),
+        ("10.0.0.7:7000", ("10.0.0.7", 7000)),
+        ("loader.example:1", ("loader.example", 1)),
+        ("::1", ("::1", 0)),
+        ("[::1]:7000", ("::1", 7000)),
+        (("::1", 7000), ("::1", 7000)),
+    ],
+)
+def test_an_address_to_listen_on_is_read_and_written(given: Any, parsed: tuple[str, int]) -> None:
+    assert option_values.listening(given) == parsed
+    assert option_values.listening(option_values.listening_text(parsed)) == parsed
+
+
+@cases("given", ["", ":7000", "a b", "host:70000", "host:", "redis://x", "[::1", 7])
+def test_what_is_no_address_to_listen_on_is_refused(given: Any) -> None:
+    with pytest.raises((ValueError, TypeError), match="must be"):
+        option_values.listening(given)

@@ -120,3 +120,11 @@ def test_a_file_that_was_cut_is_an_error(tmp_path: Path) -> None:
     os.truncate(path, 30)
     with pytest.raises(TargetError, match="shorter than it was"):
         target.runs()
+
+
+def test_a_session_whose_disk_is_full_is_closed_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "hashes-worker-0.spilled").symlink_to("/dev/full")
+    session = SpillTarget(str(tmp_path), "hashes", SCHEMA, 1).connect_reconnecting("worker-0", Told())
+    with pytest.raises(TargetError, match="there has to be room"):
+        list(session.submit(wire_of([1, 2], 0), 0))
+    session.close()

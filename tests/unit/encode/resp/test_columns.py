@@ -56,6 +56,13 @@ def test_null_members_of_an_array_are_left_out(lists: list[list[bytes | None] | 
     ]
 
 
+def test_every_record_has_a_number_where_numbers_are_known_and_none_has_where_they_are_not() -> None:
+    fields: dict[str, list[bytes | None]] = {"a": [b"1", b"2"], "#": [None, b"x"]}
+    known, unknown = batch_of(fields, first=7), batch_of(fields, first=None)
+    assert split(known, [template("{#}:{a}")]) == (known, [])
+    assert split(unknown, [template("{#}:{a}")])[1] == [Refusal(n, "it has no field {#}") for n in range(2)]
+
+
 def test_records_that_lack_a_field_are_refused_and_the_others_keep_their_order() -> None:
     batch = batch_of(
         {"a": [b"1", None, b"3", None, b"5"], "b": [b"", b"x", None, None, b"y"]}, first=None, line=[b"l"] * 5

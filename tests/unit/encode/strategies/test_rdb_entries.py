@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from etl.encode.choose import one_record_a_key, rdb_encoder
 from etl.encode.mapping import Expiry, RecordMapping
+from etl.encode.rdb import parts as rdb_parts
 from etl.encode.rdb.encoder import RdbEncoder
 from etl.encode.rdb.file import END, VERSIONS, crc_of, header, trailer
 from etl.errors import UsageError
@@ -225,3 +226,27 @@ def test_encoders_travel() -> None:
     for mapping in (mapping_of("hash"), mapping_of("string"), packed(4)):
         encoder = rdb_encoder(mapping, version=9, base_ms=NOW)
         assert pickle.loads(pickle.dumps(encoder)) == encoder  # noqa: S301 - our own
+
+
+@given(
+    cuts=st.lists(st.integers(1, 399), max_size=60),
+    size=st.integers(1, 30),
+    at_once=st.sampled_from([1, 2, 5, 99]),
+)
+def test_few_parts_are_held_and_each_bucket_is_made_once(cuts: list[int], size: int, at_once: int) -> None:
+    encoder = rdb_encoder(packed(size), version=10, base_ms=NOW)
+    bounds = sorted({0, 400, *cuts})
+    data, parts = b"", []
+    for start, stop in pairwise(bounds):
+        wire = encoder.encode(keyed([{"v": b"%d" % at} for at in range(start, stop)], first=start))
+        part = encoder.part_of(wire.buffers[0])
+        parts += [part] if part else []
+        data += b"".join(wire.buffers)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(rdb_parts, "PARTS_AT_ONCE", at_once)
+        wires = list(encoder.completed(iter(parts)))
+    found = read_entries(data + b"".join(b"".join(wire.buffers) for wire in wires))
+    expected: dict[bytes, dict[bytes, bytes]] = {}
+    for number in range(400):
+        expected.setdefault(b"b:%d" % (number // size), {})[b"%d" % (number % size)] = b"%d" % number
+    assert {key: one.value for key, one in found.items()} == expected

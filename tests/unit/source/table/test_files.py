@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 import os
 import pickle
 import random
@@ -14,7 +15,7 @@ import pyarrow.feather as feather
 import pyarrow.orc as orc
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from etl.errors import SourceError
 from etl.plan import Batch, Block, Projection
@@ -312,6 +313,7 @@ def test_a_damaged_file_gives_records_or_a_sentence(
 @FORMATS
 @examples(0.5)
 @given(columns=st.lists(oracle.arrays(), min_size=1, max_size=3))
+@example(columns=[pa.array([datetime.datetime(2263, 1, 1)], pa.timestamp("us"))])
 def test_files_hold_the_texts_of_every_type(
     tmp_path_factory: pytest.TempPathFactory, format: TableFormat, write: Write, columns: list[pa.Array]
 ) -> None:
@@ -323,7 +325,12 @@ def test_files_hold_the_texts_of_every_type(
         write(table, path, 2)
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
         return  # the format has no such type
-    stored = STORED.get(write, feather.read_table)(path)
+    try:
+        stored = STORED.get(write, feather.read_table)(path)
+    except pa.ArrowInvalid:  # pyarrow keeps the times of ORC in nanoseconds
+        with pytest.raises(SourceError, match="out of range for nanosecond resolution"):
+            read(source_of(format, path), ALL)
+        return
     batches = read(source_of(format, path), ALL)
     for name in names:
         type = stored.schema.field(name).type
