@@ -131,10 +131,10 @@ class FileJob:
         except OSError as error:
             raise self.paths.failure(error) from None
 
-    def forget_beginning(self) -> None:
-        """Take away what is there of files that nothing has been written into: the run has failed before."""
+    def forget_unresumable(self) -> None:
+        """Take away what no run goes on with: nothing was written, or the source can be read once only."""
         head = read_head(self._left().fields)
-        if head is not None and not head.attempts:
+        if head is not None and not (head.attempts and head.source):
             self.paths.remove_unfinished()
 
     def note_prepass(self, passed: PrepassResult) -> None:

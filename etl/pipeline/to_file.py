@@ -70,7 +70,7 @@ def claimed_file(
             checked = Preflight(job, target, work, servers=(), evictions=None, stop=signals)
             yield checked, JobRun(job, spec, resume_point)
         finally:
-            job.forget_beginning()
+            job.forget_unresumable()
             job.presence.close()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import random
+import tempfile
 from pathlib import Path
 from signal import SIGINT, SIGKILL, SIGTERM
 from typing import Any
@@ -224,6 +226,20 @@ def test_what_was_left_of_an_embedded_load_is_removed_when_the_folder_has_data(
     assert here.run("load", file, *key, *to, "--if-exists", "skip").records["skipped"] == 160
     assert here.run("load", file, *key, *to).records["written"] == 200
     assert sorted(os.listdir(here.folder / "data")) == ["dump.rdb", "etl.lock", "redis.log", "server.lock"]
+
+
+def test_nothing_is_left_of_a_stream_that_cannot_be_read_again(
+    here: Here, tiny_blocks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = b"a" * 99 + b"\n"
+    for key in ("{#}", "{line}"):
+        with tempfile.TemporaryFile() as pipe:
+            pipe.write(100 * text + b"\xff\n" + text)
+            pipe.seek(0)
+            monkeypatch.setattr("sys.stdin", io.TextIOWrapper(pipe))
+            to = ("--to", f"rdb:{here.folder / 'dump.rdb'}", "--value", "{json}")
+            assert here.run("load", "-", *to, "--key", key).code == 5
+        assert "dump.rdb" not in " ".join(os.listdir(here.folder))
 
 
 def test_what_a_pass_over_the_keys_has_left_is_removed_by_a_load_without_one(here: Here) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow.fs import FileSelector
 
 from etl.encode.resp.slots import slot_of
 from tests.fault.commands import run_here
@@ -37,6 +38,16 @@ def test_a_file_is_copied_to_an_object_store_when_it_is_complete(
     ended = run_here(capsys, *argv, "--skip-unchanged")
     assert (ended.code, ended.records["read"]) == (0, 0)
     assert ended.report["target"] == f"rdb:s3://{name}/sets/train.rdb"
+
+
+def test_each_of_several_files_is_copied(
+    bucket: tuple[Any, str], s3: str, lines: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    system, name = bucket
+    to = f"rdb:s3://{name}/several/{{shard}}.rdb?{s3}"
+    assert run_here(capsys, "load", lines, "--to", to, "--shards", "2").code == 0
+    found = system.get_file_info(FileSelector(f"{name}/several"))
+    assert sorted(file.base_name for file in found) == ["0.rdb", "1.rdb"]
 
 
 def test_what_else_is_in_an_object_store_is_not_written_over(

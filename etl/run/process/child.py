@@ -43,6 +43,11 @@ class Child:
         except OSError as error:
             self.connection.close()
             raise WorkerError(f"worker {worker} cannot be started: {error.strerror}") from None
+        except EOFError:  # the fork server was killed; the next attempt has another one
+            self.connection.close()
+            raise DiedError(
+                f"worker {worker} cannot be started: the process that starts workers was killed"
+            ) from None
         finally:
             theirs.close()
 
