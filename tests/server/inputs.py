@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from redis import Redis
 
 
-def many_lines(records: int = 30_000) -> list[bytes]:
-    """Lines of any length from nothing up, of any bytes but line breaks and NUL; the same ones every time.
+def many_lines(records: int, longest: int = 140) -> list[bytes]:
+    """Lines of any length up to ``longest``, of any bytes but line breaks and NUL; the same ones every time.
 
     A file with NUL bytes is loaded as lines only where --format says so: test_inputs has those.
     """
@@ -22,8 +22,9 @@ def many_lines(records: int = 30_000) -> list[bytes]:
     pool = bytes(chance.choices(alphabet, k=1 << 16))
     lines = []
     for number in range(records):
-        start = chance.randrange(len(pool) - 200)
-        lines.append(b"%d " % number + pool[start : start + chance.randrange(120)] if number % 50 else b"")
+        start = int(chance.random() * (len(pool) - longest))
+        length = int(chance.random() * (longest - 20))
+        lines.append(b"%d " % number + pool[start : start + length] if number % 50 else b"")
     return lines
 
 
