@@ -25,7 +25,7 @@ from etl.job.fields import (
     read_passed,
 )
 from etl.job.journal import Noted, Pairs, begin_journal, is_begun, note, read_journal
-from etl.job.own_record import record_entry
+from etl.job.own_record import may_have_record, record_entry
 from etl.job.presence import Presence
 from etl.job.resume import left_unfinished
 from etl.job.spec import JobSpec, ResumePoint, now
@@ -207,7 +207,7 @@ class FileJob:
 
     def _record(self, head: Head, counts: Mapping[str, int]) -> tuple[Range, ...]:
         """Write the job's record as a key of the file, if it has one; return its range."""
-        if not self._target.keeps_record:
+        if not self._target.keeps_record or may_have_record(self.paths.partials[0], self.name):
             return ()
         head = replace(head, state=COMPLETE, attempts=(), passed=None, updated=now(), counts=counts)
         expires_ms = time.time_ns() // 1_000_000 + round(1000 * self._keep_s)

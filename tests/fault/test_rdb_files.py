@@ -217,6 +217,14 @@ def test_an_embedded_load_that_was_stopped_goes_on_after_the_folder_was_looked_a
     assert sorted(os.listdir(here.folder / "data")) == ["dump.rdb", "etl.lock", "redis.log", "server.lock"]
 
 
+def test_a_record_with_the_key_of_the_job_is_in_the_dump_once(here: Here) -> None:
+    file = here.folder / "in.txt"
+    file.write_text("etl:{nightly}\nother\n")
+    options = ("--to", f"embedded:{here.folder / 'data'}", "--key", "{line}")
+    assert here.run("load", file, *options, "--job", "nightly").code == 0
+    assert here.run("verify", file, *options).report["records"]["equal"] == 2
+
+
 def test_what_was_left_of_an_embedded_load_is_removed_when_the_folder_has_data(
     here: Here, tiny_blocks: None
 ) -> None:
