@@ -55,6 +55,7 @@ class FileJob:
     def __init__(self, name: str, run: str, target: RdbFileTarget, *, keep_s: float) -> None:
         self.name = name
         self.base_ms = time.time_ns() // 1_000_000
+        self._begun_as = name  # the header, for which there is room already, has that name
         self.encoder: RdbEncoder | None = None
         self._run = run
         self._target = target
@@ -103,8 +104,9 @@ class FileJob:
             if passed is not None:
                 passed = replace(passed, superseded=int(noted.fields[_SUPERSEDED]))
             base_ms = int(noted.fields[_BASE])
-            begun = f"{self._target}, begun by job {noted.fields[_JOB].decode('utf-8', 'surrogateescape')},"
-            found = left_unfinished(begun, task, head, done, passed)
+            begun_as = noted.fields[_JOB].decode("utf-8", "surrogateescape")
+            title = f"{self._target}, begun by job {begun_as},"
+            found = left_unfinished(title, task, head, done, passed)
             if found.resumes and damaged(self.paths, noted.ranges):
                 raise DamagedError(f"{self.paths.partials[0]} does not hold what was written into it")
         except (DamagedError, KeyError, ValueError) as error:
@@ -115,7 +117,7 @@ class FileJob:
         except OSError as error:
             raise self.paths.failure(error) from None
         if found.resumes:
-            self.base_ms = base_ms
+            self.base_ms, self._begun_as = base_ms, begun_as
         return found
 
     def begin(self, task: JobSpec, block_bytes: int, *, afresh: bool) -> None:
@@ -226,7 +228,7 @@ class FileJob:
             b"redis-bits": b"64",
             b"ctime": b"%d" % (self.base_ms // 1000),
             **(BASE_AUX if self._target.append_only else {}),
-            PROVENANCE: f"job={self.name} source={source}".encode("utf-8", "surrogateescape"),
+            PROVENANCE: f"job={self._begun_as} source={source}".encode("utf-8", "surrogateescape"),
         }
         return FileHead(self._target.version, aux)
 
@@ -238,7 +240,7 @@ class FileJob:
 
     def _pairs(self, head: Head, more: Pairs = ()) -> Pairs:
         words = head.words()
-        job = (_JOB, self.name.encode("utf-8", "surrogateescape"))
+        job = (_JOB, self._begun_as.encode("utf-8", "surrogateescape"))
         run = (_RUN, self._run.encode("utf-8", "surrogateescape"))
         where = (_PLACE, self.presence.place().encode())
         base = (_BASE, b"%d" % self.base_ms)

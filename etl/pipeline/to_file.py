@@ -96,7 +96,9 @@ def _spec(resolved: Resolved, target: RdbFileTarget, options: LoadOptions) -> Jo
     if target.keeps_record:  # it is read by whoever loads into that server next
         return spec
     sharded = "" if target.shard_of is None else hashlib.sha256(target.shard_of.buffers()[1]).hexdigest()
-    return replace(spec, template=f"{spec.template} rdb {target.version} {sharded}")
+    return replace(
+        spec, template=f"{spec.template} rdb {target.version} {sharded}{' aof' * target.append_only}"
+    )
 
 
 def _is_unchanged(target: RdbFileTarget, spec: JobSpec, options: LoadOptions) -> bool:
