@@ -177,6 +177,8 @@ class FileJob:
                 os.rmdir(os.path.dirname(file))
         except OSError as error:
             raise self.paths.failure(error) from None
+        except ValueError as error:
+            raise TargetError(f"{self.paths.journal} is damaged: {error}; give --restart") from None
 
     def _require_all(self, head: Head, noted: Noted, counts: Mapping[str, int]) -> None:
         """Make sure that the journal has all that was written: of what it lacks the ranges are unknown."""
