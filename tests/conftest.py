@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from multiprocessing import forkserver
@@ -12,6 +13,7 @@ import pytest
 from etl.errors import MissingExtraError
 from tests.examples import register_profiles
 from tests.support import FakeServer, RealServer, StartServer, heed_signals
+from tests.support.order import in_shares
 from tests.support.versions import BINARIES, version_of
 
 register_profiles()
@@ -25,6 +27,28 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if collection_path == ENGINES and not any("tests/engines" in argument for argument in config.args):
         return True
     return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep the collector of garbage away from what is imported and collected: nearly all of it stays.
+
+    pytest has it look through all objects five times at the end, in each of the processes.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where processes share the tests, all of them have them in the same order, the long ones first."""
+    processes = getattr(config, "workerinput", {}).get("workercount", 1)
+    if processes > 1:
+        files = [item.nodeid.partition("::")[0] for item in items]
+        items[:] = [items[at] for at in in_shares(files, processes)]
 
 
 def pytest_report_header() -> list[str]:

@@ -258,7 +258,7 @@ def test_ctrl_c_at_any_stage_of_the_start_ends_without_a_traceback(
 ) -> None:
     options = ("--to", proxy.url, "--workers", "2", "--start-method", method)
     command = start("load", big_file, *options, fresh=True)
-    wait_until(lambda: STAGES[stage](command, proxy), what=stage)
+    wait_until(lambda: STAGES[stage](command, proxy), what=stage, closely=True)
     command.signal(SIGINT, to_all=True)
     ended = command.end(soon_s=30)  # a fork server imports to the end before it sees that nobody is there
     assert ended.code == 130

@@ -154,14 +154,24 @@ def alive(pid: int) -> bool:
     return _stat(pid) is not None
 
 
-def wait_until(predicate: Callable[[], T], timeout_s: float = 60, what: str = "the condition") -> T:
-    """Return the first true result of ``predicate``, or fail the test after ``timeout_s`` seconds."""
-    deadline = time.monotonic() + timeout_s
+def wait_until(
+    predicate: Callable[[], T], timeout_s: float = 60, what: str = "the condition", *, closely: bool = False
+) -> T:
+    """Return the first true result of ``predicate``, or fail the test after ``timeout_s`` seconds.
+
+    What takes longer is asked about less often: many predicates ask servers, or read all of /proc, and what
+    waits beside them needs the processor. ``closely`` is for what is soon over again.
+    """
+    started = time.monotonic()
     while not (result := predicate()):
-        if time.monotonic() > deadline:
+        waited_s = time.monotonic() - started
+        if waited_s > timeout_s:
             raise AssertionError(f"waited {timeout_s} seconds in vain for {what}")
-        time.sleep(0.005)
+        time.sleep(_OFTEN_S if closely else min(max(_OFTEN_S, waited_s / 16), _SELDOM_S))
     return result
+
+
+_OFTEN_S, _SELDOM_S = 0.005, 0.04
 
 
 def _living() -> list[tuple[int, tuple[str, int, int, int, int]]]:
