@@ -39,6 +39,7 @@ from etl.sink.rdb_file.target import RdbFileTarget
 from etl.sink.rdb_file.writer import RangeWriter
 
 _JOB, _RUN, _PLACE, _BASE, _SUPERSEDED = b"job", b"run", b"place", b"base_ms", b"superseded"
+_VERSION = b"rdb_version"
 _WRITTEN = "records_written"
 
 
@@ -75,6 +76,10 @@ class FileJob:
         return self._target.paths
 
     @property
+    def _version(self) -> bytes:
+        return b"%d" % self._target.version
+
+    @property
     def _token(self) -> str:
         return self._run.rpartition("/")[2]
 
@@ -107,6 +112,8 @@ class FileJob:
             begun_as = noted.fields[_JOB].decode("utf-8", "surrogateescape")
             title = f"{self._target}, begun by job {begun_as},"
             found = left_unfinished(title, task, head, done, passed)
+            if noted.fields[_VERSION] != self._version:  # an embedded folder has another server by now
+                return ResumePoint()
             if found.resumes and damaged(self.paths, noted.ranges):
                 raise DamagedError(f"{self.paths.partials[0]} does not hold what was written into it")
         except (DamagedError, KeyError, ValueError) as error:
@@ -245,8 +252,9 @@ class FileJob:
         job = (_JOB, self._begun_as.encode("utf-8", "surrogateescape"))
         run = (_RUN, self._run.encode("utf-8", "surrogateescape"))
         where = (_PLACE, self.presence.place().encode())
+        version = (_VERSION, self._version)
         base = (_BASE, b"%d" % self.base_ms)
-        return [job, run, where, base, *zip(words[::2], words[1::2], strict=True), *more]
+        return [job, run, where, version, base, *zip(words[::2], words[1::2], strict=True), *more]
 
     def _note(self, head: Head, more: Pairs = ()) -> None:
         try:

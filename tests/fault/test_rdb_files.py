@@ -218,6 +218,19 @@ def test_an_embedded_load_that_was_stopped_goes_on_after_the_folder_was_looked_a
     assert sorted(os.listdir(here.folder / "data")) == ["dump.rdb", "etl.lock", "redis.log", "server.lock"]
 
 
+def test_an_embedded_load_begins_anew_where_its_server_reads_another_version(
+    here: Here, tiny_blocks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, key = stopped_by_a_record(here.folder)
+    options = ("--to", f"embedded:{here.folder / 'data'}", "--max-rejects", "1", *key)
+    with monkeypatch.context() as patched:
+        patched.setattr("etl.sink.embedded.binary.rdb_version_of", lambda binary: 9)
+        assert here.run("load", file, *options[:2], *key).code == 5
+    ended = here.run("load", file, *options)
+    assert (ended.code, ended.report["resumed_from"], ended.records["written"]) == (1, None, 40)
+    assert here.run("verify", file, *options).report["records"]["missing"] == 0
+
+
 def test_a_record_with_the_key_of_the_job_is_in_the_dump_once(here: Here) -> None:
     file = here.folder / "in.txt"
     file.write_text("etl:{nightly}\nother\n")
