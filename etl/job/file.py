@@ -25,7 +25,7 @@ from etl.job.fields import (
     read_passed,
 )
 from etl.job.journal import Noted, Pairs, begin_journal, is_begun, note, read_journal
-from etl.job.own_record import record_entry
+from etl.job.own_record import may_have_record, record_entry
 from etl.job.presence import Presence
 from etl.job.resume import left_unfinished
 from etl.job.spec import JobSpec, ResumePoint, now
@@ -39,6 +39,7 @@ from etl.sink.rdb_file.target import RdbFileTarget
 from etl.sink.rdb_file.writer import RangeWriter
 
 _JOB, _RUN, _PLACE, _BASE, _SUPERSEDED = b"job", b"run", b"place", b"base_ms", b"superseded"
+_VERSION = b"rdb_version"
 _WRITTEN = "records_written"
 
 
@@ -55,6 +56,7 @@ class FileJob:
     def __init__(self, name: str, run: str, target: RdbFileTarget, *, keep_s: float) -> None:
         self.name = name
         self.base_ms = time.time_ns() // 1_000_000
+        self._begun_as = name  # the header, for which there is room already, has that name
         self.encoder: RdbEncoder | None = None
         self._run = run
         self._target = target
@@ -72,6 +74,10 @@ class FileJob:
     @property
     def paths(self) -> Paths:
         return self._target.paths
+
+    @property
+    def _version(self) -> bytes:
+        return b"%d" % self._target.version
 
     @property
     def _token(self) -> str:
@@ -103,8 +109,11 @@ class FileJob:
             if passed is not None:
                 passed = replace(passed, superseded=int(noted.fields[_SUPERSEDED]))
             base_ms = int(noted.fields[_BASE])
-            begun = f"{self._target}, begun by job {noted.fields[_JOB].decode('utf-8', 'surrogateescape')},"
-            found = left_unfinished(begun, task, head, done, passed)
+            begun_as = noted.fields[_JOB].decode("utf-8", "surrogateescape")
+            title = f"{self._target}, begun by job {begun_as},"
+            found = left_unfinished(title, task, head, done, passed)
+            if noted.fields[_VERSION] != self._version:  # an embedded folder has another server by now
+                return ResumePoint()
             if found.resumes and damaged(self.paths, noted.ranges):
                 raise DamagedError(f"{self.paths.partials[0]} does not hold what was written into it")
         except (DamagedError, KeyError, ValueError) as error:
@@ -115,7 +124,7 @@ class FileJob:
         except OSError as error:
             raise self.paths.failure(error) from None
         if found.resumes:
-            self.base_ms = base_ms
+            self.base_ms, self._begun_as = base_ms, begun_as
         return found
 
     def begin(self, task: JobSpec, block_bytes: int, *, afresh: bool) -> None:
@@ -175,6 +184,8 @@ class FileJob:
                 os.rmdir(os.path.dirname(file))
         except OSError as error:
             raise self.paths.failure(error) from None
+        except ValueError as error:
+            raise TargetError(f"{self.paths.journal} is damaged: {error}; give --restart") from None
 
     def _require_all(self, head: Head, noted: Noted, counts: Mapping[str, int]) -> None:
         """Make sure that the journal has all that was written: of what it lacks the ranges are unknown."""
@@ -207,7 +218,7 @@ class FileJob:
 
     def _record(self, head: Head, counts: Mapping[str, int]) -> tuple[Range, ...]:
         """Write the job's record as a key of the file, if it has one; return its range."""
-        if not self._target.keeps_record:
+        if not self._target.keeps_record or may_have_record(self.paths.partials[0], self.name):
             return ()
         head = replace(head, state=COMPLETE, attempts=(), passed=None, updated=now(), counts=counts)
         expires_ms = time.time_ns() // 1_000_000 + round(1000 * self._keep_s)
@@ -226,7 +237,7 @@ class FileJob:
             b"redis-bits": b"64",
             b"ctime": b"%d" % (self.base_ms // 1000),
             **(BASE_AUX if self._target.append_only else {}),
-            PROVENANCE: f"job={self.name} source={source}".encode("utf-8", "surrogateescape"),
+            PROVENANCE: f"job={self._begun_as} source={source}".encode("utf-8", "surrogateescape"),
         }
         return FileHead(self._target.version, aux)
 
@@ -238,11 +249,12 @@ class FileJob:
 
     def _pairs(self, head: Head, more: Pairs = ()) -> Pairs:
         words = head.words()
-        job = (_JOB, self.name.encode("utf-8", "surrogateescape"))
+        job = (_JOB, self._begun_as.encode("utf-8", "surrogateescape"))
         run = (_RUN, self._run.encode("utf-8", "surrogateescape"))
         where = (_PLACE, self.presence.place().encode())
+        version = (_VERSION, self._version)
         base = (_BASE, b"%d" % self.base_ms)
-        return [job, run, where, base, *zip(words[::2], words[1::2], strict=True), *more]
+        return [job, run, where, version, base, *zip(words[::2], words[1::2], strict=True), *more]
 
     def _note(self, head: Head, more: Pairs = ()) -> None:
         try:

@@ -96,7 +96,8 @@ def _spec(resolved: Resolved, target: RdbFileTarget, options: LoadOptions) -> Jo
     if target.keeps_record:  # it is read by whoever loads into that server next
         return spec
     sharded = "" if target.shard_of is None else hashlib.sha256(target.shard_of.buffers()[1]).hexdigest()
-    return replace(spec, template=f"{spec.template} rdb {target.version} {sharded}")
+    kind = "aof" if target.append_only else "rdb"
+    return replace(spec, template=f"{spec.template} {kind} {target.version} {sharded}")
 
 
 def _is_unchanged(target: RdbFileTarget, spec: JobSpec, options: LoadOptions) -> bool:

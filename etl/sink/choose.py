@@ -62,14 +62,17 @@ def _refuse_options(options: TargetOptions, deployment: ModuleType, members: Col
 
 _HOST_AND_PORT = re.compile(r"(localhost|[A-Za-z0-9-]+([.][A-Za-z0-9-]+)*):[0-9]{1,5}(/[0-9]{1,5})?")
 _HOST = re.compile(r"localhost|[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+")
+_RDB_FILE = re.compile(r"[A-Za-z0-9/._~{}-]+[.]rdb([.]gz)?")
 _SOCKET = re.compile(r"/[A-Za-z0-9/._-]+")
 
 
 def _no_scheme(url: str, schemes: dict[str, str]) -> UsageError:
     """Return the error of a URL that is none, with what was probably meant.
 
-    Quotes only what looks like a host with a port, a socket's path or a scheme: no password does.
+    Quotes only what looks like a host with a port, a file's or socket's path, or a scheme: no password does.
     """
+    if _RDB_FILE.fullmatch(url):
+        return UsageError(f"--to {url} has no scheme: did you mean rdb:{url}?")
     if _HOST_AND_PORT.fullmatch(url) or _HOST.fullmatch(url):
         end = "" if "/" in url else "/0"
         return UsageError(f"--to {url} has no scheme: did you mean redis://{url}{end}?")

@@ -83,7 +83,8 @@ def test_a_build_that_is_killed_at_any_moment_is_complete_when_it_is_repeated(
             assert read_strings(target).values == expected
         if moment % 2:
             damage_end(Path(f"{target}.journal"))
-        ended = here.run(*argv)
+        named = ("--job", moment * "j") if moment % 3 else ()  # the name may be another one by now
+        ended = here.run(*argv, *named)
         assert ended.code == 0, (moment, ended)
         assert ended.records == {"read": FEW, "written": FEW, "skipped": 0, "rejected": 0}, (moment, ended)
         found = read_strings(target)
@@ -215,6 +216,27 @@ def test_an_embedded_load_that_was_stopped_goes_on_after_the_folder_was_looked_a
     assert (ended.code, ended.records["written"], ended.records["superseded"]) == (1, 40, 160), ended
     assert ended.report["resumed_from"] > 0
     assert sorted(os.listdir(here.folder / "data")) == ["dump.rdb", "etl.lock", "redis.log", "server.lock"]
+
+
+def test_an_embedded_load_begins_anew_where_its_server_reads_another_version(
+    here: Here, tiny_blocks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, key = stopped_by_a_record(here.folder)
+    options = ("--to", f"embedded:{here.folder / 'data'}", "--max-rejects", "1", *key)
+    with monkeypatch.context() as patched:
+        patched.setattr("etl.sink.embedded.binary.rdb_version_of", lambda binary: 9)
+        assert here.run("load", file, *options[:2], *key).code == 5
+    ended = here.run("load", file, *options)
+    assert (ended.code, ended.report["resumed_from"], ended.records["written"]) == (1, None, 40)
+    assert here.run("verify", file, *options).report["records"]["missing"] == 0
+
+
+def test_a_record_with_the_key_of_the_job_is_in_the_dump_once(here: Here) -> None:
+    file = here.folder / "in.txt"
+    file.write_text("etl:{nightly}\nother\n")
+    options = ("--to", f"embedded:{here.folder / 'data'}", "--key", "{line}")
+    assert here.run("load", file, *options, "--job", "nightly").code == 0
+    assert here.run("verify", file, *options).report["records"]["equal"] == 2
 
 
 def test_what_was_left_of_an_embedded_load_is_removed_when_the_folder_has_data(

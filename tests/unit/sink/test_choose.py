@@ -69,6 +69,7 @@ STARTS = (
         ("redis:6379", "did you mean redis://redis:6379/0?"),
         ("redis.example.com", "did you mean redis://redis.example.com/0?"),
         ("/run/redis.sock", "did you mean unix:///run/redis.sock, or embedded:/run/redis.sock?"),
+        ("data/dump.rdb.gz", "--to data/dump.rdb.gz has no scheme: did you mean rdb:data/dump.rdb.gz?"),
         ("redis:host", STARTS),
         ("http://:s3cret@host", f"{STARTS}, not with http://"),
         ("reddis://host", "not with reddis://; did you mean redis://?"),
