@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -67,8 +66,9 @@ def note(paths: Paths, pairs: Pairs) -> None:
     with open(paths.journal, "r+b", buffering=0) as journal:
         journal.truncate(journal_bytes(journal.read()))
         journal.seek(0, os.SEEK_END)
-        if journal.write(entry) < len(entry):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), paths.journal)
+        written = journal.write(entry)
+        while written < len(entry):  # it says why, or goes on
+            written += journal.write(entry[written:])
 
 
 def is_begun(paths: Paths) -> bool:

@@ -217,6 +217,8 @@ class ShardGroup:
         self.job.control.execute(*((b"WATCH", *some) for some in _some(keys)))  # NOTE(joined)
         running = shards_loading(self.job, [index for index in parts if index != but])
         if running:
+            if self._sound(self._read()) != old:
+                return False  # one that was started together with this one has begun it meanwhile
             raise LockedError(
                 f"{counted(len(running), 'shard')} of {self.job.title}, as it was begun before, are still"
                 " running: try again when they have ended"

@@ -21,9 +21,10 @@ from tests.fault.commands import (
     connection_of,
     hold_in_the_middle,
     wait_for_the_middle,
+    wait_until_gone,
 )
 from tests.fault.inline import KINDS, Here, assert_loaded, complete, hold_worker, meanwhile, write_input
-from tests.support import RealServer, RecordingProxy, alive, data_size, in_session, wait_until
+from tests.support import RealServer, RecordingProxy, data_size, in_session, wait_until
 
 SHORT = "import etl.job.lock as lock\nlock._LOCK_MS = b'{ms}'\nlock.RENEW_EVERY_S = 0.1\n"
 
@@ -174,7 +175,7 @@ def test_after_a_kill_of_the_parent_the_same_command_waits_for_its_workers_and_g
     workers = command.wait_for_workers(2)
     command.signal(SIGKILL)
     again = start(*argv, "--to", real_server.url).end()  # its lock would last for half a minute
-    assert not any(map(alive, workers))
+    wait_until_gone(workers)  # they are let go of a moment before they end
     complete(again)
     proxy.release()  # what the dead ones had still on their way comes too late
     for number in range(2):

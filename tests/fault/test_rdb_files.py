@@ -185,7 +185,10 @@ def test_a_full_disk_is_said_and_the_build_goes_on_when_there_is_room(
     limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, -1))"
     ended = start("load", file, "--to", f"rdb:{target}", "--workers", "2", patch=limited).end()
     assert ended.code == 4
-    assert "File too large; the same command goes on when there is room" in ended.sentence
+    assert (
+        "File too large for the limit of file sizes: raise it (ulimit -f), and the same command goes on"
+        in ended.sentence
+    )
     assert here.run("load", file, "--to", f"rdb:{target}").code == 0
     assert len(read_strings(target).values) == 10_000
     assert not multiprocessing.active_children()

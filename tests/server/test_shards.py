@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from etl.job.parts import shards_loading
 from tests.cases import cases
 from tests.fake.loaded import called, report_of
 from tests.support import RealServer, data_keys
@@ -242,6 +243,26 @@ def test_shards_that_are_started_together_with_restart_begin_an_unfinished_job_o
     shard(out, "1/2", "--restart")
     assert status(real_server)["state"] == "complete"
     assert status(real_server)["records"]["written"] == COUNT
+
+
+def test_a_shard_that_finds_the_job_begun_while_it_was_about_to_begin_it_joins(
+    csv: Path, real_server: RealServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = real_server.client()
+    out = plan(csv, real_server, "--key", "user:{id}")
+    looked: list[Any] = []
+
+    def look(*args: Any) -> Any:
+        looked.append(args)
+        if len(looked) == 1:
+            shard(out, "1/2")
+            client.hset("etl:{people}:shard:1", "run", "host process 1/token")  # it goes on
+            client.set("etl:{people}:shard:1:lock", "host process 1/token\n\n")
+        return shards_loading(*args)
+
+    monkeypatch.setattr("etl.job.shards.shards_loading", look)
+    shard(out, "0/2")
+    assert len(looked) > 1
 
 
 def test_a_shard_that_goes_on_though_the_job_s_record_is_gone_keeps_others_from_beginning_it(

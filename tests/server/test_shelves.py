@@ -185,8 +185,8 @@ def test_a_verb_is_one_file_with_its_help_its_options_and_what_it_does(real_serv
     ended = run_cli("toy", "b:*", "--to", real_server.url, "--json")
     assert json.loads(ended.stdout)["records"] == {"read": 1}
 
-    ended = run_cli("toy", "--patern", "a:*")
-    says = "redis-etl: toy has no option --patern; did you mean --pattern? (see redis-etl toy --help)\n"
+    ended = run_cli("toy", "--pattrn", "a:*")
+    says = "redis-etl: toy has no option --pattrn; did you mean --pattern? (see redis-etl toy --help)\n"
     assert (ended.returncode, ended.stderr) == (2, says)
     ended = run_cli("toi")
     says = "redis-etl: there is no command 'toi'; did you mean toy? (see redis-etl --help)\n"

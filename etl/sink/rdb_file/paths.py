@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from etl.errors import TargetError
 from etl.sink.spill import remove_spills
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ class Paths:
         """Return the error of a file that cannot be written, with what to do."""
         name = error.filename if isinstance(error.filename, str) else self.partials[0]
         hint = "; the same command goes on when there is room" if error.errno in _NO_ROOM else ""
+        if error.errno == errno.EFBIG:
+            hint = " for the limit of file sizes: raise it (ulimit -f), and the same command goes on"
         return TargetError(f"rdb:{name}: {error.strerror or error}{hint}")
 
 

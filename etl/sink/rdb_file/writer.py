@@ -60,9 +60,10 @@ class RangeWriter:
         name, value = map(bytes, wire.buffers)
         entry = journal_entry([(name, value), *((RANGE, found.value) for found in self._ranges)])
         with self._failures():
-            # Not all of it is written where the disk is full. The rest, tried again, might be: after what
-            # others have written by then.
-            if os.write(self._journal, entry) < len(entry):
+            written = os.write(self._journal, entry)
+            if written < len(entry):
+                # It says why; if it does not, the rest may have come after what others have written by then.
+                os.write(self._journal, entry[written:])
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._paths.journal)
         self._ranges.clear()
 
