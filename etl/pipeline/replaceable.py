@@ -90,7 +90,7 @@ def preflight_replication(
     assert resolved.work.as_entries is not None
     encoder = resolved.work.as_entries(version=state.rdb_version, base_ms=int(time.time() * 1000))
     folder = os.path.join(tempfile.gettempdir(), f"redis-etl-keys-{job.token}")
-    settle = settling_of(resolved.work.mapping, folder, options.memory)
+    settle = settling_of(resolved.work.mapping, folder, f"{folder}.spool", options.memory)
     work = replace(resolved.work, encoders=Encoders(encoder, encoder), settle=settle)
     return Preflight(job, target, work, ((target, facts),), evictions=None, stop=stop)
 

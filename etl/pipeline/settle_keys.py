@@ -97,26 +97,23 @@ class KeySettling:
 
     mapping: RecordMapping
     folder: str
+    spool: str
     memory: int
 
     @property
     def keeps(self) -> Keeps:
         return keeps_of(self.mapping)
 
-    @property
-    def spool(self) -> str:
-        return f"{self.folder.removesuffix('.keys')}.spool"
-
     def __call__(self, run: Run) -> PrepassResult:
         return write_keys_once(run, self.mapping, folder=self.folder, memory=self.memory)
 
 
-def settling_of(mapping: RecordMapping, folder: str, memory: int) -> KeySettling | None:
+def settling_of(mapping: RecordMapping, folder: str, spool: str, memory: int) -> KeySettling | None:
     """Return what decides of records with one key, of which a file holds one; None: no key is repeated.
 
-    About ``memory`` bytes are used; more is written into ``folder``.
+    About ``memory`` bytes are used; more is written into ``folder``, and a stream is copied to ``spool``.
     """
-    return None if keys_are_unique(mapping.key) else KeySettling(mapping, folder, memory)
+    return None if keys_are_unique(mapping.key) else KeySettling(mapping, folder, spool, memory)
 
 
 @dataclass(frozen=True, slots=True)

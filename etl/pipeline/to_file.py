@@ -65,7 +65,7 @@ def claimed_file(
                 resume_point = ResumePoint(unchanged=True)
             job.encoder = _encoder(resolved.work, target, job.base_ms)
             mapping, encoders = resolved.work.mapping, Encoders(job.encoder, job.encoder)
-            settle = settling_of(mapping, target.paths.keys_folder, options.memory)
+            settle = settling_of(mapping, target.paths.keys_folder, target.paths.spool, options.memory)
             work = Work(mapping, encoders, writes=True, settle=settle)
             checked = Preflight(job, target, work, servers=(), evictions=None, stop=signals)
             yield checked, JobRun(job, spec, resume_point)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, NoReturn, TypeVar
 
@@ -11,7 +12,7 @@ from etl.sink.session.backoff import Backoff
 Self = TypeVar("Self", bound="LocalTarget")
 
 
-class LocalTarget:
+class LocalTarget(ABC):
     """The part of a Target (``etl/plan/target.py``) that is about servers, where there is none.
 
     A class of it has ``name`` and ``connect_reconnecting``, whose sessions answer at once.
@@ -25,8 +26,8 @@ class LocalTarget:
     slot: ClassVar[None] = None
 
     @property
-    def name(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def name(self) -> str: ...
 
     def __str__(self) -> str:
         return self.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
@@ -20,7 +21,7 @@ Itself = TypeVar("Itself", bound="InCluster")
 
 
 @dataclass(frozen=True, slots=True)
-class InCluster:
+class InCluster(ABC):
     """What a whole cluster and a slot of it have in common as Targets (``etl/plan/target.py``)."""
 
     nodes: ClusterNodes
@@ -61,9 +62,9 @@ class InCluster:
         unknown = replace(self, nodes=nodes)
         return unknown.backoff(stop).retry(unknown.identified, told=told)
 
+    @abstractmethod
     def identified(self: Itself) -> Itself:
         """Ask once what is where. Raises LostError, TargetError."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,12 +20,12 @@ from etl.encode.rdb.parts import Part, joined_parts, read_part, whole_buckets
 from etl.encode.resp.columns import Columns
 from etl.encode.resp.protocol import Joined, text_column
 from etl.encode.strategies.packed import PackEncoder
-from etl.plan import Batch, BatchResult, Buffer, Refusal, Wire
-from etl.template import Template
+from etl.encode.strategies.rdb_entries import OfLoad
+from etl.plan import Batch, Buffer, Wire
 
 
 @dataclass(frozen=True, slots=True)
-class RdbBucketsEncoder:
+class RdbBucketsEncoder(OfLoad):
     """The strings of ``load`` in buckets, an entry each; ``expiry_ms`` (since 1970) is that of all of them.
 
     A wire begins with a part where the batch has records of a bucket that may be in another batch too.
@@ -37,19 +36,8 @@ class RdbBucketsEncoder:
     expiry_ms: int | None
 
     @property
-    def templates(self) -> tuple[Template, ...]:
-        return self.load.templates
-
-    @property
     def expires(self) -> bool:
         return self.expiry_ms is not None
-
-    def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
-        return self.load.split_encodable(batch)
-
-    def keys(self, batch: Batch) -> pa.Array:
-        """Return the key of each record's bucket."""
-        return self.load.keys(batch)
 
     def encode(self, batch: Batch) -> Wire:
         """Make the entries of the batch's buckets; a group is a bucket, also one that is in a part."""
@@ -65,10 +53,6 @@ class RdbBucketsEncoder:
         whole = pa.array([at for at in range(len(buckets)) if at not in cut], pa.int64())
         made = self._wire(*buckets.some(whole, values), [part]) if len(whole) else _only(part)
         return Wire(made.buffers, buckets.bounds.to_pylist(), None, made.nbytes)
-
-    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
-        """Count all records as written: nobody answers."""
-        return BatchResult(written=wire.records)
 
     def entries_in(self, wire: Wire) -> int:
         """Return how many keys a wire has: those that are in its part do not count yet."""

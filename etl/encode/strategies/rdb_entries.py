@@ -45,6 +45,28 @@ class Load(Protocol):
     def keys(self, batch: Batch) -> pa.Array: ...
 
 
+class OfLoad:
+    """What an encoder of entries has from ``load``, the encoder of the same records for a server."""
+
+    __slots__ = ()
+
+    load: Load
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        return self.load.templates
+
+    def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
+        return self.load.split_encodable(batch)
+
+    def keys(self, batch: Batch) -> pa.Array:
+        return self.load.keys(batch)
+
+    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
+        """Count all records as written: nobody answers."""
+        return BatchResult(written=wire.records)
+
+
 class ValueLayout(Protocol):
     """How records of one type are laid out: frozen, picklable."""
 
@@ -53,7 +75,7 @@ class ValueLayout(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class RdbEntriesEncoder:
+class RdbEntriesEncoder(OfLoad):
     """One entry a record, whose key and value ``load`` would write into a server.
 
     ``load`` also says which records can be encoded, and why not the others. ``layout`` makes the values.
@@ -67,18 +89,8 @@ class RdbEntriesEncoder:
     base_ms: int
 
     @property
-    def templates(self) -> tuple[Template, ...]:
-        return self.load.templates
-
-    @property
     def expires(self) -> bool:
         return self.expiry is not None
-
-    def split_encodable(self, batch: Batch) -> tuple[Batch, list[Refusal]]:
-        return self.load.split_encodable(batch)
-
-    def keys(self, batch: Batch) -> pa.Array:
-        return self.load.keys(batch)
 
     def encode(self, batch: Batch) -> Wire:
         """Make the batch's entries, one after the other; a group is one of them."""
@@ -86,10 +98,6 @@ class RdbEntriesEncoder:
         expiry = expiry_pieces(expiry_ms(self.expiry, columns, self.base_ms))
         values = self.layout.values(columns)
         return entries_wire(join_entries(expiry, columns.pieces(self.key), values, columns.records))
-
-    def read_replies(self, batch: Batch, wire: Wire, replies: Sequence[Any] | None) -> BatchResult:
-        """Count all records as written: nobody answers."""
-        return BatchResult(written=wire.records)
 
     def entries_in(self, wire: Wire) -> int:
         return wire.groups
